@@ -1,0 +1,232 @@
+//! What is optimised: a metric, its direction, and bounds on other metrics.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Measurement, SearchSpace};
+
+/// How distance between numbers is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scale {
+    /// By difference.
+    #[default]
+    Linear,
+    /// By ratio.
+    Log,
+}
+
+impl Scale {
+    /// The number on this scale; on the log scale, the natural logarithm.
+    pub(crate) fn forward(self, number: f64) -> f64 {
+        match self {
+            Self::Linear => number,
+            Self::Log => number.ln(),
+        }
+    }
+
+    /// The inverse of `forward`.
+    pub(crate) fn backward(self, number: f64) -> f64 {
+        match self {
+            Self::Linear => number,
+            Self::Log => number.exp(),
+        }
+    }
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Linear => Ok(()),
+            Self::Log => f.write_str(", log scale"),
+        }
+    }
+}
+
+/// Whether less or more of the metric is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Less is better.
+    Minimise,
+    /// More is better.
+    Maximise,
+}
+
+/// A metric to optimise, subject to bounds on other metrics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Name of the metric.
+    pub metric: String,
+    /// Whether less or more of it is better.
+    pub direction: Direction,
+    /// How the surrogate sees it. On the log scale, values that are not all positive are modelled
+    /// linearly.
+    pub scale: Scale,
+    /// Bounds on other metrics, all to be met.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
+}
+
+/// A bound on a metric that is known only after a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Name of the metric.
+    pub metric: String,
+    /// The bound, in the metric's unit.
+    pub bound: Bound,
+    /// How the surrogate sees the metric, as for the objective.
+    pub scale: Scale,
+}
+
+/// The side and place of a bound, in the metric's unit; the bound itself is allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// The metric must not fall below this.
+    AtLeast(f64),
+    /// The metric must not exceed this.
+    AtMost(f64),
+}
+
+impl Objective {
+    /// Minimises a positive metric such as a latency, modelled on a log scale.
+    pub fn minimise(metric: impl Into<String>) -> Self {
+        Self::new(metric, Direction::Minimise)
+    }
+
+    /// Maximises a positive metric such as a throughput, modelled on a log scale.
+    pub fn maximise(metric: impl Into<String>) -> Self {
+        Self::new(metric, Direction::Maximise)
+    }
+
+    fn new(metric: impl Into<String>, direction: Direction) -> Self {
+        Self { metric: metric.into(), direction, scale: Scale::Log, constraints: Vec::new() }
+    }
+
+    /// Models the objective on a linear scale: for metrics that may be zero or negative.
+    #[must_use]
+    pub fn linear(mut self) -> Self {
+        self.scale = Scale::Linear;
+        self
+    }
+
+    /// Adds a constraint.
+    #[must_use]
+    pub fn subject_to(mut self, constraint: Constraint) -> Self {
+        self.constraints.push(constraint);
+        self
+    }
+
+    /// Names of all metrics that a measurement must hold: the objective's, then the constraints'.
+    pub fn metrics(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.metric.as_str()).chain(self.constraints.iter().map(|c| c.metric.as_str()))
+    }
+
+    /// Whether a measurement meets every constraint. A metric that was not measured meets none.
+    pub fn is_feasible(&self, measurement: &Measurement) -> bool {
+        self.constraints
+            .iter()
+            .all(|constraint| measurement.value(&constraint.metric).is_some_and(|v| constraint.is_met(v)))
+    }
+
+    /// Whether objective value `a` is better than `b`.
+    pub fn is_better(&self, a: f64, b: f64) -> bool {
+        match self.direction {
+            Direction::Minimise => a < b,
+            Direction::Maximise => a > b,
+        }
+    }
+}
+
+impl Constraint {
+    /// A positive metric such as a throughput must reach `bound`; modelled on a log scale.
+    pub fn at_least(metric: impl Into<String>, bound: f64) -> Self {
+        Self { metric: metric.into(), bound: Bound::AtLeast(bound), scale: Scale::Log }
+    }
+
+    /// A positive metric such as a latency must not exceed `bound`; modelled on a log scale.
+    pub fn at_most(metric: impl Into<String>, bound: f64) -> Self {
+        Self { metric: metric.into(), bound: Bound::AtMost(bound), scale: Scale::Log }
+    }
+
+    /// Models the metric on a linear scale: for metrics that may be zero, such as shares.
+    #[must_use]
+    pub fn linear(mut self) -> Self {
+        self.scale = Scale::Linear;
+        self
+    }
+
+    /// Whether a value of the metric meets the bound.
+    pub fn is_met(&self, value: f64) -> bool {
+        match self.bound {
+            Bound::AtLeast(bound) => value >= bound,
+            Bound::AtMost(bound) => value <= bound,
+        }
+    }
+}
+
+impl Bound {
+    /// The number that must not be passed.
+    pub fn value(self) -> f64 {
+        match self {
+            Self::AtLeast(bound) | Self::AtMost(bound) => bound,
+        }
+    }
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bound {
+            Bound::AtLeast(bound) => write!(f, "{} >= {bound}", self.metric),
+            Bound::AtMost(bound) => write!(f, "{} <= {bound}", self.metric),
+        }
+    }
+}
+
+/// A search space and an objective over it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    space: SearchSpace,
+    objective: Objective,
+}
+
+impl Problem {
+    /// Puts the two together.
+    pub fn new(space: SearchSpace, objective: Objective) -> Self {
+        Self { space, objective }
+    }
+
+    /// Where to search.
+    pub fn space(&self) -> &SearchSpace {
+        &self.space
+    }
+
+    /// What to search for.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn feasible_means_every_bound_is_met_and_bounds_are_allowed() {
+        let objective = Objective::minimise("latency")
+            .subject_to(Constraint::at_least("throughput", 10.0))
+            .subject_to(Constraint::at_most("queue_share", 0.5).linear());
+        let measured = |throughput, share| {
+            Measurement::new()
+                .with("latency", 1.0)
+                .with("throughput", throughput)
+                .with("queue_share", share)
+        };
+        assert!(objective.is_feasible(&measured(10.0, 0.5)));
+        assert!(!objective.is_feasible(&measured(9.9, 0.5)));
+        assert!(!objective.is_feasible(&measured(10.0, 0.6)));
+        assert!(!objective.is_feasible(&Measurement::new().with("throughput", 11.0)));
+    }
+}

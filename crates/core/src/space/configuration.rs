@@ -1,0 +1,125 @@
+//! Typed values by parameter name.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use super::Value;
+
+/// Typed values by parameter name: what a trial evaluates.
+///
+/// Holds only the parameters that exist under their conditions. Any names and values can be put
+/// in; [`SearchSpace::check`](super::SearchSpace::check) says whether they fit a space.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Configuration(BTreeMap<String, Value>);
+
+impl Configuration {
+    /// No values yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with one value set.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    /// The value of that name.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// The value of that name, if it is an integer.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.get(name)? {
+            Value::Integer(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The value of that name, if it is a number.
+    pub fn float(&self, name: &str) -> Option<f64> {
+        self.get(name)?.number()
+    }
+
+    /// The value of that name, if it is a boolean.
+    pub fn boolean(&self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Value::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The value of that name, if it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.get(name)? {
+            Value::Text(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Names and values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (name, value)) in self.iter().enumerate() {
+            write!(f, "{}{name}={value}", if i == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a configuration does not belong to a search space.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigurationError {
+    /// The space has no parameter of that name.
+    #[error("unknown parameter `{parameter}`; the search space has: {}", known.join(", "))]
+    UnknownParameter {
+        /// The name seen.
+        parameter: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// A parameter has no value.
+    #[error("parameter `{parameter}` has no value; give {domain}")]
+    Missing {
+        /// The parameter.
+        parameter: String,
+        /// What it may be.
+        domain: String,
+    },
+    /// A parameter has a value although its condition is not met.
+    #[error("parameter `{parameter}` exists only where {condition}; leave it out")]
+    Inactive {
+        /// The parameter.
+        parameter: String,
+        /// Its condition.
+        condition: String,
+    },
+    /// The value is of the wrong type or out of bounds.
+    #[error("parameter `{parameter}` is {value}, but must be {domain}")]
+    OutsideDomain {
+        /// The parameter.
+        parameter: String,
+        /// The value seen.
+        value: Value,
+        /// What it may be.
+        domain: String,
+    },
+    /// A known rule is broken.
+    #[error("configuration {configuration} breaks the rule {rule}")]
+    BreaksRule {
+        /// The rule.
+        rule: String,
+        /// The configuration.
+        configuration: Configuration,
+    },
+}

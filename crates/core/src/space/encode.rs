@@ -1,0 +1,71 @@
+//! Configurations to points of the unit cube and back: the only place where the two meet.
+
+use super::{Configuration, Domain, SearchSpace};
+
+/// Where a parameter does not exist its coordinate is the middle of the axis.
+const INACTIVE: f64 = 0.5;
+
+/// A configuration as a point of the unit cube, one coordinate for each parameter of the space,
+/// in declaration order. This is what the surrogate sees.
+///
+/// Floats and large integers lie by value on their scale; levels, small integers, categories and
+/// booleans by level index, `k / (L - 1)`. A parameter that does not exist lies at 0.5.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesignPoint(Vec<f64>);
+
+impl DesignPoint {
+    /// The coordinates, each in [0, 1].
+    pub fn coordinates(&self) -> &[f64] {
+        &self.0
+    }
+}
+
+/// How the surrogate compares coordinates of one column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Column {
+    /// By distance.
+    Ordered,
+    /// By equality alone.
+    Categorical,
+}
+
+impl SearchSpace {
+    /// How each column of a design point is compared.
+    pub fn columns(&self) -> Vec<Column> {
+        let column = |domain: &Domain| match domain.is_ordered() {
+            true => Column::Ordered,
+            false => Column::Categorical,
+        };
+        self.parameters().iter().map(|parameter| column(parameter.domain())).collect()
+    }
+
+    /// The configuration as a point of the unit cube.
+    ///
+    /// A value that its domain does not hold lies at 0.5 like an absent one; use
+    /// [`check`](Self::check) first where the configuration comes from outside.
+    pub fn encode(&self, configuration: &Configuration) -> DesignPoint {
+        let coordinate = |parameter: &super::Parameter| {
+            configuration
+                .get(parameter.name())
+                .and_then(|value| parameter.domain().encode(value))
+                .unwrap_or(INACTIVE)
+        };
+        DesignPoint(self.parameters().iter().map(coordinate).collect())
+    }
+
+    /// The configuration whose coordinates are nearest to the given ones. Rules may be broken:
+    /// see [`allows`](Self::allows).
+    ///
+    /// # Panics
+    /// When `coordinates` does not hold one number for each parameter.
+    pub fn nearest(&self, coordinates: &[f64]) -> Configuration {
+        assert_eq!(coordinates.len(), self.parameters().len(), "one coordinate for each parameter");
+        let mut configuration = Configuration::new();
+        for (parameter, &u) in self.parameters().iter().zip(coordinates) {
+            if parameter.is_active(&configuration) {
+                configuration = configuration.with(parameter.name(), parameter.domain().nearest(u));
+            }
+        }
+        configuration
+    }
+}

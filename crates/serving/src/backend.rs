@@ -1,0 +1,197 @@
+//! What evaluates a trial, and what it answers.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    EngineArguments, RequestRecord, Schedule, engine_arguments::ResolvedEngineArguments,
+};
+
+/// Evaluates engine arguments under a workload: a real server or a simulated one.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// What it is, for the record.
+    fn describe(&self) -> BackendInfo;
+
+    /// Starts a server with the arguments, runs the schedule against it, stops it, and returns
+    /// the raw records.
+    ///
+    /// # Errors
+    /// [`BackendError`] tells a configuration that cannot work from a world that was in the way.
+    async fn evaluate(
+        &self,
+        request: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Run, BackendError>;
+}
+
+/// What to evaluate.
+#[derive(Clone, Debug)]
+pub struct TrialRequest {
+    /// Arguments of the server; what is not set is left to the server's default.
+    pub arguments: EngineArguments,
+    /// The requests to send.
+    pub schedule: Arc<Schedule>,
+    /// Root of the random streams of this evaluation.
+    pub seed: u64,
+    /// Whether to keep the arrival time of every chunk, which inter-token latencies need.
+    pub record_chunk_times: bool,
+}
+
+/// What a backend is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackendInfo {
+    /// Short name, such as `sim` or `vllm`.
+    pub name: String,
+    /// Version of vLLM that runs or is simulated, such as `0.25.1`.
+    pub vllm_version: String,
+    /// Name of the model served.
+    pub model: String,
+    /// The machine.
+    pub hardware: Hardware,
+    /// Where its numbers come from.
+    pub provenance: Provenance,
+}
+
+/// The machine that serves. What is not known is `None`, never guessed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Hardware {
+    /// Name of the GPU.
+    pub gpu: Option<String>,
+    /// Memory of one GPU, GiB.
+    pub gpu_memory_gib: Option<f64>,
+    /// Number of GPUs.
+    pub gpus: Option<u32>,
+    /// Version of the GPU driver.
+    pub driver_version: Option<String>,
+    /// Version of CUDA.
+    pub cuda_version: Option<String>,
+}
+
+/// Where numbers come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Provenance {
+    /// Measured on a real server.
+    Measured,
+    /// Computed by a simulator.
+    Simulated(Calibration),
+}
+
+/// What a simulator was fitted to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// Name of the preset, such as `h100-sxm/qwen2.5-7b`.
+    pub preset: String,
+    /// What its coefficients were fitted to, in a sentence.
+    pub basis: String,
+}
+
+/// Raw records and facts of one evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// One record for each request of the schedule, in its order.
+    pub records: Vec<RequestRecord>,
+    /// What the server told.
+    pub server: ServerFacts,
+}
+
+/// What the server told of itself; `None` where it does not tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerFacts {
+    /// The arguments as the server resolved them.
+    pub arguments: ResolvedEngineArguments,
+    /// Seconds from the start of the process until it served.
+    pub start_up_s: f64,
+    /// KV-cache blocks.
+    pub kv_blocks: Option<u64>,
+    /// Preemptions during the run.
+    pub preemptions: Option<u64>,
+    /// Engine steps during the run.
+    pub engine_steps: Option<u64>,
+    /// Sum of the queue times of all scheduled requests, seconds.
+    pub queue_time_sum_s: Option<f64>,
+    /// Prompt tokens looked up in the prefix cache.
+    pub prefix_cache_queries: Option<u64>,
+    /// Prompt tokens found there.
+    pub prefix_cache_hits: Option<u64>,
+}
+
+/// Why an evaluation gave no run.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The configuration cannot work; trying again would give the same.
+    #[error("infeasible configuration ({}): {message}", class.name())]
+    Infeasible {
+        /// What kind of impossibility.
+        class: InfeasibleClass,
+        /// The server's own text.
+        message: String,
+        /// Seconds spent until that was known.
+        cost_s: f64,
+    },
+    /// The world was in the way; says nothing about the configuration.
+    #[error("evaluation failed: {message}")]
+    Failed {
+        /// What happened.
+        message: String,
+        /// Seconds spent until that was known.
+        cost_s: f64,
+    },
+}
+
+/// Kinds of configurations that cannot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InfeasibleClass {
+    /// The server rejects the arguments.
+    Invalid,
+    /// The server runs out of memory at start-up.
+    Memory,
+    /// The server starts and dies under load.
+    CrashUnderLoad,
+}
+
+impl InfeasibleClass {
+    /// Its name in stored tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::Memory => "memory",
+            Self::CrashUnderLoad => "crash_under_load",
+        }
+    }
+}
+
+/// Hears how an evaluation goes on.
+pub trait Progress: Send + Sync {
+    /// The evaluation is in this stage.
+    fn stage(&self, stage: Stage);
+}
+
+/// Stages of an evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Stage {
+    /// The server starts.
+    Starting,
+    /// Requests run.
+    Measuring {
+        /// Requests that ended.
+        ended: usize,
+        /// Requests in the schedule.
+        scheduled: usize,
+    },
+    /// The server stops.
+    Stopping,
+}
+
+/// Hears nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {
+    fn stage(&self, _: Stage) {}
+}

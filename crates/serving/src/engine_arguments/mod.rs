@@ -1,0 +1,95 @@
+//! vLLM's engine arguments: names, defaults, rules, and the flags that set them.
+
+use serde::{Deserialize, Serialize};
+
+/// Engine arguments of a vLLM server as a user sets them; `None` leaves vLLM's default.
+///
+/// Names and meanings are vLLM's. Only arguments worth tuning, or needed to resolve those, are
+/// here; anything else goes into the server's command.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineArguments {
+    /// Most sequences in one step.
+    pub max_num_seqs: Option<u32>,
+    /// Most tokens in one step.
+    pub max_num_batched_tokens: Option<u32>,
+    /// Share of GPU memory for weights, activations and KV cache, above 0 up to 1.
+    pub gpu_memory_utilization: Option<f64>,
+    /// Most tokens of prompt and output of one request.
+    pub max_model_len: Option<u32>,
+    /// Tokens in a KV-cache block.
+    pub block_size: Option<u32>,
+    /// Whether a prompt may be computed over several steps.
+    pub enable_chunked_prefill: Option<bool>,
+    /// Most prompt tokens of one request in one step; 0 means no limit.
+    pub long_prefill_token_threshold: Option<u32>,
+    /// Whether blocks are shared between prompts with equal beginnings.
+    pub enable_prefix_caching: Option<bool>,
+    /// Whether the next step is scheduled while the GPU computes.
+    pub async_scheduling: Option<bool>,
+    /// Order in which waiting requests are admitted.
+    pub scheduling_policy: Option<SchedulingPolicy>,
+    /// Tokens sent to the client at once.
+    pub stream_interval: Option<u32>,
+    /// Which steps run as CUDA graphs.
+    pub cudagraph_mode: Option<CudagraphMode>,
+    /// Largest batch captured as a CUDA graph.
+    pub max_cudagraph_capture_size: Option<u32>,
+    /// GPUs that one replica is split over.
+    pub tensor_parallel_size: Option<u32>,
+}
+
+/// Engine arguments with every default filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ResolvedEngineArguments {
+    /// See [`EngineArguments::max_num_seqs`].
+    pub max_num_seqs: u32,
+    /// See [`EngineArguments::max_num_batched_tokens`].
+    pub max_num_batched_tokens: u32,
+    /// See [`EngineArguments::gpu_memory_utilization`].
+    pub gpu_memory_utilization: f64,
+    /// See [`EngineArguments::max_model_len`].
+    pub max_model_len: u32,
+    /// See [`EngineArguments::block_size`].
+    pub block_size: u32,
+    /// See [`EngineArguments::enable_chunked_prefill`].
+    pub enable_chunked_prefill: bool,
+    /// See [`EngineArguments::long_prefill_token_threshold`].
+    pub long_prefill_token_threshold: u32,
+    /// See [`EngineArguments::enable_prefix_caching`].
+    pub enable_prefix_caching: bool,
+    /// See [`EngineArguments::async_scheduling`].
+    pub async_scheduling: bool,
+    /// See [`EngineArguments::scheduling_policy`].
+    pub scheduling_policy: SchedulingPolicy,
+    /// See [`EngineArguments::stream_interval`].
+    pub stream_interval: u32,
+    /// See [`EngineArguments::cudagraph_mode`].
+    pub cudagraph_mode: CudagraphMode,
+    /// See [`EngineArguments::max_cudagraph_capture_size`].
+    pub max_cudagraph_capture_size: u32,
+    /// See [`EngineArguments::tensor_parallel_size`].
+    pub tensor_parallel_size: u32,
+}
+
+/// Order in which waiting requests are admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SchedulingPolicy {
+    /// First come, first served.
+    Fcfs,
+    /// By priority, then by arrival.
+    Priority,
+}
+
+/// Which steps run as CUDA graphs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CudagraphMode {
+    /// Decode steps as full graphs, others piecewise: vLLM's default.
+    FullAndPiecewise,
+    /// Decode steps as full graphs, others eager.
+    FullDecodeOnly,
+    /// All steps eager.
+    None,
+}

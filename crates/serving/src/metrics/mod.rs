@@ -1,0 +1,1 @@
+//! Metrics made from request records: every formula once.

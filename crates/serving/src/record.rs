@@ -1,0 +1,51 @@
+//! What happened to one request, as its client saw it.
+
+use serde::{Deserialize, Serialize};
+
+/// What happened to one request, as its client saw it. Times are seconds from the start of the
+/// run, on one clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RequestRecord {
+    /// Position in the schedule, from 0.
+    pub index: u32,
+    /// Prompt length in tokens.
+    pub prompt_tokens: u32,
+    /// Output tokens received.
+    pub output_tokens: u32,
+    /// When the schedule wanted it sent. Latencies count from here, so a late client is charged
+    /// to latency and not hidden (no coordinated omission).
+    pub intended_s: f64,
+    /// When it was sent.
+    pub sent_s: f64,
+    /// When the first output token arrived, if any did.
+    pub first_token_s: Option<f64>,
+    /// When the last output token arrived, if any did.
+    pub last_token_s: Option<f64>,
+    /// Time the server kept it waiting before it first scheduled it, where the server tells.
+    pub queue_time_s: Option<f64>,
+    /// When each chunk arrived, a chunk holding one or more tokens; empty where that was not kept.
+    pub chunk_times_s: Vec<f64>,
+    /// How it ended.
+    pub status: RequestStatus,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestStatus {
+    /// All output arrived.
+    Completed,
+    /// The server refused it, with this text.
+    Rejected(String),
+    /// It broke off, with this text.
+    Failed(String),
+    /// The run ended before it did.
+    Unfinished,
+}
+
+impl RequestRecord {
+    /// Whether all output arrived. Only completed requests enter latencies and throughputs.
+    pub fn is_completed(&self) -> bool {
+        self.status == RequestStatus::Completed
+    }
+}

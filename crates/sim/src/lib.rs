@@ -1,0 +1,1 @@
+//! Discrete-event simulator of a vLLM V1 server.

@@ -1,0 +1,1 @@
+//! Auto-tunes LLM servers with Bayesian optimisation.

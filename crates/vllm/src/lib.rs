@@ -1,0 +1,1 @@
+//! Configuration of a real vLLM server as a backend.
