@@ -1,1 +1,26 @@
 //! Auto-tunes LLM servers with Bayesian optimisation.
+//!
+//! slotune finds the vLLM configuration that minimises a tail latency subject to throughput
+//! targets, in as few server restarts as possible. This crate is the front door: it re-exports the
+//! parts and adds [`Tuner`], the loop that asks a [`Study`](slotune_core::Study) for trials, has a
+//! [`Backend`](slotune_serving::Backend) evaluate them, and tells the study what came of it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`core`] | search space, objective, study, samplers, Gaussian process |
+//! | [`serving`] | engine arguments, workloads, request records, metrics, the `Backend` trait |
+//! | [`sim`] | the in-process simulator of a vLLM server |
+//! | [`vllm`] | configuration of a real vLLM server |
+//! | [`results`] | Parquet result sets |
+//! | [`report`] | tables, plots and the Week-3 page |
+
+pub use slotune_core as core;
+pub use slotune_report as report;
+pub use slotune_results as results;
+pub use slotune_serving as serving;
+pub use slotune_sim as sim;
+pub use slotune_vllm as vllm;
+
+mod tuner;
+
+pub use tuner::{Finished, Observer, TuneError, Tuner};

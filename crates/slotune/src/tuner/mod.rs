@@ -1,0 +1,170 @@
+//! The loop: ask, evaluate, measure, tell.
+
+use std::sync::Arc;
+
+use slotune_core::{AskError, Entry, History, Objective, Outcome, Reason, Study, TellError, Trial};
+use slotune_serving::{
+    Backend, BackendError, EngineArguments, Progress, Run, Schedule, TrialRequest,
+    engine_arguments::ArgumentError,
+    metrics::{MeasureError, MeasureOptions, Metric, UnknownMetric, measure},
+};
+
+/// How often an evaluation that the world broke is tried again before it is told as failed.
+const RETRIES: u32 = 2;
+
+/// Drives a study on a backend, one trial after another.
+#[expect(missing_debug_implementations, reason = "a backend need not be printable")]
+pub struct Tuner {
+    study: Study,
+    backend: Arc<dyn Backend>,
+    schedule: Arc<Schedule>,
+    options: MeasureOptions,
+    /// Arguments that every trial has in common; a configuration overrides them.
+    fixed: EngineArguments,
+}
+
+/// Hears of each trial. What it returns as an error ends the loop, so a trial that could not be
+/// stored is noticed at once.
+pub trait Observer: Progress {
+    /// A trial begins.
+    fn begun(&self, trial: &Trial);
+
+    /// A trial ended and was told to the study.
+    ///
+    /// # Errors
+    /// Anything that must end the study, such as a full disk.
+    fn finished(&self, trial: &Finished<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// A trial that ended.
+#[derive(Debug)]
+pub struct Finished<'a> {
+    /// The trial with its outcome.
+    pub entry: &'a Entry,
+    /// The raw run, where there was one.
+    pub run: Option<&'a Run>,
+    /// All trials of the study so far, this one included.
+    pub history: &'a History,
+    /// What the study optimises.
+    pub objective: &'a Objective,
+}
+
+impl Tuner {
+    /// A loop over `study` on `backend`, each trial serving `schedule`.
+    ///
+    /// # Errors
+    /// When the objective names a metric that does not exist, or the search space a parameter that
+    /// is no engine argument.
+    pub fn new(
+        study: Study,
+        backend: Arc<dyn Backend>,
+        schedule: Arc<Schedule>,
+        options: MeasureOptions,
+    ) -> Result<Self, TuneError> {
+        for metric in study.problem().objective().metrics() {
+            Metric::from_name(metric)?;
+        }
+        for parameter in study.problem().space().parameters() {
+            EngineArguments::check_name(parameter.name())?;
+        }
+        Ok(Self { study, backend, schedule, options, fixed: EngineArguments::default() })
+    }
+
+    /// Sets engine arguments that every trial has in common; a configuration overrides them.
+    #[must_use]
+    pub fn with_fixed_arguments(mut self, fixed: EngineArguments) -> Self {
+        self.fixed = fixed;
+        self
+    }
+
+    /// The study so far.
+    pub fn study(&self) -> &Study {
+        &self.study
+    }
+
+    /// Goes on until the study holds `trials` trials or has nothing left to try.
+    ///
+    /// # Errors
+    /// When the study cannot go on or the observer refuses a trial; every trial told before stays
+    /// in the study.
+    pub async fn run(&mut self, trials: usize, observer: &dyn Observer) -> Result<(), TuneError> {
+        while self.study.history().len() < trials {
+            let Some(trial) = self.study.ask()? else { break };
+            observer.begun(&trial);
+            self.evaluate(&trial, observer).await?;
+        }
+        Ok(())
+    }
+
+    async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
+        let request = TrialRequest {
+            arguments: self.fixed.overridden_by(&trial.configuration)?,
+            schedule: Arc::clone(&self.schedule),
+            seed: trial.seed,
+            record_chunk_times: false,
+        };
+        let mut spent_s = 0.0;
+        let mut retries = RETRIES;
+        let (outcome, run) = loop {
+            match self.backend.evaluate(&request, observer).await {
+                Ok(run) => {
+                    spent_s += run.cost_s();
+                    break (self.outcome(&run)?, Some(run));
+                }
+                Err(BackendError::Infeasible { class, message, cost_s }) => {
+                    spent_s += cost_s;
+                    break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
+                }
+                Err(BackendError::Failed { cost_s, .. }) if retries > 0 => {
+                    spent_s += cost_s;
+                    retries -= 1;
+                }
+                Err(error) => {
+                    break (Outcome::Failed(Reason::new("world", error.to_string())), None);
+                }
+            }
+        };
+        self.study.tell(trial.id, outcome, spent_s)?;
+        let history = self.study.history();
+        let entry = history.get(trial.id).expect("the trial was just told");
+        observer
+            .finished(&Finished { entry, run: run.as_ref(), history, objective: self.study.problem().objective() })
+            .map_err(TuneError::Observer)
+    }
+
+    /// What a run says of its configuration.
+    fn outcome(&self, run: &Run) -> Result<Outcome, TuneError> {
+        match measure(run, &self.options) {
+            Ok(measurement) => Ok(Outcome::Completed(measurement)),
+            // Served nothing at all: there is no latency to learn, only that it does not work.
+            Err(error @ MeasureError::NothingCompleted { .. }) => {
+                Ok(Outcome::Infeasible(Reason::new("nothing_completed", error.to_string())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Why tuning ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuneError {
+    /// The objective names a metric that does not exist.
+    #[error(transparent)]
+    UnknownMetric(#[from] UnknownMetric),
+    /// A parameter is no engine argument, or its value does not fit.
+    #[error(transparent)]
+    Argument(#[from] ArgumentError),
+    /// A run could not be measured.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    /// The study gave no trial.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The study did not take an outcome.
+    #[error(transparent)]
+    Tell(#[from] TellError),
+    /// The observer could not take a trial.
+    #[error("a finished trial could not be recorded: {0}")]
+    Observer(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
