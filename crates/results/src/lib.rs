@@ -14,7 +14,24 @@
 //! ```
 //!
 //! In Rust, [`ResultSet::create`] begins a set, [`Writer::open`] goes on with one, and
-//! [`ResultSet::read`] reads it, leaving out damaged parts and naming them.
+//! [`ResultSet::read`] reads it, leaving out damaged parts and naming them:
+//!
+//! ```
+//! # use slotune_results::{Manifest, ResultSet, StoredTrial};
+//! # use slotune_serving::RequestRecord;
+//! # fn keep(
+//! #     manifest: &Manifest, trial: &StoredTrial, records: &[RequestRecord],
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut writer = ResultSet::create("my-set", manifest)?;
+//! writer.append(trial, Some(records))?;
+//!
+//! let loaded = ResultSet::read("my-set")?;
+//! assert!(loaded.faults.is_empty());
+//! let history = loaded.set.history(&trial.study)?;
+//! let records = loaded.requests(&trial.study, trial.entry.trial.id)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod durable;
 mod fault;

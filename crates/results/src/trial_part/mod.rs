@@ -85,7 +85,7 @@ pub(crate) fn column_names(manifest: &Manifest) -> Vec<String> {
         entry: Entry { trial, state },
         server: None,
     };
-    write(manifest, &empty).map(|table| table.names()).unwrap_or_default()
+    write(manifest, &empty).expect("a trial without values fits every manifest").names()
 }
 
 fn provenance(manifest: &Manifest) -> &'static str {

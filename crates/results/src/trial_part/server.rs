@@ -12,67 +12,36 @@ use crate::{
 };
 
 pub(super) fn write(table: &mut Table, server: Option<&ServerFacts>) -> Result<(), WriteError> {
-    table.set("server_start_up_s", server.map(|server| server.start_up_s));
-    set_count(table, "server_kv_blocks", server.and_then(|server| server.kv_blocks))?;
-    set_count(table, "server_preemptions", server.and_then(|server| server.preemptions))?;
-    set_count(table, "server_engine_steps", server.and_then(|server| server.engine_steps))?;
-    table.set("server_queue_time_sum_s", server.and_then(|server| server.queue_time_sum_s));
-    set_count(
-        table,
-        "server_prefix_cache_queries",
-        server.and_then(|server| server.prefix_cache_queries),
-    )?;
-    set_count(
-        table,
-        "server_prefix_cache_hits",
-        server.and_then(|server| server.prefix_cache_hits),
-    )?;
+    let fact = |of: fn(&ServerFacts) -> Option<u64>| server.and_then(of);
+    table.set("server_start_up_s", server.map(|facts| facts.start_up_s));
+    set_count(table, "server_kv_blocks", fact(|facts| facts.kv_blocks))?;
+    set_count(table, "server_preemptions", fact(|facts| facts.preemptions))?;
+    set_count(table, "server_engine_steps", fact(|facts| facts.engine_steps))?;
+    table.set("server_queue_time_sum_s", server.and_then(|facts| facts.queue_time_sum_s));
+    set_count(table, "server_prefix_cache_queries", fact(|facts| facts.prefix_cache_queries))?;
+    set_count(table, "server_prefix_cache_hits", fact(|facts| facts.prefix_cache_hits))?;
     let arguments = server.map(|server| &server.arguments);
-    table.set("server_max_num_seqs", arguments.map(|arguments| i64::from(arguments.max_num_seqs)));
-    table.set(
-        "server_max_num_batched_tokens",
-        arguments.map(|arguments| i64::from(arguments.max_num_batched_tokens)),
-    );
-    table.set(
-        "server_gpu_memory_utilization",
-        arguments.map(|arguments| arguments.gpu_memory_utilization),
-    );
-    table
-        .set("server_max_model_len", arguments.map(|arguments| i64::from(arguments.max_model_len)));
-    table.set("server_block_size", arguments.map(|arguments| i64::from(arguments.block_size)));
-    table.set(
-        "server_enable_chunked_prefill",
-        arguments.map(|arguments| arguments.enable_chunked_prefill),
-    );
+    let integer = |of: fn(&ResolvedEngineArguments) -> u32| arguments.map(of).map(i64::from);
+    let boolean = |of: fn(&ResolvedEngineArguments) -> bool| arguments.map(of);
+    let policy = arguments.and_then(|args| write_name(args.scheduling_policy));
+    let graphs = arguments.and_then(|args| write_name(args.cudagraph_mode));
+    table.set("server_max_num_seqs", integer(|args| args.max_num_seqs));
+    table.set("server_max_num_batched_tokens", integer(|args| args.max_num_batched_tokens));
+    table.set("server_gpu_memory_utilization", arguments.map(|args| args.gpu_memory_utilization));
+    table.set("server_max_model_len", integer(|args| args.max_model_len));
+    table.set("server_block_size", integer(|args| args.block_size));
+    table.set("server_enable_chunked_prefill", boolean(|args| args.enable_chunked_prefill));
     table.set(
         "server_long_prefill_token_threshold",
-        arguments.map(|arguments| i64::from(arguments.long_prefill_token_threshold)),
+        integer(|args| args.long_prefill_token_threshold),
     );
-    table.set(
-        "server_enable_prefix_caching",
-        arguments.map(|arguments| arguments.enable_prefix_caching),
-    );
-    table.set("server_async_scheduling", arguments.map(|arguments| arguments.async_scheduling));
-    table.set(
-        "server_scheduling_policy",
-        arguments.and_then(|arguments| write_name(arguments.scheduling_policy)),
-    );
-    table.set(
-        "server_stream_interval",
-        arguments.map(|arguments| i64::from(arguments.stream_interval)),
-    );
-    table.set(
-        "server_cudagraph_mode",
-        arguments.and_then(|arguments| write_name(arguments.cudagraph_mode)),
-    );
-    table.set(
-        "server_max_cudagraph_capture_size",
-        arguments.map(|arguments| i64::from(arguments.max_cudagraph_capture_size)),
-    );
-    table.set(
-        "server_tensor_parallel_size",
-        arguments.map(|arguments| i64::from(arguments.tensor_parallel_size)),
-    );
+    table.set("server_enable_prefix_caching", boolean(|args| args.enable_prefix_caching));
+    table.set("server_async_scheduling", boolean(|args| args.async_scheduling));
+    table.set("server_scheduling_policy", policy);
+    table.set("server_stream_interval", integer(|args| args.stream_interval));
+    table.set("server_cudagraph_mode", graphs);
+    table.set("server_max_cudagraph_capture_size", integer(|args| args.max_cudagraph_capture_size));
+    table.set("server_tensor_parallel_size", integer(|args| args.tensor_parallel_size));
     Ok(())
 }
 

@@ -1,4 +1,7 @@
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use slotune_core::TrialId;
 use slotune_results::{Loaded, PartProblem, ResultSet, Writer};
@@ -10,6 +13,7 @@ use crate::{
 };
 
 const VICTIM: &str = "trials/search-1-00001.parquet";
+const REQUESTS: &str = "requests/search-1-00001.parquet";
 
 fn set() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -128,39 +132,58 @@ fn damaged_requests_are_a_fault() {
 }
 
 #[test]
-fn a_kill_loses_the_running_trial_and_no_other() {
-    let folder = set();
-    let at = |name: &str| folder.path().join(name);
-    // Killed while it wrote a trial part, after it had renamed the requests.
-    fs::rename(at(VICTIM), at("trials/search-1-00001.parquet.tmp")).unwrap();
-    fs::copy(at("requests/reference-00000.parquet"), at("requests/search-1-00001.parquet"))
-        .unwrap();
-    fs::write(at("manifest.json.tmp"), "{").unwrap();
-    let mine = at("trials/notes.tmp");
-    fs::write(&mine, "not a leftover").unwrap();
+fn a_kill_at_any_step_loses_the_running_trial_and_no_other() {
+    let sound = set();
+    let row = fs::read(sound.path().join(VICTIM)).unwrap();
+    let requests = fs::read(sound.path().join("requests/reference-00000.parquet")).unwrap();
+    let half = |bytes: &[u8]| bytes[..bytes.len() / 2].to_vec();
+    let leftovers = [
+        vec![(format!("{REQUESTS}.tmp"), half(&requests))],
+        vec![(format!("{REQUESTS}.tmp"), requests.clone())],
+        vec![(REQUESTS.to_owned(), requests.clone())],
+        vec![(REQUESTS.to_owned(), requests.clone()), (format!("{VICTIM}.tmp"), half(&row))],
+        vec![(REQUESTS.to_owned(), requests), (format!("{VICTIM}.tmp"), row)],
+    ];
+    for leftover in leftovers {
+        let folder = set();
+        fs::remove_file(folder.path().join(VICTIM)).unwrap();
+        for (name, bytes) in leftover {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        let loaded = read(&folder);
+        assert!(loaded.faults.is_empty());
+        assert_eq!(loaded.set.trials, [&trials()[..2], &trials()[3..]].concat());
 
-    let loaded = read(&folder);
-    assert!(loaded.faults.is_empty());
-    assert_eq!(loaded.set.trials, [&trials()[..2], &trials()[3..]].concat());
-
-    let mut writer = Writer::open(folder.path(), &manifest()).unwrap();
-    assert_eq!(names_ending(folder.path(), ".tmp"), 0);
-    assert_eq!(names_ending(&at("trials"), ".tmp"), 1);
-    assert!(mine.exists());
-    writer.append(&trials()[2], None).unwrap();
-    let loaded = read(&folder);
-    assert_eq!(loaded.set.trials, trials());
-    assert_eq!(
-        loaded.requests("search-1", TrialId(1)).unwrap(),
-        None,
-        "the requests of the killed attempt are not taken for those of the next"
-    );
-    assert_eq!(loaded.requests("reference", TrialId(0)).unwrap(), Some(records()));
+        let mut writer = Writer::open(folder.path(), &manifest()).unwrap();
+        assert_eq!(temporaries(folder.path()), 0);
+        writer.append(&trials()[2], None).unwrap();
+        let loaded = read(&folder);
+        assert_eq!(loaded.set.trials, trials());
+        // The requests of the killed attempt are not taken for those of the next.
+        assert_eq!(loaded.requests("search-1", TrialId(1)).unwrap(), None);
+        assert_eq!(loaded.requests("reference", TrialId(0)).unwrap(), Some(records()));
+    }
 }
 
-fn names_ending(folder: &Path, suffix: &str) -> usize {
-    fs::read_dir(folder)
-        .unwrap()
-        .filter(|entry| entry.as_ref().unwrap().file_name().to_str().unwrap().ends_with(suffix))
-        .count()
+#[test]
+fn opening_removes_its_own_leftovers_only() {
+    let folder = set();
+    for name in ["manifest.json.tmp", "trials/search-1-00009.parquet.tmp", "trials/mine.tmp"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    Writer::open(folder.path(), &manifest()).unwrap();
+    assert_eq!(temporaries(folder.path()), 1);
+    assert!(folder.path().join("trials/mine.tmp").exists());
+}
+
+/// Number of files below a folder that end in `.tmp`.
+fn temporaries(folder: &Path) -> usize {
+    let count = |path: PathBuf| {
+        if path.is_dir() {
+            temporaries(&path)
+        } else {
+            usize::from(path.extension().is_some_and(|end| end == "tmp"))
+        }
+    };
+    fs::read_dir(folder).unwrap().map(|entry| count(entry.unwrap().path())).sum()
 }
