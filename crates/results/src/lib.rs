@@ -1,11 +1,52 @@
 //! Parquet result sets: every trial of every study, with its provenance, readable by anything
 //! that reads Parquet.
 //!
-//! A result set is a folder: `manifest.json`, one file for each trial under `trials/`, and one for
-//! the requests of each trial under `requests/`. Each file is complete or absent.
+//! A result set is a folder: `manifest.json`, one *part* for each trial under `trials/` (one row),
+//! and one for the requests of each trial under `requests/` (one row a request). A part is
+//! complete or absent, carries a checksum, and is durable when [`Writer::append`] returns; a kill
+//! loses the trial that was running and no other. All parts of a set have the same columns, which
+//! `docs/RESULTS.md` describes, so a glob reads as one table:
+//!
+//! ```python
+//! import duckdb, pandas, glob
+//! trials = duckdb.sql("FROM 'my-set/trials/*.parquet' ORDER BY study, trial")
+//! trials = pandas.concat(map(pandas.read_parquet, sorted(glob.glob("my-set/trials/*.parquet"))))
+//! ```
+//!
+//! In Rust, [`ResultSet::create`] begins a set, [`Writer::open`] goes on with one, and
+//! [`ResultSet::read`] reads it, leaving out damaged parts and naming them:
+//!
+//! ```
+//! # use slotune_results::{Manifest, ResultSet, StoredTrial};
+//! # use slotune_serving::RequestRecord;
+//! # fn keep(
+//! #     manifest: &Manifest, trial: &StoredTrial, records: &[RequestRecord],
+//! # ) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut writer = ResultSet::create("my-set", manifest)?;
+//! writer.append(trial, Some(records))?;
+//!
+//! let loaded = ResultSet::read("my-set")?;
+//! assert!(loaded.faults.is_empty());
+//! let history = loaded.set.history(&trial.study)?;
+//! let records = loaded.requests(&trial.study, trial.entry.trial.id)?;
+//! # Ok(())
+//! # }
+//! ```
 
+mod durable;
+mod fault;
+mod layout;
 mod manifest;
+mod read;
+mod request_part;
+mod seal;
 mod set;
+mod table;
+mod trial_part;
+mod writer;
 
+pub use fault::{Fault, PartProblem};
 pub use manifest::{Manifest, SCHEMA_VERSION, StudyManifest, StudyRole};
-pub use set::{ResultSet, StoredTrial};
+pub use read::{Loaded, ReadError};
+pub use set::{MissingTrial, ResultSet, StoredTrial};
+pub use writer::{WriteError, Writer};

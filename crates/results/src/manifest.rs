@@ -1,8 +1,13 @@
 //! What a result set is of: the part that is known before the first trial.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use slotune_core::{Objective, SearchSpace};
 use slotune_serving::{BackendInfo, Workload};
+
+use crate::trial_part;
 
 /// Version of the file layout and of the columns. A reader refuses newer ones.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -20,6 +25,8 @@ pub struct Manifest {
     pub space: SearchSpace,
     /// What it searches for.
     pub objective: Objective,
+    /// Names of the metrics that a completed trial may hold; each is a column, in its own unit.
+    pub metrics: Vec<String>,
     /// What the clients send.
     pub workload: Workload,
     /// What evaluates, and whether its numbers are simulated or measured.
@@ -53,4 +60,81 @@ pub enum StudyRole {
     Search,
     /// Another way to search, to compare with.
     Comparison,
+}
+
+impl Manifest {
+    /// What keeps the manifest from naming files and columns, and the remedy, if anything.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.schema_version != SCHEMA_VERSION {
+            let version = self.schema_version;
+            return Err(format!(
+                "`schema_version` is {version}; this slotune writes {SCHEMA_VERSION}"
+            ));
+        }
+        let mut studies = BTreeSet::new();
+        for StudyManifest { name, .. } in &self.studies {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if name.is_empty() || !name.chars().all(plain) {
+                return Err(format!(
+                    "study name `{name}` does not suit a file name; use letters, digits, `-` and `_`"
+                ));
+            }
+            // Some file systems, and DuckDB's columns below, do not tell upper case from lower.
+            if !studies.insert(name.to_lowercase()) {
+                return Err(format!(
+                    "two studies are named `{name}`, upper and lower case being one; rename one"
+                ));
+            }
+        }
+        if let Some(metric) =
+            self.objective.metrics().find(|&metric| !self.metrics.iter().any(|m| m == metric))
+        {
+            return Err(format!("`metrics` lacks `{metric}`, which the objective needs; add it"));
+        }
+        let mut columns = BTreeSet::new();
+        for column in trial_part::column_names(self) {
+            if !columns.insert(column.to_lowercase()) {
+                return Err(format!(
+                    "two columns would be named `{column}`; rename the parameter or metric"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first field in which another manifest of the same set must agree and does not: its
+    /// path, the value here, the value there.
+    pub(crate) fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
+        // When it was begun, and by which version, may differ.
+        let comparable = |manifest: &Self| {
+            let begun =
+                Self { created: String::new(), slotune_version: String::new(), ..manifest.clone() };
+            serde_json::to_value(begun).expect("a manifest is plain data with text keys")
+        };
+        first_difference("", &comparable(self), &comparable(other))
+    }
+}
+
+/// The first difference between two JSON documents: its path, the value here, the value there.
+fn first_difference(path: &str, here: &Value, there: &Value) -> Option<(String, String, String)> {
+    match (here, there) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            keys.into_iter().find_map(|key| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                first_difference(
+                    &path,
+                    a.get(key).unwrap_or(&Value::Null),
+                    b.get(key).unwrap_or(&Value::Null),
+                )
+            })
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => a
+            .iter()
+            .zip(b)
+            .enumerate()
+            .find_map(|(i, (a, b))| first_difference(&format!("{path}[{i}]"), a, b)),
+        _ if here == there => None,
+        _ => Some((path.to_owned(), here.to_string(), there.to_string())),
+    }
 }

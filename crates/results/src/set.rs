@@ -1,6 +1,6 @@
 //! A result set in memory.
 
-use slotune_core::Entry;
+use slotune_core::{Entry, History};
 use slotune_serving::ServerFacts;
 
 use crate::Manifest;
@@ -32,4 +32,34 @@ impl ResultSet {
     pub fn study<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a StoredTrial> {
         self.trials.iter().filter(move |trial| trial.study == name)
     }
+
+    /// The history of one study, to resume it or to model it.
+    ///
+    /// # Errors
+    /// [`MissingTrial`] when a trial is absent although a later one is there.
+    pub fn history(&self, study: &str) -> Result<History, MissingTrial> {
+        let mut entries = Vec::new();
+        for trial in self.study(study) {
+            let number = entries.len() as u64;
+            if trial.entry.trial.id.0 != number {
+                return Err(MissingTrial { study: study.to_owned(), trial: number });
+            }
+            entries.push(trial.entry.clone());
+        }
+        Ok(entries.into_iter().collect())
+    }
+}
+
+/// A trial is absent although a later one is there: its part was damaged or removed, or it was
+/// running beside the later one when the program ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "study `{study}` lacks trial {trial} although a later one is there, so it cannot be gone on with; \
+     restore the part of that trial, or move the parts of the later ones out of the set"
+)]
+pub struct MissingTrial {
+    /// The study.
+    pub study: String,
+    /// The first number that is absent.
+    pub trial: u64,
 }

@@ -1,0 +1,29 @@
+//! Files that are whole or absent, and still there after the power failed.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::Path,
+};
+
+use crate::layout::TEMPORARY;
+
+/// Writes `folder/name` so that at any time it holds all of `bytes`, or what it held before.
+///
+/// The bytes go to a temporary name in the same folder and are forced to the disk before the name
+/// changes, else a crash could leave the name on an empty file.
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = folder.join(format!("{name}{TEMPORARY}"));
+    let mut file = File::create(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&temporary, folder.join(name))?;
+    sync_folder(folder)
+}
+
+/// Forces the names in a folder to the disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    // Windows has no such call; its file system keeps a journal of names.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}

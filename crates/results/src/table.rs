@@ -1,0 +1,200 @@
+//! Typed columns to Parquet bytes and back: the only file that names polars.
+
+use std::{collections::BTreeMap, io::Cursor};
+
+use polars::prelude::{
+    AnyValue, Column, DataFrame, DataType, Float64Type, IntoSeries, ListBuilderTrait,
+    ListPrimitiveChunkedBuilder, ParallelStrategy, ParquetCompression, ParquetReader,
+    ParquetWriter, PolarsResult, SerReader,
+};
+
+use crate::{PartProblem, seal};
+
+/// Columns of equal length in the order in which they were added.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    columns: Vec<Column>,
+}
+
+/// Columns as they were read, each to be taken once, by name.
+#[derive(Debug)]
+pub(crate) struct Columns(BTreeMap<String, Column>);
+
+/// What a column may hold; any value may be missing.
+pub(crate) trait Cell: Sized {
+    /// The word for it, for error messages.
+    const KIND: &'static str;
+
+    fn to_column(name: &str, values: Vec<Option<Self>>) -> Column;
+
+    fn from_column(column: &Column) -> PolarsResult<Vec<Option<Self>>>;
+}
+
+impl Table {
+    pub(crate) fn add<T: Cell>(&mut self, name: &str, values: Vec<Option<T>>) {
+        self.columns.push(T::to_column(name, values));
+    }
+
+    /// Adds a column to a table of one row; whether it holds a value.
+    pub(crate) fn set<T: Cell>(&mut self, name: &str, value: Option<T>) -> bool {
+        let present = value.is_some();
+        self.add(name, vec![value]);
+        present
+    }
+
+    /// Names of the columns.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name().to_string()).collect()
+    }
+
+    /// The table as a sealed Parquet file: equal tables give equal bytes.
+    ///
+    /// # Errors
+    /// With polars' text; does not happen while columns are of equal length and unlike names.
+    pub(crate) fn encode(self) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        DataFrame::new_infer_height(self.columns)
+            .and_then(|mut frame| {
+                ParquetWriter::new(&mut bytes)
+                    .with_compression(ParquetCompression::Zstd(None))
+                    .set_parallel(false)
+                    .finish(&mut frame)
+            })
+            .map_err(|error| error.to_string())?;
+        Ok(seal::seal(&bytes))
+    }
+}
+
+impl Columns {
+    /// The columns of a sealed Parquet file.
+    pub(crate) fn decode(file: &[u8]) -> Result<Self, PartProblem> {
+        seal::check(file)?;
+        let frame = ParquetReader::new(Cursor::new(file))
+            .read_parallel(ParallelStrategy::None)
+            .finish()
+            .map_err(|error| PartProblem::Parquet { problem: error.to_string() })?;
+        let columns =
+            frame.columns().iter().map(|column| (column.name().to_string(), column.clone()));
+        Ok(Self(columns.collect()))
+    }
+
+    /// Takes a column out.
+    pub(crate) fn take<T: Cell>(&mut self, name: &str) -> Result<Vec<Option<T>>, PartProblem> {
+        let column = self.0.remove(name).ok_or_else(|| PartProblem::column(name, "is missing"))?;
+        T::from_column(&column).map_err(|_| {
+            PartProblem::column(name, format!("is of type {}, not {}", column.dtype(), T::KIND))
+        })
+    }
+
+    /// Takes a column without missing values out.
+    pub(crate) fn take_full<T: Cell>(&mut self, name: &str) -> Result<Vec<T>, PartProblem> {
+        let values: Option<Vec<T>> = self.take(name)?.into_iter().collect();
+        values.ok_or_else(|| PartProblem::column(name, "lacks a value"))
+    }
+
+    /// Takes the value of a column of one row out.
+    pub(crate) fn get<T: Cell>(&mut self, name: &str) -> Result<Option<T>, PartProblem> {
+        let values = self.take(name)?;
+        let rows = values.len();
+        let [value] = <[_; 1]>::try_from(values)
+            .map_err(|_| PartProblem::column(name, format!("has {rows} rows, not one")))?;
+        Ok(value)
+    }
+
+    /// Takes the value of a column of one row out, which must be there.
+    pub(crate) fn get_full<T: Cell>(&mut self, name: &str) -> Result<T, PartProblem> {
+        self.get(name)?.ok_or_else(|| PartProblem::column(name, "lacks its value"))
+    }
+
+    /// Takes the count of a column of one row out.
+    pub(crate) fn get_count<T: TryFrom<i64>>(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<T>, PartProblem> {
+        self.get(name)?.map(|count| narrow(name, count)).transpose()
+    }
+
+    /// Takes the count of a column of one row out, which must be there.
+    pub(crate) fn get_count_full<T: TryFrom<i64>>(&mut self, name: &str) -> Result<T, PartProblem> {
+        narrow(name, self.get_full(name)?)
+    }
+
+    /// Takes a column of counts without missing values out.
+    pub(crate) fn take_counts<T: TryFrom<i64>>(
+        &mut self,
+        name: &str,
+    ) -> Result<Vec<T>, PartProblem> {
+        self.take_full(name)?.into_iter().map(|count| narrow(name, count)).collect()
+    }
+
+    /// Drops all columns whose names begin so.
+    pub(crate) fn discard(&mut self, prefix: &str) {
+        self.0.retain(|name, _| !name.starts_with(prefix));
+    }
+
+    /// Makes sure that every column was taken.
+    pub(crate) fn finish(self) -> Result<(), PartProblem> {
+        match self.0.into_keys().next() {
+            Some(column) => Err(PartProblem::column(column, "is not one of the set's")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Counts are stored signed, so that differences of them cannot wrap in pandas or fail in SQL.
+fn narrow<T: TryFrom<i64>>(column: &str, count: i64) -> Result<T, PartProblem> {
+    T::try_from(count)
+        .map_err(|_| PartProblem::column(column, format!("holds {count}, out of range")))
+}
+
+macro_rules! plain_cell {
+    ($($cell:ty, $kind:literal, $column:ident;)*) => {$(
+        impl Cell for $cell {
+            const KIND: &'static str = $kind;
+
+            fn to_column(name: &str, values: Vec<Option<Self>>) -> Column {
+                Column::new(name.into(), values)
+            }
+
+            fn from_column(column: &Column) -> PolarsResult<Vec<Option<Self>>> {
+                Ok(column.$column()?.iter().map(|value| value.map(Self::from)).collect())
+            }
+        }
+    )*};
+}
+
+plain_cell! {
+    bool, "boolean", bool;
+    i64, "signed integer", i64;
+    u64, "unsigned integer", u64;
+    f64, "float", f64;
+    String, "text", str;
+}
+
+impl Cell for Vec<f64> {
+    const KIND: &'static str = "list of floats";
+
+    fn to_column(name: &str, values: Vec<Option<Self>>) -> Column {
+        let floats = values.iter().flatten().map(Self::len).sum();
+        let mut builder = ListPrimitiveChunkedBuilder::<Float64Type>::new(
+            name.into(),
+            values.len(),
+            floats,
+            DataType::Float64,
+        );
+        for value in &values {
+            builder.append_opt_slice(value.as_deref());
+        }
+        builder.finish().into_series().into()
+    }
+
+    fn from_column(column: &Column) -> PolarsResult<Vec<Option<Self>>> {
+        column.list()?;
+        (0..column.len())
+            .map(|row| match column.get(row)? {
+                AnyValue::List(floats) => Ok(Some(floats.f64()?.iter().flatten().collect())),
+                _ => Ok(None),
+            })
+            .collect()
+    }
+}

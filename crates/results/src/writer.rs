@@ -1,0 +1,330 @@
+//! Writing a result set, one durable trial at a time.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use slotune_core::{TrialId, Value};
+use slotune_serving::RequestRecord;
+
+use crate::{
+    Manifest, ReadError, ResultSet, StoredTrial, durable,
+    layout::{self, LOCK, MANIFEST, REQUESTS, TEMPORARY, TRIALS},
+    read, request_part, trial_part,
+};
+
+/// Adds trials to a result set. While it lives, no other writer can open the folder.
+#[derive(Debug)]
+pub struct Writer {
+    folder: PathBuf,
+    manifest: Manifest,
+    /// Locked; dropping it unlocks.
+    _lock: File,
+}
+
+impl ResultSet {
+    /// Begins a result set in a folder, which is made if need be and must be empty. The manifest
+    /// is durable on return.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the folder holds anything, or when the manifest is unsound; nothing is
+    /// then overwritten.
+    pub fn create(folder: impl AsRef<Path>, manifest: &Manifest) -> Result<Writer, WriteError> {
+        let folder = folder.as_ref();
+        let json = manifest_json(manifest)?;
+        refuse_used(folder)?;
+        for path in [folder.join(TRIALS), folder.join(REQUESTS)] {
+            fs::create_dir_all(&path).map_err(io_error(&path))?;
+        }
+        let lock = lock(folder)?;
+        durable::write(folder, MANIFEST, &json).map_err(io_error(folder))?;
+        // The folder's own name must last as well.
+        if let Some(parent) = folder.canonicalize().ok().as_deref().and_then(Path::parent) {
+            durable::sync_folder(parent).map_err(io_error(parent))?;
+        }
+        Ok(Writer { folder: folder.to_owned(), manifest: manifest.clone(), _lock: lock })
+    }
+}
+
+impl Writer {
+    /// Goes on with the result set in a folder, and removes the unfinished files that a kill may
+    /// have left there.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the folder holds no readable set, or one whose manifest differs in more
+    /// than the time and the version of slotune that began it.
+    pub fn open(folder: impl AsRef<Path>, manifest: &Manifest) -> Result<Self, WriteError> {
+        let folder = folder.as_ref();
+        let stored = read::read_manifest(folder)?;
+        if let Some((field, stored, given)) = stored.first_difference(manifest) {
+            return Err(WriteError::OtherStudy { folder: folder.to_owned(), field, stored, given });
+        }
+        let lock = lock(folder)?;
+        for path in [folder.join(TRIALS), folder.join(REQUESTS)] {
+            fs::create_dir_all(&path).map_err(io_error(&path))?;
+            remove_temporaries(&path).map_err(io_error(&path))?;
+        }
+        remove_temporaries(folder).map_err(io_error(folder))?;
+        Ok(Self { folder: folder.to_owned(), manifest: stored, _lock: lock })
+    }
+
+    /// What the set is of.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Stores a finished trial and, where given, its request records. Both are durable on return;
+    /// after a kill the trial is there with its requests, or not at all.
+    ///
+    /// # Errors
+    /// [`WriteError`] when the trial is stored already, is pending, or does not fit the manifest;
+    /// the set is then unchanged.
+    pub fn append(
+        &mut self,
+        trial: &StoredTrial,
+        records: Option<&[RequestRecord]>,
+    ) -> Result<(), WriteError> {
+        let StoredTrial { study, entry, .. } = trial;
+        let id = entry.trial.id;
+        if !self.manifest.studies.iter().any(|known| known.name == *study) {
+            let known = self.manifest.studies.iter().map(|known| known.name.clone()).collect();
+            return Err(WriteError::UnknownStudy { study: study.clone(), known });
+        }
+        if layout::trial_part(&self.folder, study, id).exists() {
+            return Err(WriteError::Stored { study: study.clone(), trial: id });
+        }
+        let encode_error =
+            |problem| WriteError::Encode { study: study.clone(), trial: id, problem };
+        let row = trial_part::write(&self.manifest, trial)?.encode().map_err(encode_error)?;
+        let requests = records
+            .map(|records| request_part::write(study, id, records).encode().map_err(encode_error))
+            .transpose()?;
+        // The requests come first: a trial part proves a whole trial.
+        self.put_requests(study, id, requests.as_deref())?;
+        self.put(TRIALS, study, id, &row)
+    }
+
+    fn put_requests(
+        &self,
+        study: &str,
+        id: TrialId,
+        part: Option<&[u8]>,
+    ) -> Result<(), WriteError> {
+        if let Some(part) = part {
+            return self.put(REQUESTS, study, id, part);
+        }
+        // A kill may have left the requests of an earlier attempt at this trial.
+        let stale = layout::request_part(&self.folder, study, id);
+        match fs::remove_file(&stale) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&stale)(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn put(
+        &self,
+        subfolder: &str,
+        study: &str,
+        id: TrialId,
+        part: &[u8],
+    ) -> Result<(), WriteError> {
+        let folder = self.folder.join(subfolder);
+        let name = layout::part_name(study, id);
+        durable::write(&folder, &name, part).map_err(io_error(&folder.join(name)))
+    }
+}
+
+/// The manifest as it is stored, proven to read back as it is.
+fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
+    let unsound = |problem| WriteError::Manifest { problem };
+    manifest.check().map_err(unsound)?;
+    let mut json =
+        serde_json::to_vec_pretty(manifest).map_err(|error| unsound(error.to_string()))?;
+    json.push(b'\n');
+    // JSON has no infinity and no NaN; serde_json writes null for them.
+    match serde_json::from_slice::<Manifest>(&json) {
+        Ok(again) if again == *manifest => Ok(json),
+        _ => Err(unsound("it does not survive JSON; make all its numbers finite".to_owned())),
+    }
+}
+
+/// Makes sure that a folder is absent, or holds only what a killed [`ResultSet::create`] leaves.
+fn refuse_used(folder: &Path) -> Result<(), WriteError> {
+    if folder.join(MANIFEST).exists() {
+        return Err(WriteError::AlreadyASet { folder: folder.to_owned() });
+    }
+    let is_empty =
+        |path: &Path| fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    let mut names: Vec<PathBuf> = match fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()
+            .map_err(io_error(folder))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(io_error(folder)(error)),
+    };
+    names.sort();
+    let leftover = |path: &Path| {
+        let is = |name: &str| path == folder.join(name);
+        is(LOCK)
+            || is(&format!("{MANIFEST}{TEMPORARY}"))
+            || ((is(TRIALS) || is(REQUESTS)) && is_empty(path))
+    };
+    match names.into_iter().find(|path| !leftover(path)) {
+        Some(found) => Err(WriteError::NotEmpty { folder: folder.to_owned(), found }),
+        None => Ok(()),
+    }
+}
+
+/// Keeps other writers out until the file is dropped, by kill too.
+fn lock(folder: &Path) -> Result<File, WriteError> {
+    let path = folder.join(LOCK);
+    let file = File::create(&path).map_err(io_error(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(WriteError::InUse { folder: folder.to_owned() }),
+        // Some network file systems know no locks; a set there is as safe as its users are careful.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
+    }
+}
+
+fn remove_temporaries(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let finished = name.strip_suffix(TEMPORARY);
+        if finished.is_some_and(|name| name == MANIFEST || layout::parse_part_name(name).is_some())
+        {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn io_error(path: &Path) -> impl Fn(io::Error) -> WriteError {
+    move |source| WriteError::Io { path: path.to_owned(), source }
+}
+
+/// Why a result set could not be begun, gone on with, or added to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// There is a set already.
+    #[error("{} holds a result set already; resume it, or choose another folder", folder.display())]
+    AlreadyASet {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// There is something else.
+    #[error("{} is not empty, it holds {}; choose another folder", folder.display(), found.display())]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+        /// The first thing in it.
+        found: PathBuf,
+    },
+    /// The set is of something else.
+    #[error("{} holds another study: its `{field}` is {stored}, now it would be {given}; choose another folder, or run what the set was begun with", folder.display())]
+    OtherStudy {
+        /// The folder.
+        folder: PathBuf,
+        /// Path of the first field of the manifest that differs.
+        field: String,
+        /// Its value there, as JSON.
+        stored: String,
+        /// Its value in the manifest given, as JSON.
+        given: String,
+    },
+    /// Another writer has it.
+    #[error("{} is being written by another process; wait for it to end, or choose another folder", folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The set cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The manifest given cannot be stored.
+    #[error("manifest: {problem}")]
+    Manifest {
+        /// What is wrong with it, and the remedy.
+        problem: String,
+    },
+    /// The manifest has no such study.
+    #[error("study `{study}` is not in the manifest; it has: {}", known.join(", "))]
+    UnknownStudy {
+        /// The name seen.
+        study: String,
+        /// The names that exist.
+        known: Vec<String>,
+    },
+    /// The trial is there already.
+    #[error("trial {trial} of study `{study}` is stored already; the stored one is kept")]
+    Stored {
+        /// The study.
+        study: String,
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The trial has no outcome.
+    #[error("trial {trial} of study `{study}` is pending; tell its outcome first")]
+    Pending {
+        /// The study.
+        study: String,
+        /// The trial.
+        trial: TrialId,
+    },
+    /// The manifest's space has no such parameter.
+    #[error("parameter `{parameter}` is not in the manifest's search space; declare it there")]
+    UnknownParameter {
+        /// The name seen.
+        parameter: String,
+    },
+    /// The value does not have the type of its parameter.
+    #[error("parameter `{parameter}` is {value}, which has another type than {domain}")]
+    ParameterType {
+        /// The parameter.
+        parameter: String,
+        /// The value seen.
+        value: Value,
+        /// What it may be.
+        domain: String,
+    },
+    /// The manifest does not list the metric.
+    #[error(
+        "metric `{metric}` is not in the manifest's `metrics`; list it when the set is created"
+    )]
+    UnknownMetric {
+        /// The name seen.
+        metric: String,
+    },
+    /// A count exceeds what its column can hold.
+    #[error("`{column}` is {value}, more than 2^63 - 1; leave out a counter that ran over")]
+    TooLarge {
+        /// The column.
+        column: &'static str,
+        /// The count seen.
+        value: u64,
+    },
+    /// The trial cannot be encoded.
+    #[error("trial {trial} of study `{study}` cannot be encoded: {problem}")]
+    Encode {
+        /// The study.
+        study: String,
+        /// The trial.
+        trial: TrialId,
+        /// The encoder's text.
+        problem: String,
+    },
+    /// The operating system refuses.
+    #[error("{} cannot be written: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its answer.
+        source: io::Error,
+    },
+}

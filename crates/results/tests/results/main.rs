@@ -1,0 +1,12 @@
+//! Result sets on disk: what is written is read, and what is broken is named.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its files is to panic")]
+
+mod faults;
+mod fixture;
+mod folders;
+mod round_trip;
+mod support;
+
+#[cfg(feature = "python-tests")]
+mod python;
