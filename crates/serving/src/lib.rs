@@ -22,4 +22,4 @@ pub use backend::{
 };
 pub use engine_arguments::EngineArguments;
 pub use record::{RequestRecord, RequestStatus};
-pub use workload::{Load, RequestSpec, Schedule, Workload};
+pub use workload::{LengthClass, Load, RequestSpec, Schedule, Workload};
