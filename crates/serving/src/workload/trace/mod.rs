@@ -137,7 +137,7 @@ impl fmt::Display for TraceSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AzureConversation2023 => f.write_str("azure_llm_2023_conv"),
-            Self::File(path) => path.file_name().map(Path::new).unwrap_or(path).display().fmt(f),
+            Self::File(path) => path.file_name().map_or(path.as_path(), Path::new).display().fmt(f),
         }
     }
 }
@@ -227,3 +227,6 @@ pub enum TraceError {
         age_s: f64,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,20 +1,21 @@
 //! The bundled traces hold what their card says, and every format is read or refused.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::collections::BTreeSet;
 
-use slotune_serving::workload::{RequestSpec, Trace, TraceError, TraceSource};
+use super::*;
+use crate::metrics::percentile;
 
 fn bundled(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../datasets/traces").join(name)
 }
 
 /// Mean, P50, P95 and maximum, rounded.
-fn facts(mut tokens: Vec<u32>) -> [f64; 4] {
+fn facts(mut tokens: Vec<u32>) -> [String; 4] {
     tokens.sort_unstable();
     let values: Vec<f64> = tokens.iter().map(|&t| f64::from(t)).collect();
-    let at = |percent: f64| slotune_serving::metrics::percentile(&values, percent).unwrap();
+    let at = |percent| percentile(&values, percent).unwrap();
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    [mean, at(50.0), at(95.0), at(100.0)].map(f64::round)
+    [mean, at(50.0), at(95.0), at(100.0)].map(|value| format!("{value:.0}"))
 }
 
 #[test]
@@ -23,17 +24,17 @@ fn azure_conversation_is_what_its_card_says() {
     assert_eq!(Trace::read(&bundled("azure_llm_2023_conv.csv")).unwrap(), trace);
     let requests = &trace.requests;
     assert_eq!(requests.len(), 19_366);
-    assert!((trace.span_s() - 3501.721_937).abs() < 1e-6, "{}", trace.span_s());
+    assert!((trace.span_s() - 3_501.721_937).abs() < 1e-6, "{}", trace.span_s());
     assert!(((requests.len() - 1) as f64 / trace.span_s() - 5.53).abs() < 0.005);
     assert_eq!((requests[0].prompt_tokens, requests[0].output_tokens), (374, 44));
     assert!((requests[1].arrival_s - 4.314_579).abs() < 1e-9);
     assert_eq!(
         facts(requests.iter().map(|r| r.prompt_tokens).collect()),
-        [1155.0, 1020.0, 4083.0, 14_050.0]
+        ["1155", "1020", "4083", "14050"]
     );
     assert_eq!(
         facts(requests.iter().map(|r| r.output_tokens).collect()),
-        [211.0, 129.0, 451.0, 1000.0]
+        ["211", "129", "451", "1000"]
     );
     let long =
         requests.iter().filter(|r| r.output_tokens >= 500).count() as f64 / requests.len() as f64;
