@@ -5,9 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    EngineArguments, RequestRecord, Schedule, engine_arguments::ResolvedEngineArguments,
-};
+use crate::{EngineArguments, RequestRecord, Schedule, engine_arguments::ResolvedEngineArguments};
 
 /// Evaluates engine arguments under a workload: a real server or a simulated one.
 #[async_trait]

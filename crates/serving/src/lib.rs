@@ -13,14 +13,13 @@ pub mod metrics;
 pub mod workload;
 
 mod backend;
+mod nearest;
 mod record;
 
-
-
 pub use backend::{
-    Backend, BackendError, BackendInfo, Calibration, Hardware, InfeasibleClass, Progress, Provenance, Run,
-    ServerFacts, Silent, Stage, TrialRequest,
+    Backend, BackendError, BackendInfo, Calibration, Hardware, InfeasibleClass, Progress,
+    Provenance, Run, ServerFacts, Silent, Stage, TrialRequest,
 };
 pub use engine_arguments::EngineArguments;
 pub use record::{RequestRecord, RequestStatus};
-pub use workload::{Load, RequestSpec, Schedule, Workload};
+pub use workload::{LengthClass, Load, RequestSpec, Schedule, Workload};

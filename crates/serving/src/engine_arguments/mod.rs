@@ -1,6 +1,18 @@
 //! vLLM's engine arguments: names, defaults, rules, and the flags that set them.
 
+mod command;
+mod resolve;
+mod table;
+mod version;
+
 use serde::{Deserialize, Serialize};
+use slotune_core::{Configuration, Value};
+
+use crate::nearest::{did_you_mean, nearest};
+use table::ARGUMENTS;
+
+pub use resolve::Environment;
+pub use version::{VersionError, VllmVersion};
 
 /// Engine arguments of a vLLM server as a user sets them; `None` leaves vLLM's default.
 ///
@@ -93,3 +105,140 @@ pub enum CudagraphMode {
     /// All steps eager.
     None,
 }
+
+impl EngineArguments {
+    /// The arguments that a trial's configuration sets; all others stay at vLLM's defaults.
+    ///
+    /// ```
+    /// use slotune_core::Configuration;
+    /// use slotune_serving::EngineArguments;
+    /// let configuration = Configuration::new().with("max_num_seqs", 512);
+    /// let arguments = EngineArguments::from_configuration(&configuration)?;
+    /// assert_eq!(arguments.flags(), ["--max-num-seqs", "512"]);
+    /// # Ok::<(), slotune_serving::engine_arguments::ArgumentError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When a name is no argument, or a value is of the wrong type or out of range.
+    pub fn from_configuration(configuration: &Configuration) -> Result<Self, ArgumentError> {
+        Self::default().updated(configuration)
+    }
+
+    /// These arguments, with those that the configuration sets replaced.
+    ///
+    /// # Errors
+    /// As [`from_configuration`](Self::from_configuration).
+    pub fn updated(&self, configuration: &Configuration) -> Result<Self, ArgumentError> {
+        let mut arguments = self.clone();
+        for (name, value) in configuration.iter() {
+            let Some(argument) = ARGUMENTS.iter().find(|argument| argument.name == name) else {
+                return Err(ArgumentError::unknown(name));
+            };
+            let set = argument.allowed.holds(value).then(|| (argument.set)(&mut arguments, value));
+            if set.flatten().is_none() {
+                return Err(ArgumentError::not_allowed(argument, value));
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// The arguments that are set, as a configuration.
+    pub fn to_configuration(&self) -> Configuration {
+        ARGUMENTS.iter().fold(Configuration::new(), |configuration, argument| {
+            match (argument.get)(self) {
+                Some(value) => configuration.with(argument.name, value),
+                None => configuration,
+            }
+        })
+    }
+
+    /// Checks arguments that did not come from a configuration, such as those of a file.
+    ///
+    /// # Errors
+    /// When a value is out of range.
+    pub fn check(&self) -> Result<(), ArgumentError> {
+        self.updated(&self.to_configuration()).map(drop)
+    }
+
+    /// Names of all arguments known here.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ARGUMENTS.iter().map(|argument| argument.name)
+    }
+}
+
+impl SchedulingPolicy {
+    const ALL: [Self; 2] = [Self::Fcfs, Self::Priority];
+    const NAMES: [&'static str; 2] = [Self::Fcfs.name(), Self::Priority.name()];
+
+    /// Its name in configurations, and in vLLM.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Fcfs => "fcfs",
+            Self::Priority => "priority",
+        }
+    }
+}
+
+impl CudagraphMode {
+    const ALL: [Self; 3] = [Self::FullAndPiecewise, Self::FullDecodeOnly, Self::None];
+    const NAMES: [&'static str; 3] =
+        [Self::FullAndPiecewise.name(), Self::FullDecodeOnly.name(), Self::None.name()];
+
+    /// Its name in configurations; in vLLM, the same in capitals.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FullAndPiecewise => "full_and_piecewise",
+            Self::FullDecodeOnly => "full_decode_only",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Why a configuration is no set of engine arguments.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArgumentError {
+    /// No argument has that name.
+    #[error("unknown engine argument `{name}`{}; known are: {}", did_you_mean(*nearest), known.join(", "))]
+    Unknown {
+        /// The name seen.
+        name: String,
+        /// The known name that is most like it, if one is.
+        nearest: Option<&'static str>,
+        /// All names.
+        known: Vec<&'static str>,
+    },
+    /// The value is of the wrong type or out of range.
+    #[error("engine argument `{name}` is {value}, but must be {allowed}")]
+    NotAllowed {
+        /// The argument.
+        name: &'static str,
+        /// The value seen, as text.
+        value: String,
+        /// What it may be.
+        allowed: String,
+    },
+}
+
+impl ArgumentError {
+    fn unknown(name: &str) -> Self {
+        Self::Unknown {
+            name: name.to_owned(),
+            nearest: nearest(name, EngineArguments::names()),
+            known: EngineArguments::names().collect(),
+        }
+    }
+
+    fn not_allowed(argument: &table::Argument, value: &Value) -> Self {
+        let value = match value {
+            // As Rust writes it, so that 256.0 does not look like the integer that is asked for.
+            Value::Float(number) => format!("{number:?}"),
+            Value::Text(text) => format!("`{text}`"),
+            value => value.to_string(),
+        };
+        Self::NotAllowed { name: argument.name, value, allowed: argument.allowed.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,53 +1,155 @@
 //! What the clients send: arrivals and lengths, drawn from laws or replayed from a trace.
+//!
+//! A [`Workload`] is plain data; [`Workload::schedule`] makes it the list of requests to send. The
+//! same workload gives the same schedule, and so the same load for every trial of a study.
+
+mod arrivals;
+mod error;
+mod length_class;
+mod lengths;
+mod replay;
+mod schedule;
+mod trace;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The requests of a run, decided before it starts.
+pub use arrivals::Arrivals;
+pub use error::WorkloadError;
+pub use length_class::LengthClass;
+pub use lengths::{LengthLaw, Lengths};
+pub use replay::{Replay, ReplayRate};
+pub use schedule::{Load, PromptSegment, RequestSpec, Schedule, ScheduleSummary};
+pub use trace::{Trace, TraceError, TraceSource};
+
+/// Most requests of one schedule; a typing error in a rate should not fill the memory.
+pub(crate) const MAX_REQUESTS: u32 = 10_000_000;
+
+/// What the clients send. Its text is one line that says it all:
+///
+/// ```
+/// use slotune_serving::workload::{Arrivals, LengthLaw, Lengths, Size, Synthetic, Workload};
+/// let workload = Workload::Synthetic(Synthetic {
+///     arrivals: Arrivals::Poisson { rate_per_s: 6.0 },
+///     lengths: Lengths::Independent {
+///         prompt: LengthLaw::Uniform { min_tokens: 64, max_tokens: 512 },
+///         output: LengthLaw::Fixed(150),
+///     },
+///     size: Size::Requests(300),
+///     seed: 7,
+/// });
+/// assert_eq!(
+///     workload.to_string(),
+///     "300 requests, Poisson arrivals at 6/s, prompts 64 to 512 tokens, outputs 150 tokens, seed 7"
+/// );
+/// assert_eq!(workload.schedule()?.requests.len(), 300);
+/// # Ok::<(), slotune_serving::workload::WorkloadError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Schedule {
-    /// How the requests are released.
-    pub load: Load,
-    /// The requests, by arrival for an open loop, in order of release for a closed one.
-    pub requests: Vec<RequestSpec>,
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Workload {
+    /// Drawn from laws.
+    Synthetic(Synthetic),
+    /// A recorded trace, played again.
+    Replay(Replay),
 }
 
-/// How requests are released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A workload drawn from laws.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Synthetic {
+    /// When requests arrive.
+    pub arrivals: Arrivals,
+    /// How long they are.
+    pub lengths: Lengths,
+    /// How many they are.
+    pub size: Size,
+    /// Root of the random streams of arrivals and lengths.
+    pub seed: u64,
+}
+
+/// How far a workload reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Load {
-    /// Each at its arrival time, whatever the server does.
-    Open,
-    /// The next as soon as one ends, so that this many are in flight. Arrival times are 0.
-    Closed {
-        /// Requests in flight.
-        concurrency: u32,
-    },
+pub enum Size {
+    /// This many requests.
+    Requests(u32),
+    /// All requests that arrive within this many seconds.
+    DurationS(f64),
 }
 
-/// One request to send.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RequestSpec {
-    /// When to send it, seconds from the start of the run.
-    pub arrival_s: f64,
-    /// Prompt length in tokens.
-    pub prompt_tokens: u32,
-    /// Output length in tokens, forced (`ignore_eos`).
-    pub output_tokens: u32,
-    /// Parts at the start of the prompt that it shares with other prompts; what follows them is
-    /// unlike any other prompt. Two prompts share a prefix as far as their lists agree.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shared_prefix: Vec<PromptSegment>,
+impl Workload {
+    /// The requests to send, decided before the run. Reads the trace or lengths file, if there is
+    /// one.
+    ///
+    /// # Errors
+    /// [`WorkloadError`] names the field at fault, or the file, line and column.
+    pub fn schedule(&self) -> Result<Schedule, WorkloadError> {
+        match self {
+            Self::Synthetic(synthetic) => synthetic.schedule(),
+            Self::Replay(replay) => replay.schedule(),
+        }
+    }
 }
 
-/// A stretch of prompt that may occur in several prompts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PromptSegment {
-    /// Equal ids mean equal tokens.
-    pub id: u64,
-    /// Length in tokens.
-    pub tokens: u32,
+impl Synthetic {
+    fn schedule(&self) -> Result<Schedule, WorkloadError> {
+        let arrivals = self.arrivals.draw(self.size, self.seed)?;
+        let lengths = self.lengths.draw(arrivals.len(), self.seed)?;
+        let requests = arrivals
+            .into_iter()
+            .zip(lengths)
+            .map(|(arrival_s, lengths)| RequestSpec {
+                arrival_s,
+                prompt_tokens: lengths.prompt_tokens,
+                output_tokens: lengths.output_tokens,
+                shared_prefix: Vec::new(),
+            })
+            .collect();
+        Ok(Schedule { load: self.arrivals.load(), requests })
+    }
 }
 
-/// Placeholder for the law of arrivals and lengths.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Workload {}
+impl Size {
+    /// Most requests, and the time before which they arrive, seconds.
+    fn limits(self) -> Result<(u32, f64), WorkloadError> {
+        match self {
+            Self::Requests(0) => Err(WorkloadError::Number {
+                field: "size.requests",
+                value: 0.0,
+                allowed: "1 or more",
+            }),
+            Self::Requests(requests) if requests > MAX_REQUESTS => {
+                Err(WorkloadError::TooMany { most: MAX_REQUESTS })
+            }
+            Self::Requests(requests) => Ok((requests, f64::INFINITY)),
+            Self::DurationS(duration_s) => {
+                Ok((MAX_REQUESTS, error::positive("size.duration_s", duration_s)?))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Synthetic(Synthetic { arrivals, lengths, size, seed }) => {
+                write!(f, "{size}, {arrivals}, {lengths}, seed {seed}")
+            }
+            Self::Replay(replay) => replay.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requests(requests) => write!(f, "{requests} requests"),
+            Self::DurationS(duration_s) => write!(f, "{duration_s} s"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
