@@ -11,7 +11,13 @@ impl Sampler for Random {
         "random"
     }
 
-    fn suggest(&self, _: &Problem, _: &History, _: usize, _: u64) -> Result<Vec<Suggestion>, SuggestError> {
+    fn suggest(
+        &self,
+        _: &Problem,
+        _: &History,
+        _: usize,
+        _: u64,
+    ) -> Result<Vec<Suggestion>, SuggestError> {
         Ok(vec![])
     }
 }
