@@ -54,6 +54,16 @@ pub enum Direction {
     Maximise,
 }
 
+impl Direction {
+    /// The number as one to minimise, and back.
+    pub(crate) fn as_cost(self, number: f64) -> f64 {
+        match self {
+            Self::Minimise => number,
+            Self::Maximise => -number,
+        }
+    }
+}
+
 /// A metric to optimise, subject to bounds on other metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {

@@ -127,7 +127,7 @@ impl Domain {
     }
 
     /// Number of levels when the axis is indexed by level; `None` when it is scaled by value.
-    pub(super) fn levels(&self) -> Option<u64> {
+    pub(crate) fn levels(&self) -> Option<u64> {
         match self {
             Self::Float { .. } => None,
             Self::Integer { .. } => {
