@@ -43,7 +43,10 @@ pub mod random;
 pub mod sampler;
 
 mod history;
+mod minimise;
 mod objective;
+#[cfg(test)]
+mod reference;
 mod space;
 mod study;
 mod trial;

@@ -54,6 +54,16 @@ pub enum Direction {
     Maximise,
 }
 
+impl Direction {
+    /// The number as one to minimise, and back.
+    pub(crate) fn as_cost(self, number: f64) -> f64 {
+        match self {
+            Self::Minimise => number,
+            Self::Maximise => -number,
+        }
+    }
+}
+
 /// A metric to optimise, subject to bounds on other metrics.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
@@ -121,14 +131,15 @@ impl Objective {
 
     /// Names of all metrics that a measurement must hold: the objective's, then the constraints'.
     pub fn metrics(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.metric.as_str()).chain(self.constraints.iter().map(|c| c.metric.as_str()))
+        std::iter::once(self.metric.as_str())
+            .chain(self.constraints.iter().map(|c| c.metric.as_str()))
     }
 
     /// Whether a measurement meets every constraint. A metric that was not measured meets none.
     pub fn is_feasible(&self, measurement: &Measurement) -> bool {
-        self.constraints
-            .iter()
-            .all(|constraint| measurement.value(&constraint.metric).is_some_and(|v| constraint.is_met(v)))
+        self.constraints.iter().all(|constraint| {
+            measurement.value(&constraint.metric).is_some_and(|v| constraint.is_met(v))
+        })
     }
 
     /// Whether objective value `a` is better than `b`.

@@ -1,10 +1,409 @@
-//! Gaussian-process regression.
+//! Gaussian-process regression with exact inference.
+//!
+//! | symbol | shape | what |
+//! |---|---|---|
+//! | n, d, t | | training points, columns, test points |
+//! | x | n × d | points of the unit cube, one a row |
+//! | y | n | targets; inside, standardised to mean 0 and standard deviation 1 |
+//! | l | d | lengthscales |
+//! | s | | outputscale, a variance; 1 in fits, since targets are standardised |
+//! | v, V | , n × n | learned noise variance; V = v I + the known noise variances on the diagonal |
+//! | m | | constant mean |
+//! | θ | d + 2 | (log l, log v, m) |
+//! | K | n × n | covariances k(x_i, x_j) |
+//! | L | n × n | Cholesky factor: K + V = L Lᵀ |
+//! | α | n | (K + V)⁻¹ (y − m) |
+//!
+//! A [`GpSpec`] says how columns are compared, [`GpSpec::fit`] finds the hyperparameters, and only
+//! the fitted [`Gp`] can predict:
+//!
+//! ```
+//! use ndarray::array;
+//! use slotune_core::{Column, gp::{GpSpec, Observations}};
+//!
+//! let x = array![[0.0], [0.3], [0.6], [1.0]];
+//! let observations = Observations::new(x, vec![1.0, 2.0, 2.5, 2.0])?;
+//! let gp = GpSpec::new(vec![Column::Ordered]).fit(&observations)?;
+//! assert!((gp.posterior_at(&[0.3]).mean - 2.0).abs() < 0.2);
+//! # Ok::<(), slotune_core::gp::GpError>(())
+//! ```
+//!
+//! Both also implement linfa's `Fit` and `PredictInplace`.
 
-/// Why a Gaussian process could not be fitted or evaluated.
+mod fit;
+mod inference;
+mod kernel;
+mod linalg;
+mod linfa_traits;
+mod prior;
+mod targets;
+
+use ndarray::Array2;
+
+use crate::Column;
+use inference::{Inference, row};
+use linalg::dot;
+pub use targets::Observations;
+use targets::Standardisation;
+
+/// How points are compared: what a Gaussian process is before it has seen data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GpSpec {
+    columns: Vec<Column>,
+}
+
+/// A fitted Gaussian process.
+#[derive(Clone, Debug)]
+pub struct Gp {
+    columns: Vec<Column>,
+    hyperparameters: Hyperparameters,
+    standardisation: Standardisation,
+    /// n × d.
+    x: Array2<f64>,
+    /// n, standardised.
+    y: Vec<f64>,
+    /// n, of the standardised targets.
+    known_noise: Vec<f64>,
+    inference: Inference,
+}
+
+/// What a fit finds, on the scale of standardised targets.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hyperparameters {
+    /// One for each column, on the unit cube.
+    pub lengthscales: Vec<f64>,
+    /// Variance of the process.
+    pub outputscale: f64,
+    /// Learned noise variance, which known noise adds to.
+    pub noise_variance: f64,
+    /// Constant mean.
+    pub mean: f64,
+}
+
+/// A normal distribution, in the targets' unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Posterior {
+    /// Its mean.
+    pub mean: f64,
+    /// Its variance.
+    pub variance: f64,
+}
+
+/// How mean and variance change with the point; 0 along categorical columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PosteriorGradient {
+    /// d mean / dx_j, d entries.
+    pub mean: Vec<f64>,
+    /// d variance / dx_j, d entries.
+    pub variance: Vec<f64>,
+}
+
+impl GpSpec {
+    /// A process over columns compared in these ways: a Matérn-5/2 kernel over the ordered ones, a
+    /// Hamming kernel over the categorical ones, and the product of the two.
+    pub fn new(columns: Vec<Column>) -> Self {
+        Self { columns }
+    }
+
+    /// The process with the most likely hyperparameters, given the observations and the priors of
+    /// Hvarfner, Hellsten and Nardi (2024).
+    ///
+    /// # Errors
+    /// When points have another number of columns, or when the numerics fail; the error names the
+    /// step.
+    pub fn fit(&self, observations: &Observations) -> Result<Gp, GpError> {
+        self.check_columns(observations)?;
+        let standardisation = Standardisation::of(&observations.y);
+        let (y, known_noise) = standardised(observations, standardisation);
+        let posterior = fit::Posterior {
+            columns: &self.columns,
+            x: &observations.x,
+            y: &y,
+            known_noise: &known_noise,
+        };
+        let hyperparameters = posterior.maximise()?;
+        self.exact(observations, standardisation, hyperparameters)
+    }
+
+    /// The process with given hyperparameters, which are on the scale of standardised targets.
+    ///
+    /// # Errors
+    /// When a hyperparameter is not positive (the mean: not finite), when there is not one
+    /// lengthscale for each column, or as for [`fit`](Self::fit).
+    pub fn condition(
+        &self,
+        observations: &Observations,
+        hyperparameters: Hyperparameters,
+    ) -> Result<Gp, GpError> {
+        self.exact(observations, Standardisation::of(&observations.y), hyperparameters)
+    }
+
+    fn exact(
+        &self,
+        observations: &Observations,
+        standardisation: Standardisation,
+        hyperparameters: Hyperparameters,
+    ) -> Result<Gp, GpError> {
+        self.check_columns(observations)?;
+        hyperparameters.check(self.columns.len())?;
+        let (y, known_noise) = standardised(observations, standardisation);
+        let x = observations.x.clone();
+        let inference = Inference::new(&self.columns, &x, &y, &known_noise, &hyperparameters)?;
+        let columns = self.columns.clone();
+        Ok(Gp { columns, hyperparameters, standardisation, x, y, known_noise, inference })
+    }
+
+    fn check_columns(&self, observations: &Observations) -> Result<(), GpError> {
+        let (expected, got) = (self.columns.len(), observations.x.ncols());
+        if expected == got {
+            Ok(())
+        } else {
+            Err(GpError::Length { field: "columns", expected, got })
+        }
+    }
+}
+
+fn standardised(
+    observations: &Observations,
+    standardisation: Standardisation,
+) -> (Vec<f64>, Vec<f64>) {
+    let y = observations.y.iter().map(|&y| standardisation.forward(y)).collect();
+    let noise = observations.noise_variances.iter();
+    (y, noise.map(|variance| variance / standardisation.scale.powi(2)).collect())
+}
+
+impl Hyperparameters {
+    fn check(&self, d: usize) -> Result<(), GpError> {
+        if self.lengthscales.len() != d {
+            let got = self.lengthscales.len();
+            return Err(GpError::Length { field: "lengthscales", expected: d, got });
+        }
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        for (name, value, usable) in [
+            ("outputscale", self.outputscale, positive(self.outputscale)),
+            (
+                "noise variance",
+                self.noise_variance,
+                self.noise_variance == 0.0 || positive(self.noise_variance),
+            ),
+            ("mean", self.mean, self.mean.is_finite()),
+        ] {
+            if !usable {
+                return Err(GpError::Hyperparameter { name, value });
+            }
+        }
+        match self.lengthscales.iter().find(|&&l| !positive(l)) {
+            Some(&value) => Err(GpError::Hyperparameter { name: "lengthscale", value }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Gp {
+    /// Mean and variance of the process, without noise, at one point.
+    ///
+    /// # Panics
+    /// When the point has not one coordinate for each column.
+    pub fn posterior_at(&self, point: &[f64]) -> Posterior {
+        self.check_point(point);
+        let k = self.inference.covariances(&self.x, point);
+        let mut half = k.clone();
+        self.inference.cholesky.half_solve(&mut half);
+        self.natural(dot(&k, &self.inference.alpha), dot(&half, &half))
+    }
+
+    /// The same at every row of `points` (t × d), which is quicker than one by one.
+    ///
+    /// # Panics
+    /// When `points` has not one column for each of the process.
+    pub fn posterior(&self, points: &Array2<f64>) -> Vec<Posterior> {
+        let points = points.as_standard_layout();
+        let (t, n) = (points.nrows(), self.y.len());
+        let mut k = Array2::zeros((t, n));
+        for (point, mut covariances) in points.rows().into_iter().zip(k.rows_mut()) {
+            let point = point.to_slice().expect("rows of a standard array are contiguous");
+            self.check_point(point);
+            for (i, covariance) in covariances.iter_mut().enumerate() {
+                *covariance = self.inference.kernel.value(point, row(&self.x, i));
+            }
+        }
+        let means: Vec<f64> = (0..t).map(|i| dot(row(&k, i), &self.inference.alpha)).collect();
+        let explained = self.inference.cholesky.squared_half_solves(&mut k);
+        means
+            .into_iter()
+            .zip(explained)
+            .map(|(mean, explained)| self.natural(mean, explained))
+            .collect()
+    }
+
+    /// Mean and variance at one point, and how they change with it.
+    ///
+    /// # Panics
+    /// When the point has not one coordinate for each column.
+    pub fn posterior_with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
+        self.check_point(point);
+        let n = self.y.len();
+        let (mut k, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
+        for i in 0..n {
+            let (value, slope) = self.inference.kernel.value_and_slope(point, row(&self.x, i));
+            k.push(value);
+            slopes.push(slope);
+        }
+        // (K + V)⁻¹ k.
+        let mut weights = k.clone();
+        self.inference.cholesky.solve(&mut weights);
+        let d = point.len();
+        let (mut mean, mut variance) = (vec![0.0; d], vec![0.0; d]);
+        let scale = self.standardisation.scale;
+        for i in 0..n {
+            let pair = (point, row(&self.x, i));
+            let kernel = &self.inference.kernel;
+            kernel.add_point_gradient(pair, slopes[i], scale * self.inference.alpha[i], &mut mean);
+            kernel.add_point_gradient(
+                pair,
+                slopes[i],
+                -2.0 * scale * scale * weights[i],
+                &mut variance,
+            );
+        }
+        let posterior = self.natural(dot(&k, &self.inference.alpha), dot(&k, &weights));
+        (posterior, PosteriorGradient { mean, variance })
+    }
+
+    /// For each training point, what the process with the same hyperparameters but without that
+    /// point predicts its target to be, noise included (Rasmussen and Williams 2006, equations
+    /// 5.10 to 5.12).
+    pub fn leave_one_out(&self) -> Vec<Posterior> {
+        let inverse = self.inference.cholesky.inverse();
+        let scale = self.standardisation.scale;
+        (0..self.y.len())
+            .map(|i| {
+                let variance = 1.0 / inverse[(i, i)];
+                let mean = self.y[i] - self.inference.alpha[i] * variance;
+                Posterior {
+                    mean: self.standardisation.backward(mean),
+                    variance: variance * scale * scale,
+                }
+            })
+            .collect()
+    }
+
+    /// The process after one more observation without known noise, hyperparameters and
+    /// standardisation held.
+    ///
+    /// # Errors
+    /// When a number is not finite, the point has not one coordinate for each column, or the
+    /// numerics fail.
+    pub fn with_observation(&self, point: &[f64], target: f64) -> Result<Self, GpError> {
+        let (expected, got) = (self.columns.len(), point.len());
+        if expected != got {
+            return Err(GpError::Length { field: "columns", expected, got });
+        }
+        let row = self.y.len();
+        let coordinates = point.iter().map(|&coordinate| ("coordinate", coordinate));
+        for (field, value) in coordinates.chain([("target", target)]) {
+            if !value.is_finite() {
+                return Err(GpError::NotFinite { field, row, value });
+            }
+        }
+        let mut x = self.x.clone();
+        x.push_row(ndarray::ArrayView1::from(point)).expect("one coordinate for each column");
+        let mut y = self.y.clone();
+        y.push(self.standardisation.forward(target));
+        let mut known_noise = self.known_noise.clone();
+        known_noise.push(0.0);
+        let inference = Inference::new(&self.columns, &x, &y, &known_noise, &self.hyperparameters)?;
+        Ok(Self { x, y, known_noise, inference, ..self.clone() })
+    }
+
+    /// What the fit found, on the scale of standardised targets.
+    pub fn hyperparameters(&self) -> &Hyperparameters {
+        &self.hyperparameters
+    }
+
+    /// log p(y | x, hyperparameters) of the standardised targets.
+    pub fn log_marginal_likelihood(&self) -> f64 {
+        self.inference.log_marginal_likelihood
+    }
+
+    /// What had to be added to the noise variance of the standardised targets to make the matrix
+    /// positive definite; 0 except where points repeat without noise.
+    pub fn jitter(&self) -> f64 {
+        self.inference.cholesky.jitter()
+    }
+
+    /// In the targets' unit, from kᵀα and kᵀ(K + V)⁻¹k.
+    fn natural(&self, mean: f64, explained: f64) -> Posterior {
+        let scale = self.standardisation.scale;
+        // Rounding may leave a tiny negative difference.
+        let variance = (self.inference.kernel.variance() - explained).max(0.0);
+        Posterior {
+            mean: self.standardisation.backward(self.hyperparameters.mean + mean),
+            variance: variance * scale * scale,
+        }
+    }
+
+    fn check_point(&self, point: &[f64]) {
+        assert_eq!(point.len(), self.columns.len(), "one coordinate for each column");
+    }
+}
+
+/// Why a Gaussian process could not be fitted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GpError {
-    /// Placeholder.
-    #[error("placeholder")]
-    Placeholder,
+    /// There is nothing to learn from.
+    #[error("there are no observations; give at least one point with at least one column")]
+    Empty,
+    /// Two sizes do not match.
+    #[error("expected {expected} {field}, got {got}")]
+    Length {
+        /// What was counted.
+        field: &'static str,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        got: usize,
+    },
+    /// A number is NaN, infinite, or a negative variance.
+    #[error(
+        "the {field} of row {row} is {value}; leave the row out or give a finite number (a variance: 0 or more)"
+    )]
+    NotFinite {
+        /// `coordinate`, `target` or `noise variance`.
+        field: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// The number seen.
+        value: f64,
+    },
+    /// A given hyperparameter is out of range.
+    #[error(
+        "the {name} is {value}; give a finite positive number (the mean: finite; the noise variance: 0 or more)"
+    )]
+    Hyperparameter {
+        /// Which one.
+        name: &'static str,
+        /// The number seen.
+        value: f64,
+    },
+    /// The Cholesky factorisation failed even with the largest jitter.
+    #[error(
+        "the covariance matrix is not positive definite at row {row}, even with {jitter} added to its diagonal; look for repeated points, or give a noise variance"
+    )]
+    NotPositiveDefinite {
+        /// The row, from 0, whose pivot vanished.
+        row: usize,
+        /// The largest jitter tried.
+        jitter: f64,
+    },
+    /// The likelihood was undefined wherever the search for hyperparameters began.
+    #[error("no hyperparameters could be found: the likelihood is undefined at every start")]
+    NoHyperparameters,
+    /// linfa refused the data set.
+    #[error("the data set is unusable: {0}")]
+    DataSet(String),
 }
+
+#[cfg(test)]
+mod tests;

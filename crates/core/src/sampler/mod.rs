@@ -4,6 +4,7 @@ mod bayesian;
 mod grid;
 mod random;
 mod sobol;
+mod unseen;
 
 pub use bayesian::Bayesian;
 pub use grid::Grid;

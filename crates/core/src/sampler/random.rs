@@ -1,9 +1,13 @@
-//! Placeholder.
-use super::{Sampler, SuggestError, Suggestion};
-use crate::{History, Problem};
+//! Uniform random search.
 
-/// Placeholder.
-#[derive(Clone, Debug, Default)]
+use rand::RngExt;
+
+use super::{Sampler, SuggestError, Suggestion, unseen::Unseen};
+use crate::{History, Origin, Problem, random::stream};
+
+/// Uniform random search without repeats: every value of a parameter is as likely as every other,
+/// on the parameter's scale, among the configurations that break no rule.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 
 impl Sampler for Random {
@@ -11,7 +15,25 @@ impl Sampler for Random {
         "random"
     }
 
-    fn suggest(&self, _: &Problem, _: &History, _: usize, _: u64) -> Result<Vec<Suggestion>, SuggestError> {
-        Ok(vec![])
+    fn suggest(
+        &self,
+        problem: &Problem,
+        history: &History,
+        count: usize,
+        seed: u64,
+    ) -> Result<Vec<Suggestion>, SuggestError> {
+        let dimensions = problem.space().parameters().len();
+        let mut unseen = Unseen::new(problem.space(), history);
+        let mut suggestions = Vec::with_capacity(count);
+        for position in history.len()..history.len() + count {
+            // One stream a trial, so that asking for two at once is asking twice.
+            let mut random = stream(seed, "random search", position as u64);
+            let walk =
+                std::iter::repeat_with(|| (0..dimensions).map(|_| random.random()).collect());
+            let Some(configuration) = unseen.first(walk) else { break };
+            unseen.remove(&configuration);
+            suggestions.push(Suggestion { configuration, origin: Origin::Sampled });
+        }
+        Ok(suggestions)
     }
 }

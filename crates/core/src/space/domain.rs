@@ -85,7 +85,9 @@ impl Domain {
     pub fn size(&self) -> Option<u128> {
         match self {
             Self::Float { low, high, .. } => (low == high).then_some(1),
-            Self::Integer { low, high, .. } => Some((i128::from(*high) - i128::from(*low) + 1).unsigned_abs()),
+            Self::Integer { low, high, .. } => {
+                Some((i128::from(*high) - i128::from(*low) + 1).unsigned_abs())
+            }
             Self::Levels { values } => Some(values.len() as u128),
             Self::Categorical { values } => Some(values.len() as u128),
             Self::Boolean => Some(2),
@@ -98,7 +100,9 @@ impl Domain {
             (Self::Float { low, high, .. }, value) => {
                 value.number().is_some_and(|number| (*low..=*high).contains(&number))
             }
-            (Self::Integer { low, high, .. }, Value::Integer(value)) => (low..=high).contains(&value),
+            (Self::Integer { low, high, .. }, Value::Integer(value)) => {
+                (low..=high).contains(&value)
+            }
             (Self::Levels { values }, value) => values.contains(value),
             (Self::Categorical { values }, Value::Text(value)) => values.contains(value),
             (Self::Boolean, Value::Boolean(_)) => true,
@@ -123,7 +127,7 @@ impl Domain {
     }
 
     /// Number of levels when the axis is indexed by level; `None` when it is scaled by value.
-    pub(super) fn levels(&self) -> Option<u64> {
+    pub(crate) fn levels(&self) -> Option<u64> {
         match self {
             Self::Float { .. } => None,
             Self::Integer { .. } => {
@@ -140,7 +144,11 @@ impl Domain {
         let u = u.clamp(0.0, 1.0);
         match (self, self.levels()) {
             (_, Some(levels)) => {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= u <= 1")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "0 <= u <= 1"
+                )]
                 let index = ((u * levels as f64) as u64).min(levels - 1);
                 self.level(index)
             }
@@ -151,7 +159,11 @@ impl Domain {
     /// The value whose coordinate is nearest to `u` in [0, 1].
     pub(super) fn nearest(&self, u: f64) -> Value {
         let u = u.clamp(0.0, 1.0);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded by the domain")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "bounded by the domain"
+        )]
         match (self, self.levels()) {
             (_, Some(levels)) => self.level((u * (levels - 1) as f64).round() as u64),
             (Self::Float { low, high, scale }, _) => {
@@ -175,12 +187,16 @@ impl Domain {
             (Self::Float { low, high, scale }, value) => {
                 return value.number().map(|number| rescale(number, *low, *high, *scale));
             }
-            (Self::Integer { low, high, scale }, Value::Integer(value)) if self.levels().is_none() => {
+            (Self::Integer { low, high, scale }, Value::Integer(value))
+                if self.levels().is_none() =>
+            {
                 return Some(rescale(*value as f64, *low as f64, *high as f64, *scale));
             }
             (Self::Integer { low, .. }, Value::Integer(value)) => Some((value - low) as f64),
             (Self::Levels { values }, value) => index(values.iter().position(|v| v == value)),
-            (Self::Categorical { values }, Value::Text(value)) => index(values.iter().position(|v| v == value)),
+            (Self::Categorical { values }, Value::Text(value)) => {
+                index(values.iter().position(|v| v == value))
+            }
             (Self::Boolean, Value::Boolean(value)) => Some(f64::from(u8::from(*value))),
             _ => None,
         }?;

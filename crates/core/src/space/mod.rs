@@ -203,7 +203,8 @@ impl SearchSpace {
         const CORNERS: u32 = 1 << 12;
         const NET: usize = 1 << 14;
         let d = self.parameters.len();
-        let corners = (0..CORNERS.min(1_u32.checked_shl(u32::try_from(d).ok()?).unwrap_or(CORNERS)))
+        let corners = (0..CORNERS
+            .min(1_u32.checked_shl(u32::try_from(d).ok()?).unwrap_or(CORNERS)))
             .map(|bits| (0..d).map(|j| f64::from((bits >> (j % 32)) & 1)).collect::<Vec<f64>>());
         corners
             .chain(SobolPoints::new(d, 0).take(NET))

@@ -28,7 +28,10 @@ impl Parameter {
     }
 
     /// Listed values whose order means something, smallest first.
-    pub fn levels<V: Into<Value>>(name: impl Into<String>, values: impl IntoIterator<Item = V>) -> Self {
+    pub fn levels<V: Into<Value>>(
+        name: impl Into<String>,
+        values: impl IntoIterator<Item = V>,
+    ) -> Self {
         Self::new(name, Domain::Levels { values: values.into_iter().map(Into::into).collect() })
     }
 
@@ -37,7 +40,10 @@ impl Parameter {
         name: impl Into<String>,
         values: impl IntoIterator<Item = S>,
     ) -> Self {
-        Self::new(name, Domain::Categorical { values: values.into_iter().map(Into::into).collect() })
+        Self::new(
+            name,
+            Domain::Categorical { values: values.into_iter().map(Into::into).collect() },
+        )
     }
 
     /// On or off.
@@ -114,10 +120,7 @@ impl Condition {
         if parent.domain.contains(&self.value) {
             Ok(())
         } else {
-            Err(format!(
-                "`{}` cannot be {}; it is {}",
-                self.parameter, self.value, parent.domain
-            ))
+            Err(format!("`{}` cannot be {}; it is {}", self.parameter, self.value, parent.domain))
         }
     }
 }

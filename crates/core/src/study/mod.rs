@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Configuration, ConfigurationError, History, Measurement, Origin, Outcome, Problem, State, Trial,
-    TrialId,
+    Configuration, ConfigurationError, History, Measurement, Origin, Outcome, Problem, State,
+    Trial, TrialId,
     random::derive,
     sampler::{Sampler, SuggestError, Suggestion},
 };
@@ -177,7 +177,12 @@ fn check(problem: &Problem, id: TrialId, outcome: &Outcome, cost: f64) -> Result
         } else {
             continue;
         };
-        return Err(TellError::NotFinite { id, metric: metric.to_owned(), field: field.0, value: field.1 });
+        return Err(TellError::NotFinite {
+            id,
+            metric: metric.to_owned(),
+            field: field.0,
+            value: field.1,
+        });
     }
     match problem.objective().metrics().find(|metric| measurement.get(metric).is_none()) {
         Some(metric) => Err(TellError::MissingMetric {
@@ -198,7 +203,9 @@ fn names(measurement: &Measurement) -> String {
 #[non_exhaustive]
 pub enum StudyError {
     /// A bound is no finite number.
-    #[error("constraint on `{metric}`: the bound {bound} is not a finite number; give one, or drop the constraint")]
+    #[error(
+        "constraint on `{metric}`: the bound {bound} is not a finite number; give one, or drop the constraint"
+    )]
     Constraint {
         /// The constrained metric.
         metric: String,
@@ -206,7 +213,9 @@ pub enum StudyError {
         bound: f64,
     },
     /// Stored trials are not numbered 0, 1, 2, …
-    #[error("trial {id} stands at position {position} of the history; trials are numbered from 0 without gaps")]
+    #[error(
+        "trial {id} stands at position {position} of the history; trials are numbered from 0 without gaps"
+    )]
     Numbering {
         /// The number seen.
         id: TrialId,
@@ -245,7 +254,9 @@ pub enum AskError {
 #[non_exhaustive]
 pub enum TellError {
     /// No trial has that number.
-    #[error("trial {id} was never asked for; {asked} trials were asked for so far, numbered from 0")]
+    #[error(
+        "trial {id} was never asked for; {asked} trials were asked for so far, numbered from 0"
+    )]
     NeverAsked {
         /// The number seen.
         id: TrialId,
@@ -261,7 +272,9 @@ pub enum TellError {
         first: &'static str,
     },
     /// The objective needs a metric that was not measured.
-    #[error("trial {id}: the objective needs metric `{metric}`, which was not measured; measured: {measured}")]
+    #[error(
+        "trial {id}: the objective needs metric `{metric}`, which was not measured; measured: {measured}"
+    )]
     MissingMetric {
         /// The trial.
         id: TrialId,
@@ -271,7 +284,9 @@ pub enum TellError {
         measured: String,
     },
     /// A number is NaN, infinite, or a negative standard error.
-    #[error("trial {id}: the {field} of metric `{metric}` is {value}; tell a finite number, or tell the trial as infeasible or failed")]
+    #[error(
+        "trial {id}: the {field} of metric `{metric}` is {value}; tell a finite number, or tell the trial as infeasible or failed"
+    )]
     NotFinite {
         /// The trial.
         id: TrialId,

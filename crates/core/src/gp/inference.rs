@@ -1,0 +1,121 @@
+//! Exact inference at given hyperparameters (Rasmussen and Williams 2006, algorithm 2.1).
+
+use ndarray::{Array2, ArrayView1};
+
+use super::{
+    GpError, Hyperparameters,
+    kernel::Kernel,
+    linalg::{Cholesky, dot},
+};
+use crate::Column;
+
+/// Everything that predictions and gradients need: K + V = L Lᵀ and α = (K + V)⁻¹ (y − m).
+#[derive(Clone, Debug)]
+pub(super) struct Inference {
+    pub(super) kernel: Kernel,
+    pub(super) cholesky: Cholesky,
+    /// n.
+    pub(super) alpha: Vec<f64>,
+    pub(super) log_marginal_likelihood: f64,
+    /// Slopes of the kernel between points i > j, row by row.
+    slopes: Vec<f64>,
+    /// k between points i > j, row by row.
+    values: Vec<f64>,
+    learned_noise: f64,
+}
+
+/// Derivatives of the log marginal likelihood.
+#[derive(Clone, Debug)]
+pub(super) struct LikelihoodGradient {
+    pub(super) log_lengthscales: Vec<f64>,
+    /// With respect to the logarithm of the outputscale.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the outputscale is fixed at 1 in fits"))]
+    pub(super) log_outputscale: f64,
+    /// With respect to the logarithm of the learned noise variance.
+    pub(super) log_noise: f64,
+    pub(super) mean: f64,
+}
+
+impl Inference {
+    /// Of points `x` (n × d), standardised targets `y` and their known noise variances.
+    pub(super) fn new(
+        columns: &[Column],
+        x: &Array2<f64>,
+        y: &[f64],
+        known_noise: &[f64],
+        hyperparameters: &Hyperparameters,
+    ) -> Result<Self, GpError> {
+        let Hyperparameters { lengthscales, outputscale, noise_variance, mean } = hyperparameters;
+        let n = y.len();
+        let kernel = Kernel::new(columns, lengthscales, *outputscale);
+        let mut matrix = Array2::zeros((n, n));
+        let pairs = n * (n - 1) / 2;
+        let (mut values, mut slopes) = (Vec::with_capacity(pairs), Vec::with_capacity(pairs));
+        for i in 0..n {
+            let point = row(x, i);
+            for j in 0..i {
+                let (value, slope) = kernel.value_and_slope(point, row(x, j));
+                matrix[(i, j)] = value;
+                values.push(value);
+                slopes.push(slope);
+            }
+            matrix[(i, i)] = kernel.variance() + noise_variance + known_noise[i];
+        }
+        let cholesky = Cholesky::new(&matrix).map_err(|failure| GpError::NotPositiveDefinite {
+            row: failure.row,
+            jitter: failure.jitter,
+        })?;
+        let residuals: Vec<f64> = y.iter().map(|y| y - mean).collect();
+        let mut alpha = residuals.clone();
+        cholesky.solve(&mut alpha);
+        // Equation 2.30.
+        let log_marginal_likelihood = -0.5 * dot(&residuals, &alpha)
+            - 0.5 * cholesky.log_determinant()
+            - 0.5 * n as f64 * std::f64::consts::TAU.ln();
+        let learned_noise = *noise_variance;
+        Ok(Self { kernel, cholesky, alpha, log_marginal_likelihood, slopes, values, learned_noise })
+    }
+
+    /// Equation 5.9: ½ tr((α αᵀ − (K + V)⁻¹) dK/dθ).
+    pub(super) fn gradient(&self, x: &Array2<f64>) -> LikelihoodGradient {
+        let n = self.alpha.len();
+        let inverse = self.cholesky.inverse();
+        let mut log_lengthscales = vec![0.0; x.ncols()];
+        let (mut log_outputscale, mut trace) = (0.0, 0.0);
+        let mut pair = 0;
+        for i in 0..n {
+            let point = row(x, i);
+            for j in 0..i {
+                // Each pair stands twice in the trace, which the ½ undoes.
+                let weight = self.alpha[i] * self.alpha[j] - inverse[(i, j)];
+                let (value, slope) = (self.values[pair], self.slopes[pair]);
+                pair += 1;
+                self.kernel.add_lengthscale_gradient(
+                    (point, row(x, j)),
+                    (value, slope),
+                    weight,
+                    &mut log_lengthscales,
+                );
+                log_outputscale += weight * value;
+            }
+            trace += self.alpha[i].powi(2) - inverse[(i, i)];
+        }
+        LikelihoodGradient {
+            log_lengthscales,
+            log_outputscale: log_outputscale + 0.5 * trace * self.kernel.variance(),
+            log_noise: 0.5 * trace * self.learned_noise,
+            mean: self.alpha.iter().sum(),
+        }
+    }
+
+    /// Covariances between a point and the n training points.
+    pub(super) fn covariances(&self, x: &Array2<f64>, point: &[f64]) -> Vec<f64> {
+        (0..x.nrows()).map(|i| self.kernel.value(point, row(x, i))).collect()
+    }
+}
+
+/// Row i of a matrix in standard layout.
+pub(super) fn row(x: &Array2<f64>, i: usize) -> &[f64] {
+    let view: ArrayView1<'_, f64> = x.row(i);
+    view.to_slice().expect("rows of a standard array are contiguous")
+}

@@ -1,0 +1,173 @@
+//! The most promising configuration.
+
+use super::surrogate::{Score, Surrogate};
+use crate::{
+    Configuration, Domain, SearchSpace,
+    minimise::{Bounds, minimise},
+    random::SobolPoints,
+    sampler::unseen::Unseen,
+};
+
+/// Quasi-random candidates in a space that cannot be enumerated.
+const CANDIDATES: usize = 2048;
+
+/// Candidates that are refined.
+const REFINED: usize = 4;
+
+/// Rounds of refinement, each along the continuous and then along the discrete parameters.
+const ROUNDS: usize = 4;
+
+/// Evaluations of the score in each refinement along the continuous parameters.
+const EVALUATIONS: usize = 40;
+
+/// Steps along a continuous axis of the unit cube that are tried like steps between levels.
+const STEPS: [f64; 6] = [-0.1, -0.02, -0.004, 0.004, 0.02, 0.1];
+
+/// A configuration, its design point and its score.
+#[derive(Clone)]
+struct Candidate {
+    configuration: Configuration,
+    point: Vec<f64>,
+    score: Score,
+}
+
+/// The unseen configuration with the best score, the first of equals; `None` when none is left.
+///
+/// A space that can be enumerated is scored whole. In any other, the best of many candidates are
+/// refined in turn.
+pub(super) fn best(
+    space: &SearchSpace,
+    unseen: &Unseen<'_>,
+    surrogate: &Surrogate,
+    seed: u64,
+) -> Option<Configuration> {
+    if let Some(all) = unseen.all() {
+        return first_best(scored(space, surrogate, all)).map(|best| best.configuration);
+    }
+    let d = space.parameters().len();
+    let mut candidates: Vec<Configuration> = SobolPoints::new(d, seed)
+        .take(CANDIDATES)
+        .map(|unit| space.configuration_at(&unit))
+        .filter(|configuration| unseen.holds(configuration))
+        .collect();
+    candidates
+        .extend(surrogate.incumbents().iter().flat_map(|point| neighbours(space, unseen, point)));
+    if candidates.is_empty() {
+        candidates.extend(unseen.first(SobolPoints::new(d, seed).skip(CANDIDATES)));
+    }
+    let mut candidates = scored(space, surrogate, candidates);
+    // Stable, so that equals stay in order.
+    candidates.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
+    candidates.dedup_by(|a, b| a.point == b.point);
+    candidates.truncate(REFINED);
+    let refined = candidates.into_iter().map(|start| refine(space, unseen, surrogate, start));
+    first_best(refined.collect()).map(|best| best.configuration)
+}
+
+/// Climbs from a candidate to a point that no step improves.
+fn refine(
+    space: &SearchSpace,
+    unseen: &Unseen<'_>,
+    surrogate: &Surrogate,
+    start: Candidate,
+) -> Candidate {
+    let mut best = start;
+    for _ in 0..ROUNDS {
+        let mut moves: Vec<Configuration> = climb(space, surrogate, &best.point)
+            .into_iter()
+            .filter(|configuration| unseen.holds(configuration))
+            .collect();
+        moves.extend(neighbours(space, unseen, &best.point));
+        match first_best(scored(space, surrogate, moves)) {
+            Some(better) if better.score > best.score => best = better,
+            _ => break,
+        }
+    }
+    best
+}
+
+/// The configuration that L-BFGS reaches along the continuous axes, integers too large to be
+/// indexed among them; `None` if there is no such axis.
+fn climb(space: &SearchSpace, surrogate: &Surrogate, start: &[f64]) -> Option<Configuration> {
+    let here = space.nearest(start);
+    let parameters = space.parameters().iter().enumerate();
+    let free: Vec<usize> = parameters
+        .filter(|(_, p)| p.domain().levels().is_none() && p.is_active(&here))
+        .map(|(j, _)| j)
+        .collect();
+    if free.is_empty() {
+        return None;
+    }
+    let with = |moved: &[f64]| {
+        let mut point = start.to_vec();
+        free.iter().zip(moved).for_each(|(&j, &coordinate)| point[j] = coordinate);
+        point
+    };
+    let loss = |moved: &[f64]| {
+        let (value, gradient) = surrogate.value_and_gradient(&with(moved))?;
+        Some((-value, free.iter().map(|&j| -gradient[j]).collect()))
+    };
+    let from: Vec<f64> = free.iter().map(|&j| start[j]).collect();
+    let bounds: Vec<Bounds> = vec![(0.0, 1.0); free.len()];
+    let reached = minimise(loss, &from, &bounds, EVALUATIONS)?;
+    Some(space.nearest(&with(&reached.x)))
+}
+
+/// Unseen configurations one step away along one axis: the next levels, any other category, or
+/// small steps and both ends of a continuous axis.
+fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Configuration> {
+    let mut found = Vec::new();
+    for (j, parameter) in space.parameters().iter().enumerate() {
+        let domain = parameter.domain();
+        let here = point[j];
+        let coordinates: Vec<f64> = match domain.levels() {
+            Some(levels) => {
+                let top = levels.saturating_sub(1).max(1) as f64;
+                if domain.is_ordered() {
+                    vec![here - 1.0 / top, here + 1.0 / top]
+                } else {
+                    (0..levels).map(|level| level as f64 / top).collect()
+                }
+            }
+            None => {
+                let mut coordinates = vec![0.0, 1.0];
+                coordinates.extend(STEPS.map(|step| here + step));
+                if let Domain::Integer { low, high, .. } = domain {
+                    // The smallest step an integer allows, at least on a linear scale.
+                    let step = 1.0 / (*high as f64 - *low as f64);
+                    coordinates.extend([here - step, here + step]);
+                }
+                coordinates
+            }
+        };
+        for coordinate in coordinates.into_iter().filter(|u| (0.0..=1.0).contains(u)) {
+            let mut moved = point.to_vec();
+            moved[j] = coordinate;
+            let configuration = space.nearest(&moved);
+            if unseen.holds(&configuration) {
+                found.push(configuration);
+            }
+        }
+    }
+    found
+}
+
+fn scored(
+    space: &SearchSpace,
+    surrogate: &Surrogate,
+    configurations: Vec<Configuration>,
+) -> Vec<Candidate> {
+    let points: Vec<Vec<f64>> = configurations
+        .iter()
+        .map(|configuration| space.encode(configuration).coordinates().to_vec())
+        .collect();
+    let scores = surrogate.scores(&points);
+    let candidates = configurations.into_iter().zip(points).zip(scores);
+    candidates
+        .map(|((configuration, point), score)| Candidate { configuration, point, score })
+        .collect()
+}
+
+fn first_best(candidates: Vec<Candidate>) -> Option<Candidate> {
+    candidates.into_iter().reduce(|best, next| if next.score > best.score { next } else { best })
+}
