@@ -1,0 +1,231 @@
+//! What a step costs: time on the GPU, time of the engine core on the host, and time of the front
+//! end.
+//!
+//! The laws and the coefficients come from a fit to measurements of vLLM 0.25.1 on one H100 with
+//! Qwen2.5-7B ("set B"). Host and front-end times are those of the measured machine's processor and
+//! do not follow the GPU.
+
+mod graphs;
+
+use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
+
+pub use graphs::{GraphPlan, StepMode};
+
+use crate::server::ServerModel;
+
+/// Coefficients of the GPU time of a step, beside the rates of the [`Gpu`](crate::Gpu).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepCosts {
+    /// Of every step, ms.
+    pub fixed_ms: f64,
+    /// Of every sampled sequence, ms.
+    pub per_sequence_ms: f64,
+    /// Of every step with prefill, ms.
+    pub mixed_ms: f64,
+    /// Exponent of the norm that joins the time to read the weights with the time to multiply
+    /// them: infinite would be a roofline, 1 a sum.
+    pub norm: f64,
+}
+
+/// Coefficients of the time the engine core needs to schedule, prepare and launch a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HostCosts {
+    /// Of a step run as a full graph, ms.
+    pub full_ms: f64,
+    /// Of each request in it, ms.
+    pub full_per_request_ms: f64,
+    /// Of a step run piecewise, ms.
+    pub piecewise_ms: f64,
+    /// Of each prefill in it, ms.
+    pub piecewise_per_prefill_ms: f64,
+    /// Of an eager step of compiled code, ms.
+    pub eager_ms: f64,
+    /// Of an eager step without compilation, ms.
+    pub eager_uncompiled_ms: f64,
+    /// Time after which a step that is no full graph has kernels on the GPU, ms.
+    pub launch_ms: f64,
+    /// Time such a step needs on the GPU after its last launch, ms.
+    pub launch_tail_ms: f64,
+}
+
+/// Coefficients of the API server's event loop, one serial resource.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrontEndCosts {
+    /// Of each arriving request, ms.
+    pub per_request_ms: f64,
+    /// Of each prompt token, ms.
+    pub per_prompt_token_ms: f64,
+    /// Of each step's output, ms.
+    pub per_step_ms: f64,
+    /// Of each chunk sent, ms.
+    pub per_chunk_ms: f64,
+    /// Latency from there to the engine, occupying nothing, ms.
+    pub to_engine_ms: f64,
+    /// Latency from there to the client, occupying nothing, ms.
+    pub to_client_ms: f64,
+}
+
+impl StepCosts {
+    /// Measured on the H100.
+    pub const MEASURED: Self =
+        Self { fixed_ms: 0.894, per_sequence_ms: 0.0071, mixed_ms: 0.418, norm: 2.98 };
+}
+
+impl HostCosts {
+    /// Measured on the H100's host.
+    pub const MEASURED: Self = Self {
+        full_ms: 2.5,
+        full_per_request_ms: 0.016,
+        piecewise_ms: 8.0,
+        piecewise_per_prefill_ms: 1.0,
+        eager_ms: 20.0,
+        eager_uncompiled_ms: 34.0,
+        launch_ms: 2.5,
+        launch_tail_ms: 0.3,
+    };
+}
+
+impl FrontEndCosts {
+    /// Measured on the H100's host.
+    pub const MEASURED: Self = Self {
+        per_request_ms: 3.0,
+        per_prompt_token_ms: 0.002,
+        per_step_ms: 0.15,
+        per_chunk_ms: 0.066,
+        to_engine_ms: 1.5,
+        to_client_ms: 0.5,
+    };
+}
+
+/// What a step computes, as far as its cost depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepShape {
+    /// Requests in the step.
+    pub requests: u32,
+    /// Tokens in the step.
+    pub tokens: u32,
+    /// Requests that compute prompt, or computed tokens again.
+    pub prefills: u32,
+    /// Requests that sample a token.
+    pub samples: u32,
+    /// Tokens of context that the decoding requests attend to, each its own token included.
+    pub decode_context: u64,
+    /// Twice the number of query-key pairs of the prefills: `n·(2c + n + 1)` for a chunk of `n`
+    /// tokens after `c`.
+    pub prefill_pairs_doubled: u64,
+}
+
+impl StepShape {
+    /// Adds a request that computes `tokens` after `computed` ones of a prompt of `prompt`.
+    pub(crate) fn add(&mut self, tokens: u32, computed: u32, prompt: u32) {
+        self.requests += 1;
+        self.tokens += tokens;
+        if tokens == 1 && computed >= prompt {
+            self.decode_context += u64::from(computed) + 1;
+        } else {
+            let (n, c) = (u64::from(tokens), u64::from(computed));
+            self.prefills += 1;
+            self.prefill_pairs_doubled += n * (2 * c + n + 1);
+        }
+    }
+}
+
+/// What a step costs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepTime {
+    /// How it runs.
+    pub mode: StepMode,
+    /// Time on the GPU, s.
+    pub gpu_s: f64,
+    /// Time of the engine core, s.
+    pub host_s: f64,
+}
+
+/// The cost of steps on one server with one set of arguments.
+#[derive(Clone, Debug)]
+pub struct StepTimer {
+    graphs: GraphPlan,
+    costs: StepCosts,
+    host: HostCosts,
+    eager_host_ms: f64,
+    weights_ms: f64,
+    matmul_ms_per_token: f64,
+    cache_ms_per_token: f64,
+    attention_ms_per_pair: f64,
+    /// Time of the weights by padded number of tokens, for the sizes of graphs: the power is slow.
+    graph_body_ms: Vec<f64>,
+}
+
+impl StepTimer {
+    /// Cost of steps on `server` with `arguments`.
+    pub fn new(server: &ServerModel, arguments: &ResolvedEngineArguments) -> Self {
+        let (gpu, model) = (&server.gpu, &server.model);
+        let graphs = GraphPlan::new(arguments);
+        let mut timer = Self {
+            costs: server.step,
+            host: server.host,
+            eager_host_ms: match arguments.cudagraph_mode {
+                CudagraphMode::FullAndPiecewise => server.host.eager_ms,
+                CudagraphMode::FullDecodeOnly | CudagraphMode::None => {
+                    server.host.eager_uncompiled_ms
+                }
+            },
+            weights_ms: model.step_weight_bytes() / gpu.weight_bytes_per_ms,
+            matmul_ms_per_token: model.matmul_operations_per_token() / gpu.matmul_operations_per_ms,
+            cache_ms_per_token: model.kv_bytes_per_token() / gpu.cache_bytes_per_ms,
+            attention_ms_per_pair: model.attention_operations_per_pair()
+                / gpu.attention_operations_per_ms,
+            graph_body_ms: Vec::new(),
+            graphs,
+        };
+        timer.graph_body_ms =
+            (0..=timer.graphs.largest()).map(|tokens| timer.body_ms(tokens)).collect();
+        timer
+    }
+
+    /// Which steps run as graphs.
+    pub fn graphs(&self) -> &GraphPlan {
+        &self.graphs
+    }
+
+    /// What a step of this shape costs.
+    ///
+    /// The GPU needs `fixed + (W^q + (M·lin)^q)^(1/q) + context·kv + pairs·attention +
+    /// samples·sequence (+ mixed)`, with `W` the time to read the weights, `M` the tokens after
+    /// padding to a graph's size, and `q` the norm.
+    pub fn time(&self, shape: &StepShape) -> StepTime {
+        let has_prefill = shape.prefills > 0;
+        let mode = self.graphs.mode(shape.tokens, has_prefill);
+        let body_ms = match mode {
+            StepMode::Full | StepMode::Piecewise => {
+                self.graph_body_ms[self.graphs.padded(shape.tokens) as usize]
+            }
+            StepMode::Eager => self.body_ms(shape.tokens),
+        };
+        let gpu_ms = self.costs.fixed_ms
+            + body_ms
+            + shape.decode_context as f64 * self.cache_ms_per_token
+            + 0.5 * shape.prefill_pairs_doubled as f64 * self.attention_ms_per_pair
+            + f64::from(shape.samples) * self.costs.per_sequence_ms
+            + if has_prefill { self.costs.mixed_ms } else { 0.0 };
+        let host = &self.host;
+        let host_ms = match mode {
+            StepMode::Full => host.full_ms + host.full_per_request_ms * f64::from(shape.requests),
+            StepMode::Piecewise => {
+                host.piecewise_ms + host.piecewise_per_prefill_ms * f64::from(shape.prefills)
+            }
+            StepMode::Eager => self.eager_host_ms,
+        };
+        StepTime { mode, gpu_s: gpu_ms / 1e3, host_s: host_ms / 1e3 }
+    }
+
+    /// Time to pass `tokens` through the weights, ms.
+    fn body_ms(&self, tokens: u32) -> f64 {
+        let q = self.costs.norm;
+        let multiply_ms = f64::from(tokens) * self.matmul_ms_per_token;
+        libm::pow(libm::pow(self.weights_ms, q) + libm::pow(multiply_ms, q), 1.0 / q)
+    }
+}
+
+#[cfg(test)]
+mod tests;

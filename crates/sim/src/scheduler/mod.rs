@@ -1,0 +1,294 @@
+//! The scheduler: which requests compute how many tokens in the next step, after vLLM V1's
+//! `v1/core/sched/scheduler.py`.
+//!
+//! There is no prefill or decode phase. Each request catches up from its computed tokens to its
+//! prompt, its output so far, and the tokens it is known to be sampling. Running requests come
+//! first, in the order of their admission; then waiting ones, the head of the queue only, so that
+//! none overtakes. A running request that needs a block when none is free takes them from the
+//! latest one. A waiting request is admitted only if all its known tokens would fit; its blocks are
+//! nevertheless allocated chunk by chunk. vLLM's watermark is 0 by default and left out.
+
+mod request;
+
+use std::collections::VecDeque;
+
+use slotune_serving::engine_arguments::{ResolvedEngineArguments, SchedulingPolicy};
+
+pub(crate) use request::Request;
+
+use crate::{
+    blocks::{BlockPool, PrefixHit},
+    cost::StepShape,
+};
+
+/// One step: who computes how much, and who samples.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Step {
+    /// Requests and their tokens, in order of scheduling.
+    pub(crate) entries: Vec<(usize, u32)>,
+    /// Requests that sample a token, in the same order.
+    pub(crate) sampled: Vec<usize>,
+    /// What the step computes.
+    pub(crate) shape: StepShape,
+}
+
+/// Counts over a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) preemptions: u64,
+    pub(crate) prefix_queries: u64,
+    pub(crate) prefix_hits: u64,
+}
+
+/// The scheduler of one engine.
+#[derive(Clone, Debug)]
+pub(crate) struct Scheduler {
+    limits: Limits,
+    pub(crate) requests: Vec<Request>,
+    pub(crate) waiting: VecDeque<usize>,
+    /// In order of admission.
+    pub(crate) running: Vec<usize>,
+    pub(crate) blocks: BlockPool,
+    pub(crate) counts: Counts,
+}
+
+/// The arguments that the scheduler obeys.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    sequences: usize,
+    step_tokens: u32,
+    context: u32,
+    block_size: u32,
+    /// Most tokens of one request in a step, 0 for no limit.
+    chunk: u32,
+    splits_prompts: bool,
+    policy: SchedulingPolicy,
+}
+
+impl Scheduler {
+    pub(crate) fn new(
+        arguments: &ResolvedEngineArguments,
+        requests: Vec<Request>,
+        blocks: BlockPool,
+    ) -> Self {
+        let limits = Limits {
+            sequences: arguments.max_num_seqs as usize,
+            step_tokens: arguments.max_num_batched_tokens,
+            context: arguments.max_model_len,
+            block_size: arguments.block_size,
+            chunk: arguments.long_prefill_token_threshold,
+            splits_prompts: arguments.enable_chunked_prefill,
+            policy: arguments.scheduling_policy,
+        };
+        Self {
+            limits,
+            requests,
+            waiting: VecDeque::new(),
+            running: Vec::with_capacity(limits.sequences.min(4096)),
+            blocks,
+            counts: Counts::default(),
+        }
+    }
+
+    /// A request reaches the queue.
+    pub(crate) fn enqueue(&mut self, request: usize, now_s: f64) {
+        self.requests[request].queued_s = now_s;
+        match self.limits.policy {
+            SchedulingPolicy::Fcfs => self.waiting.push_back(request),
+            SchedulingPolicy::Priority => self.insert_by_rank(request),
+        }
+    }
+
+    /// Whether nothing waits or runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Schedules the next step into `step`; false if nothing can be computed.
+    pub(crate) fn schedule(&mut self, now_s: f64, step: &mut Step) -> bool {
+        step.entries.clear();
+        step.sampled.clear();
+        step.shape = StepShape::default();
+        let mut budget = self.limits.step_tokens;
+        let has_preempted = self.schedule_running(&mut budget, step);
+        if !has_preempted {
+            self.schedule_waiting(&mut budget, step, now_s);
+        }
+        self.commit(step);
+        !step.entries.is_empty()
+    }
+
+    /// The sampled tokens of a step arrive.
+    pub(crate) fn accept(&mut self, sampled: &[usize]) {
+        let mut some_finished = false;
+        for &id in sampled {
+            let request = &mut self.requests[id];
+            request.placeholders -= 1;
+            request.emitted += 1;
+            if request.emitted == request.output {
+                self.finish(id);
+                some_finished = true;
+            }
+        }
+        if some_finished {
+            let requests = &self.requests;
+            self.running.retain(|&id| requests[id].emitted < requests[id].output);
+        }
+    }
+
+    /// Running requests first. Returns whether any was preempted.
+    fn schedule_running(&mut self, budget: &mut u32, step: &mut Step) -> bool {
+        let mut has_preempted = false;
+        let mut index = 0;
+        while index < self.running.len() && *budget > 0 {
+            let id = self.running[index];
+            let request = &self.requests[id];
+            let tokens = if request.samples_its_last_token() {
+                0
+            } else {
+                self.limits
+                    .chunk_of(request.pending_tokens())
+                    .min(*budget)
+                    .min((self.limits.context - 1).saturating_sub(request.computed))
+            };
+            if tokens == 0 {
+                index += 1;
+                continue;
+            }
+            let needed = request.blocks_needed(tokens, self.limits.block_size);
+            while needed > self.blocks.free() {
+                let victim_index = self.victim();
+                let victim = self.running.remove(victim_index);
+                self.preempt(victim);
+                has_preempted = true;
+                if victim == id {
+                    return true;
+                }
+                if let Some(entry) = step.entries.iter().position(|&(other, _)| other == victim) {
+                    *budget += step.entries.remove(entry).1;
+                    index -= 1;
+                }
+            }
+            self.allocate(id, tokens, needed);
+            *budget -= tokens;
+            step.entries.push((id, tokens));
+            index += 1;
+        }
+        has_preempted
+    }
+
+    /// Then the head of the queue, as long as it can be admitted.
+    fn schedule_waiting(&mut self, budget: &mut u32, step: &mut Step, now_s: f64) {
+        while *budget > 0
+            && self.running.len() < self.limits.sequences
+            && let Some(&id) = self.waiting.front()
+        {
+            let block_size = self.limits.block_size;
+            let request = &self.requests[id];
+            let known = request.prompt + request.emitted;
+            // At least one token must be computed, or nothing could be sampled.
+            let hit = self.blocks.prefix_hit(id, (known - 1) / block_size);
+            let cached = hit.blocks * block_size;
+            let mut tokens = self.limits.chunk_of(known - cached);
+            if tokens > *budget && !self.limits.splits_prompts {
+                return;
+            }
+            tokens = tokens.min(*budget);
+            let needed = (cached + tokens).div_ceil(block_size) - hit.blocks;
+            let reserved = known.min(self.limits.context).div_ceil(block_size) - hit.blocks;
+            if reserved.max(needed) + hit.idle > self.blocks.free() {
+                return;
+            }
+            self.waiting.pop_front();
+            self.running.push(id);
+            self.admit(id, hit, cached, now_s);
+            self.allocate(id, tokens, needed);
+            *budget -= tokens;
+            step.entries.push((id, tokens));
+        }
+    }
+
+    fn admit(&mut self, id: usize, hit: PrefixHit, cached: u32, now_s: f64) {
+        self.blocks.take_hit(id, hit);
+        let request = &mut self.requests[id];
+        request.computed = cached;
+        request.blocks = hit.blocks;
+        if request.first_scheduled_s.is_none() {
+            request.first_scheduled_s = Some(now_s);
+            self.counts.prefix_queries += u64::from(request.prompt);
+            self.counts.prefix_hits += u64::from(cached);
+        }
+    }
+
+    fn allocate(&mut self, id: usize, tokens: u32, blocks: u32) {
+        self.blocks.allocate(id, blocks);
+        let request = &mut self.requests[id];
+        request.blocks += blocks;
+        self.blocks.publish(id, (request.computed + tokens) / self.limits.block_size);
+    }
+
+    /// Counts the tokens as computed, and who samples: those that reach their last known token.
+    fn commit(&mut self, step: &mut Step) {
+        for &(id, tokens) in &step.entries {
+            let request = &mut self.requests[id];
+            step.shape.add(tokens, request.computed, request.prompt);
+            request.computed += tokens;
+            if request.computed >= request.known_tokens() {
+                request.placeholders += 1;
+                step.sampled.push(id);
+                step.shape.samples += 1;
+            }
+        }
+    }
+
+    /// Position in `running` of the request to preempt.
+    fn victim(&self) -> usize {
+        match self.limits.policy {
+            SchedulingPolicy::Fcfs => self.running.len() - 1,
+            SchedulingPolicy::Priority => {
+                let rank = |&index: &usize| self.requests[self.running[index]].rank;
+                (0..self.running.len()).max_by_key(rank).expect("the asking request runs")
+            }
+        }
+    }
+
+    /// Its blocks go, its output stays: it will compute both again.
+    fn preempt(&mut self, id: usize) {
+        let request = &mut self.requests[id];
+        self.blocks.release(id, request.blocks);
+        self.counts.preemptions += 1;
+        request.blocks = 0;
+        request.computed = 0;
+        match self.limits.policy {
+            SchedulingPolicy::Fcfs => self.waiting.push_front(id),
+            SchedulingPolicy::Priority => self.insert_by_rank(id),
+        }
+    }
+
+    fn insert_by_rank(&mut self, id: usize) {
+        let rank = self.requests[id].rank;
+        let place = self.waiting.partition_point(|&other| self.requests[other].rank <= rank);
+        self.waiting.insert(place, id);
+    }
+
+    /// Frees the blocks of a request that has all its output. One that was preempted while its last
+    /// token was on the way leaves the queue; the caller clears the running ones.
+    fn finish(&mut self, id: usize) {
+        let request = &mut self.requests[id];
+        if request.blocks > 0 {
+            self.blocks.release(id, request.blocks);
+            request.blocks = 0;
+        } else if let Some(place) = self.waiting.iter().position(|&other| other == id) {
+            self.waiting.remove(place);
+        }
+    }
+}
+
+impl Limits {
+    fn chunk_of(&self, tokens: u32) -> u32 {
+        if self.chunk == 0 { tokens } else { tokens.min(self.chunk) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

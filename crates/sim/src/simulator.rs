@@ -1,0 +1,142 @@
+//! The simulated server as a backend.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use slotune_serving::{
+    Backend, BackendError, BackendInfo, Progress, Run, ServerFacts, Silent, Stage, TrialRequest,
+};
+
+use crate::{
+    CacheState, Noise, RunOptions, ServerModel, StartUpFailure, simulate,
+};
+
+/// A simulated vLLM server on one machine, started anew for each trial.
+///
+/// Like a real machine it remembers earlier starts: a new `max_num_batched_tokens` costs a
+/// compilation, and a start with compiled code gets a little more KV cache. Results are a function
+/// of the trials evaluated so far and their seeds; noise is off by default.
+///
+/// ```
+/// use std::sync::Arc;
+/// use slotune_serving::{EngineArguments, Load, RequestSpec, Schedule, TrialRequest};
+/// use slotune_sim::{ServerModel, Simulator};
+///
+/// let request =
+///     RequestSpec { arrival_s: 0.0, prompt_tokens: 300, output_tokens: 80, shared_prefix: vec![] };
+/// let run = Simulator::new(ServerModel::measured()).run(&TrialRequest {
+///     arguments: EngineArguments { max_num_seqs: Some(64), ..EngineArguments::default() },
+///     schedule: Arc::new(Schedule { load: Load::Open, requests: vec![request] }),
+///     seed: 0,
+///     record_chunk_times: false,
+/// })?;
+/// assert!(run.records[0].is_completed());
+/// # Ok::<(), slotune_serving::BackendError>(())
+/// ```
+#[derive(Debug)]
+pub struct Simulator {
+    server: ServerModel,
+    noise: Noise,
+    time_limit_s: Option<f64>,
+    /// Shared by trials that may be evaluated at the same time.
+    cache: Mutex<CacheState>,
+}
+
+impl Simulator {
+    /// This server on a machine where nothing was started yet.
+    pub fn new(server: ServerModel) -> Self {
+        Self {
+            server,
+            noise: Noise::none(),
+            time_limit_s: None,
+            cache: Mutex::new(CacheState::cold()),
+        }
+    }
+
+    /// The same with noise, drawn from the seed of each trial.
+    #[must_use]
+    pub fn with_noise(self, noise: Noise) -> Self {
+        Self { noise, ..self }
+    }
+
+    /// The same with runs that end after so many simulated seconds, whatever is unfinished.
+    #[must_use]
+    pub fn with_time_limit_s(self, time_limit_s: f64) -> Self {
+        Self { time_limit_s: Some(time_limit_s), ..self }
+    }
+
+    /// Evaluates a trial; what [`Backend::evaluate`] does, without a runtime.
+    ///
+    /// # Errors
+    /// [`BackendError::Infeasible`] where the server does not start, [`BackendError::Failed`] where
+    /// the schedule or the time limit is malformed.
+    pub fn run(&self, request: &TrialRequest) -> Result<Run, BackendError> {
+        self.run_with(request, &Silent)
+    }
+
+    fn run_with(
+        &self,
+        request: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Run, BackendError> {
+        progress.stage(Stage::Starting);
+        let arguments = self.server.resolve(&request.arguments);
+        let start_up = self
+            .cache
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .start(&self.server, &arguments)
+            .map_err(infeasible)?;
+
+        let scheduled = request.schedule.requests.len();
+        progress.stage(Stage::Measuring { ended: 0, scheduled });
+        let options = RunOptions {
+            noise: self.noise,
+            seed: request.seed,
+            record_chunk_times: request.record_chunk_times,
+            time_limit_s: self.time_limit_s,
+        };
+        let run =
+            simulate(&self.server, &arguments, start_up.kv_blocks, &request.schedule, &options)
+                .map_err(|error| BackendError::Failed {
+                    message: error.to_string(),
+                    cost_s: start_up.duration_s,
+                })?;
+        progress.stage(Stage::Measuring { ended: scheduled, scheduled });
+        progress.stage(Stage::Stopping);
+        let server = ServerFacts {
+            start_up_s: start_up.duration_s,
+            kv_blocks: Some(start_up.kv_blocks),
+            preemptions: Some(run.preemptions),
+            engine_steps: Some(run.engine_steps),
+            queue_time_sum_s: Some(run.queue_time_sum_s),
+            prefix_cache_queries: arguments.enable_prefix_caching.then_some(run.prefix_cache_queries),
+            prefix_cache_hits: arguments.enable_prefix_caching.then_some(run.prefix_cache_hits),
+            arguments,
+        };
+        Ok(Run { records: run.records, server })
+    }
+}
+
+fn infeasible(failure: StartUpFailure) -> BackendError {
+    BackendError::Infeasible {
+        class: failure.cause.class(),
+        message: failure.cause.to_string(),
+        cost_s: failure.cost_s,
+    }
+}
+
+#[async_trait]
+impl Backend for Simulator {
+    fn describe(&self) -> BackendInfo {
+        self.server.describe()
+    }
+
+    async fn evaluate(
+        &self,
+        request: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Run, BackendError> {
+        self.run_with(request, progress)
+    }
+}

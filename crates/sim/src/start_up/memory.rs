@@ -1,0 +1,74 @@
+//! Where the memory of the GPU goes when a server starts.
+
+use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
+
+use crate::server::ServerModel;
+
+/// What the profiling run finds beside activations, GiB (measured).
+const BASE_GIB: f64 = 0.26;
+/// A process that compiles, or does not compile at all, needs this much more (measured)…
+const COLD_SURPLUS_GIB: f64 = 0.06;
+/// …and no less than this in all, GiB (measured).
+const COLD_LEAST_GIB: f64 = 1.27;
+/// The CUDA context, which lives outside any budget, GiB (estimate).
+pub(super) const CONTEXT_GIB: f64 = 0.6;
+
+/// Where the memory of the GPU goes, GiB.
+///
+/// The budget is `gpu_memory_utilization` of the memory; weights and overhead are taken from it
+/// and the rest becomes KV cache. Measured with vLLM 0.25.1 on an H100.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MemoryPlan {
+    /// What the server may use.
+    pub budget_gib: f64,
+    /// Model weights.
+    pub weights_gib: f64,
+    /// Activations and what else the profiling run finds.
+    pub overhead_gib: f64,
+    /// Pool of the CUDA graphs.
+    pub graphs_gib: f64,
+    /// What is left for the KV cache; not above 0 where nothing is.
+    pub kv_cache_gib: f64,
+}
+
+impl MemoryPlan {
+    /// Memory of `server` under `arguments`; `is_warm` if its compiled code comes from a cache.
+    pub fn new(server: &ServerModel, arguments: &ResolvedEngineArguments, is_warm: bool) -> Self {
+        let model = &server.model;
+        let budget_gib = arguments.gpu_memory_utilization * server.gpu.memory_gib;
+        let weights_gib = model.weights_gib();
+        let peak_gib = model
+            .activations_gib(arguments.max_num_batched_tokens)
+            .max(model.logits_gib(arguments.max_num_seqs));
+        let warm_gib = BASE_GIB + peak_gib;
+        let overhead_gib =
+            if is_warm { warm_gib } else { (warm_gib + COLD_SURPLUS_GIB).max(COLD_LEAST_GIB) };
+        let graphs_gib = graphs_gib(arguments);
+        let charged_gib = if server.graphs_in_budget { graphs_gib } else { 0.0 };
+        let kv_cache_gib = budget_gib - weights_gib - overhead_gib - charged_gib;
+        Self { budget_gib, weights_gib, overhead_gib, graphs_gib, kv_cache_gib }
+    }
+}
+
+/// GiB of the pool of CUDA graphs: linear in the number of sequences between measured points, and
+/// beyond them up to the 512 of the largest graph.
+fn graphs_gib(arguments: &ResolvedEngineArguments) -> f64 {
+    let largest = arguments.max_num_seqs.min(arguments.max_cudagraph_capture_size).min(512);
+    if largest == 0 {
+        return 0.0;
+    }
+    let sequences = f64::from(largest);
+    match arguments.cudagraph_mode {
+        CudagraphMode::FullAndPiecewise if sequences > 256.0 => {
+            line(sequences, (256.0, 0.54), (512.0, 0.89))
+        }
+        CudagraphMode::FullAndPiecewise => line(sequences, (128.0, 0.37), (256.0, 0.54)),
+        CudagraphMode::FullDecodeOnly => line(sequences, (64.0, 0.11), (512.0, 0.39)),
+        CudagraphMode::None => 0.0,
+    }
+}
+
+/// The line through two points, at `x`.
+fn line(x: f64, (x0, y0): (f64, f64), (x1, y1): (f64, f64)) -> f64 {
+    y0 + (x - x0) * (y1 - y0) / (x1 - x0)
+}

