@@ -96,6 +96,14 @@ pub struct Run {
     pub server: ServerFacts,
 }
 
+impl Run {
+    /// Seconds that the evaluation cost: the start-up, and from there to the last token.
+    pub fn cost_s(&self) -> f64 {
+        let last = self.records.iter().filter_map(|record| record.last_token_s);
+        self.server.start_up_s + last.fold(0.0, f64::max)
+    }
+}
+
 /// What the server told of itself; `None` where it does not tell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerFacts {

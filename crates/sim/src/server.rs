@@ -2,10 +2,13 @@
 
 use slotune_serving::{
     BackendInfo, Calibration, EngineArguments, Hardware, Provenance,
-    engine_arguments::{Environment, ResolvedEngineArguments},
+    engine_arguments::{Environment, ResolvedEngineArguments, VllmVersion},
 };
 
 use crate::{FrontEndCosts, Gpu, HostCosts, ModelShape, StepCosts};
+
+/// The version that was measured.
+const VLLM_VERSION: VllmVersion = VllmVersion::new(0, 25, 1);
 
 /// A server to simulate: one GPU, one model, and what their work costs.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,18 +48,24 @@ impl ServerModel {
 
     /// The arguments as this server's vLLM fills them in.
     pub fn resolve(&self, arguments: &EngineArguments) -> ResolvedEngineArguments {
-        arguments.resolve(&Environment {
+        arguments.resolve(&self.environment())
+    }
+
+    /// What its vLLM's defaults depend on.
+    pub fn environment(&self) -> Environment {
+        Environment {
+            version: VLLM_VERSION,
             gpu_memory_gib: self.gpu.memory_gib,
             gpu_is_a100: self.gpu.is_a100,
             model_max_len: self.model.max_len,
-        })
+        }
     }
 
     /// What it is, and on what its numbers rest.
     pub fn describe(&self) -> BackendInfo {
         BackendInfo {
             name: "sim".into(),
-            vllm_version: "0.25.1".into(),
+            vllm_version: VLLM_VERSION.to_string(),
             model: self.model.name.clone(),
             hardware: Hardware {
                 gpu: Some(self.gpu.name.clone()),

@@ -51,53 +51,6 @@ pub struct EngineArguments {
     pub tensor_parallel_size: Option<u32>,
 }
 
-impl EngineArguments {
-    /// Fills in what is not set, as vLLM does on such a machine.
-    ///
-    /// Checks nothing: a server start tells which values are impossible.
-    pub fn resolve(&self, environment: &Environment) -> ResolvedEngineArguments {
-        let memory_gib = environment.gpu_memory_gib;
-        let is_large = memory_gib >= 70.0 && !environment.gpu_is_a100;
-        let tokens = if memory_gib >= 160.0 {
-            16_384
-        } else if is_large {
-            8192
-        } else {
-            2048
-        };
-        let max_num_seqs = self.max_num_seqs.unwrap_or(if is_large { 1024 } else { 256 });
-        ResolvedEngineArguments {
-            max_num_seqs,
-            max_num_batched_tokens: self.max_num_batched_tokens.unwrap_or(tokens),
-            gpu_memory_utilization: self.gpu_memory_utilization.unwrap_or(0.92),
-            max_model_len: self.max_model_len.unwrap_or(environment.model_max_len),
-            block_size: self.block_size.unwrap_or(16),
-            enable_chunked_prefill: self.enable_chunked_prefill.unwrap_or(true),
-            long_prefill_token_threshold: self.long_prefill_token_threshold.unwrap_or(0),
-            enable_prefix_caching: self.enable_prefix_caching.unwrap_or(true),
-            async_scheduling: self.async_scheduling.unwrap_or(true),
-            scheduling_policy: self.scheduling_policy.unwrap_or(SchedulingPolicy::Fcfs),
-            stream_interval: self.stream_interval.unwrap_or(1),
-            cudagraph_mode: self.cudagraph_mode.unwrap_or(CudagraphMode::FullAndPiecewise),
-            max_cudagraph_capture_size: self
-                .max_cudagraph_capture_size
-                .unwrap_or(max_num_seqs.saturating_mul(2).min(512)),
-            tensor_parallel_size: self.tensor_parallel_size.unwrap_or(1),
-        }
-    }
-}
-
-/// What vLLM's defaults depend on.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Environment {
-    /// Memory of one GPU, GiB.
-    pub gpu_memory_gib: f64,
-    /// Whether the GPU is an A100, which vLLM treats as a small one.
-    pub gpu_is_a100: bool,
-    /// Longest context of the model, tokens.
-    pub model_max_len: u32,
-}
-
 /// Engine arguments with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ResolvedEngineArguments {

@@ -18,9 +18,9 @@ pub struct Tuner {
     study: Study,
     backend: Arc<dyn Backend>,
     schedule: Arc<Schedule>,
-    options: MeasureOptions,
     /// Arguments that every trial has in common; a configuration overrides them.
     fixed: EngineArguments,
+    options: MeasureOptions,
 }
 
 /// Hears of each trial. What it returns as an error ends the loop, so a trial that could not be
@@ -50,7 +50,8 @@ pub struct Finished<'a> {
 }
 
 impl Tuner {
-    /// A loop over `study` on `backend`, each trial serving `schedule`.
+    /// A loop over `study` on `backend`, each trial serving `schedule` with the `fixed` engine
+    /// arguments and those of its configuration, which override them.
     ///
     /// # Errors
     /// When the objective names a metric that does not exist, or the search space a parameter that
@@ -59,22 +60,20 @@ impl Tuner {
         study: Study,
         backend: Arc<dyn Backend>,
         schedule: Arc<Schedule>,
+        fixed: EngineArguments,
         options: MeasureOptions,
     ) -> Result<Self, TuneError> {
         for metric in study.problem().objective().metrics() {
             Metric::from_name(metric)?;
         }
-        for parameter in study.problem().space().parameters() {
-            EngineArguments::check_name(parameter.name())?;
+        // The corners hold each parameter's extremes, so a space of other names or of impossible
+        // values is refused before a server is started.
+        let space = study.problem().space();
+        for corner in [0.0, 1.0] {
+            let corner = vec![corner; space.parameters().len()];
+            fixed.updated(&space.configuration_at(&corner))?;
         }
-        Ok(Self { study, backend, schedule, options, fixed: EngineArguments::default() })
-    }
-
-    /// Sets engine arguments that every trial has in common; a configuration overrides them.
-    #[must_use]
-    pub fn with_fixed_arguments(mut self, fixed: EngineArguments) -> Self {
-        self.fixed = fixed;
-        self
+        Ok(Self { study, backend, schedule, fixed, options })
     }
 
     /// The study so far.
@@ -98,7 +97,7 @@ impl Tuner {
 
     async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
         let request = TrialRequest {
-            arguments: self.fixed.overridden_by(&trial.configuration)?,
+            arguments: self.fixed.updated(&trial.configuration)?,
             schedule: Arc::clone(&self.schedule),
             seed: trial.seed,
             record_chunk_times: false,
@@ -137,8 +136,8 @@ impl Tuner {
         match measure(run, &self.options) {
             Ok(measurement) => Ok(Outcome::Completed(measurement)),
             // Served nothing at all: there is no latency to learn, only that it does not work.
-            Err(error @ MeasureError::NothingCompleted { .. }) => {
-                Ok(Outcome::Infeasible(Reason::new("nothing_completed", error.to_string())))
+            Err(error @ MeasureError::NoneCompleted { .. }) => {
+                Ok(Outcome::Infeasible(Reason::new("none_completed", error.to_string())))
             }
             Err(error) => Err(error.into()),
         }
