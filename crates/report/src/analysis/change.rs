@@ -1,0 +1,37 @@
+//! The relative change between two measured values.
+
+use slotune_core::Estimate;
+
+/// Standard errors beyond which a difference counts as more than noise: 95 % of a normal law.
+const BEYOND_NOISE: f64 = 1.96;
+
+/// The relative change from one measured value to another, and how well it is known.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Change {
+    /// `after / before − 1`: −0.25 is a quarter less.
+    pub relative: f64,
+    /// Standard error of `relative`; 0 where those of the values are exact or unknown.
+    pub standard_error: f64,
+}
+
+impl Change {
+    /// The change from `before` to `after`, in any one unit; `None` where `before` is not positive
+    /// or a value not finite, for then a ratio says nothing.
+    ///
+    /// The standard error is that of a ratio of independent values to first order (delta method),
+    /// `(a/b) √((σₐ/a)² + (σ_b/b)²)`, written so that `a` may be 0.
+    pub fn between(before: Estimate, after: Estimate) -> Option<Self> {
+        if !(before.value.is_finite() && before.value > 0.0 && after.value.is_finite()) {
+            return None;
+        }
+        let ratio = after.value / before.value;
+        let standard_error = (after.standard_error / before.value)
+            .hypot(ratio * before.standard_error / before.value);
+        Some(Self { relative: ratio - 1.0, standard_error })
+    }
+
+    /// Whether the change is more than noise: beyond 1.96 standard errors, and not nothing.
+    pub fn is_beyond_noise(&self) -> bool {
+        self.relative.abs() > BEYOND_NOISE * self.standard_error
+    }
+}

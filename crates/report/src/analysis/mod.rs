@@ -1,0 +1,147 @@
+//! Conclusions from a result set, each a plain value that borrows from the set.
+//!
+//! Nothing here is rounded, worded or drawn.
+
+mod change;
+mod constraint;
+mod curve;
+mod failure;
+mod sweep;
+mod verdict;
+
+pub use change::Change;
+pub use constraint::{ConstraintEffect, Miss, constraint_effects, misses};
+pub use curve::{Curve, CurvePoint};
+pub use failure::{FailureGroup, failure_groups};
+pub use sweep::{Level, Sweep};
+pub use verdict::{NearMiss, Recommendation, Verdict};
+
+use slotune_core::Objective;
+use slotune_results::{ResultSet, StoredTrial, StudyRole};
+
+/// Everything that a report says of a result set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Analysis<'a> {
+    /// The set.
+    pub set: &'a ResultSet,
+    /// The trial labelled `baseline`.
+    pub baseline: Option<&'a StoredTrial>,
+    /// The trial labelled `default`: the server as it comes.
+    pub default: Option<&'a StoredTrial>,
+    /// What to do.
+    pub verdict: Verdict<'a>,
+    /// What each bound of the objective did to the search, in the objective's order.
+    pub constraints: Vec<ConstraintEffect<'a>>,
+    /// How each search went, in the manifest's order; reference studies have none.
+    pub curves: Vec<Curve<'a>>,
+    /// The effect of each parameter that varied, in the order of the search space.
+    pub sweeps: Vec<Sweep<'a>>,
+    /// Name of the study that `sweeps` looks at: the grid, or the search where there is no grid.
+    pub sweep_study: Option<&'a str>,
+    /// Trials without a measurement, by kind and class.
+    pub failures: Vec<FailureGroup<'a>>,
+}
+
+impl<'a> Analysis<'a> {
+    /// Draws all conclusions.
+    pub fn new(set: &'a ResultSet) -> Self {
+        let objective = &set.manifest.objective;
+        let search: Vec<&StoredTrial> = trials_of(set, StudyRole::Search).collect();
+        let default = reference(set, "default");
+        let sweep_study = sweep_study(set);
+        let swept: Vec<&StoredTrial> =
+            set.trials.iter().filter(|t| Some(t.study.as_str()) == sweep_study).collect();
+        Self {
+            set,
+            baseline: reference(set, "baseline"),
+            default,
+            verdict: Verdict::new(objective, &search, default),
+            constraints: constraint_effects(objective, &search),
+            curves: Curve::all(set),
+            sweeps: Sweep::all(&set.manifest.space, &swept),
+            sweep_study,
+            failures: failure_groups(&set.trials),
+        }
+    }
+
+    /// What is optimised.
+    pub fn objective(&self) -> &'a Objective {
+        &self.set.manifest.objective
+    }
+
+    /// The curve of the study that is recommended from.
+    pub fn search(&self) -> Option<&Curve<'a>> {
+        self.curves.iter().find(|curve| curve.study.role == StudyRole::Search)
+    }
+
+    /// The curve of the grid that the search is compared with.
+    pub fn grid(&self) -> Option<&Curve<'a>> {
+        self.curves
+            .iter()
+            .find(|c| c.study.role == StudyRole::Comparison && c.study.sampler == GRID)
+    }
+}
+
+/// The sampler whose study shows the effect of single parameters.
+const GRID: &str = "grid";
+
+/// The reference trial of that label; the first of several.
+pub fn reference<'a>(set: &'a ResultSet, label: &str) -> Option<&'a StoredTrial> {
+    trials_of(set, StudyRole::Reference).find(|trial| trial.label.as_deref() == Some(label))
+}
+
+/// The trials of all studies of that role, in the set's order.
+pub fn trials_of(set: &ResultSet, role: StudyRole) -> impl Iterator<Item = &StoredTrial> {
+    let studies = set.manifest.studies.iter().filter(move |study| study.role == role);
+    studies.flat_map(|study| set.study(&study.name))
+}
+
+/// The incumbent among `trials`: the best objective among those that meet every constraint, the
+/// earliest of equals, as [`History::best`](slotune_core::History::best) chooses it.
+pub fn best<'a>(
+    objective: &Objective,
+    trials: impl IntoIterator<Item = &'a StoredTrial>,
+) -> Option<&'a StoredTrial> {
+    let feasible = trials.into_iter().filter(|trial| is_feasible(objective, trial));
+    best_value(objective, feasible).map(|(trial, _)| trial)
+}
+
+/// The best objective among `trials` whatever the constraints, the earliest of equals.
+fn best_value<'a>(
+    objective: &Objective,
+    trials: impl IntoIterator<Item = &'a StoredTrial>,
+) -> Option<(&'a StoredTrial, f64)> {
+    trials
+        .into_iter()
+        .filter_map(|trial| Some((trial, value(trial, &objective.metric)?)))
+        .reduce(|best, next| if objective.is_better(next.1, best.1) { next } else { best })
+}
+
+/// The value of a metric in a completed trial, if it was measured and is finite.
+pub fn value(trial: &StoredTrial, metric: &str) -> Option<f64> {
+    trial.entry.measurement()?.value(metric).filter(|value| value.is_finite())
+}
+
+/// Whether a trial was measured and meets every constraint.
+pub fn is_feasible(objective: &Objective, trial: &StoredTrial) -> bool {
+    trial.entry.measurement().is_some_and(|measurement| objective.is_feasible(measurement))
+}
+
+/// The comparison study of a grid sampler; without one, the search.
+fn sweep_study(set: &ResultSet) -> Option<&str> {
+    let studies = &set.manifest.studies;
+    let grid = studies.iter().find(|s| s.role == StudyRole::Comparison && s.sampler == GRID);
+    grid.or_else(|| studies.iter().find(|s| s.role == StudyRole::Search))
+        .map(|study| study.name.as_str())
+}
+
+/// The median, type 7; `None` of nothing.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        n if n % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}

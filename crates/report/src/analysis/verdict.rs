@@ -1,0 +1,123 @@
+//! What to do: change the configuration, keep the default, or move the targets.
+
+use slotune_core::Objective;
+use slotune_results::StoredTrial;
+
+use super::{Change, Miss, best, is_feasible, misses, value};
+
+/// What a result set says to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict<'a> {
+    /// The search found a configuration that meets every target, and the default either misses
+    /// one or is worse beyond noise: use it.
+    Change(Recommendation<'a>),
+    /// The default meets every target, and nothing that the search found is better beyond noise.
+    KeepDefault {
+        /// The default.
+        default: &'a StoredTrial,
+        /// The best that the search found, if any of it met the targets.
+        best: Option<Recommendation<'a>>,
+    },
+    /// Neither the default nor anything that the search found meets every target.
+    NoneFeasible(NearMiss<'a>),
+    /// No trial was measured.
+    NothingMeasured,
+}
+
+/// The best trial of the search that meets every target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recommendation<'a> {
+    /// The trial.
+    pub trial: &'a StoredTrial,
+    /// The change of the objective from the default; `None` where the default was not measured.
+    pub change: Option<Change>,
+    /// The targets that the default misses; empty where it was not measured.
+    pub default_misses: Vec<Miss<'a>>,
+}
+
+/// The trial that came closest to meeting every target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NearMiss<'a> {
+    /// The trial: its largest shortfall is the smallest of all trials, the earliest of equals.
+    pub trial: &'a StoredTrial,
+    /// The targets that it misses, the furthest first; at least one.
+    pub misses: Vec<Miss<'a>>,
+}
+
+impl<'a> Verdict<'a> {
+    /// Judges the trials of a search, and the default beside them.
+    pub fn new(
+        objective: &'a Objective,
+        search: &[&'a StoredTrial],
+        default: Option<&'a StoredTrial>,
+    ) -> Self {
+        let found = best(objective, search.iter().copied())
+            .map(|trial| Recommendation::new(objective, trial, default));
+        let feasible_default = default.filter(|trial| {
+            is_feasible(objective, trial) && value(trial, &objective.metric).is_some()
+        });
+        match (found, feasible_default) {
+            (Some(found), None) => Self::Change(found),
+            (Some(found), Some(_)) if found.is_better(objective) => Self::Change(found),
+            (found, Some(default)) => Self::KeepDefault { default, best: found },
+            (None, None) => NearMiss::among(objective, search.iter().copied().chain(default))
+                .map_or(Self::NothingMeasured, Self::NoneFeasible),
+        }
+    }
+
+    /// The trial of the search that a report shows beside the default: the recommended one, the
+    /// best found, or the one that came closest.
+    pub fn trial(&self) -> Option<&'a StoredTrial> {
+        match self {
+            Self::Change(found) | Self::KeepDefault { best: Some(found), .. } => Some(found.trial),
+            Self::NoneFeasible(near) => Some(near.trial),
+            Self::KeepDefault { best: None, .. } | Self::NothingMeasured => None,
+        }
+    }
+}
+
+impl<'a> Recommendation<'a> {
+    fn new(
+        objective: &'a Objective,
+        trial: &'a StoredTrial,
+        default: Option<&'a StoredTrial>,
+    ) -> Self {
+        let default = default.and_then(|default| default.entry.measurement());
+        let measured = trial.entry.measurement();
+        let change = default.zip(measured).and_then(|(d, m)| {
+            Change::between(d.get(&objective.metric)?, m.get(&objective.metric)?)
+        });
+        let default_misses = default.map_or_else(Vec::new, |d| misses(objective, d));
+        Self { trial, change, default_misses }
+    }
+
+    /// Whether it is better than the default beyond noise.
+    fn is_better(&self, objective: &Objective) -> bool {
+        self.change.is_some_and(|change| {
+            change.is_beyond_noise() && objective.is_better(1.0 + change.relative, 1.0)
+        })
+    }
+}
+
+impl<'a> NearMiss<'a> {
+    fn among(
+        objective: &'a Objective,
+        trials: impl Iterator<Item = &'a StoredTrial>,
+    ) -> Option<Self> {
+        let near = |trial: &'a StoredTrial| {
+            let mut misses = misses(objective, trial.entry.measurement()?);
+            misses.sort_by(|a, b| b.shortfall.total_cmp(&a.shortfall));
+            Some(Self { trial, misses })
+        };
+        let worst = |near: &Self| near.misses.first().map_or(0.0, |miss| miss.shortfall);
+        trials
+            .filter_map(near)
+            .filter(|near| !near.misses.is_empty())
+            .reduce(|closest, next| if worst(&next) < worst(&closest) { next } else { closest })
+    }
+
+    /// The target that it misses by most.
+    pub fn binding(&self) -> &Miss<'a> {
+        self.misses.first().expect("a near miss misses a target")
+    }
+}

@@ -1,0 +1,160 @@
+//! The overview: how the searches went, what they saw, and what it gives each kind of request.
+
+use plotters::style::RGBColor;
+use slotune_results::StudyRole;
+
+use super::{
+    Scene,
+    figure::{
+        Axis, Canvas, DrawError, Drawn, Entry, GAP, Mark, Panel, bars, colour, columns, page,
+    },
+    queue_time,
+};
+use crate::{
+    analysis::{Curve, Verdict, value},
+    format::{Unit, label},
+};
+
+const THROUGHPUT: &str = "output_throughput_tok_per_s";
+
+pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
+    page("Optimization summary", &scene.source, (1400, 1060), |canvas| {
+        let rows = canvas.split_evenly((2, 1));
+        let upper = columns(&rows[0].margin(0, GAP, 0, 0), 2);
+        let lower = columns(&rows[1].margin(GAP, 0, 0, 0), 2);
+        incumbents(scene, &upper[0])?;
+        trials(scene, &upper[1])?;
+        let classes = [
+            ("tiny", "e2e_p95_tiny_s"),
+            ("short", "e2e_p95_short_s"),
+            ("medium", "e2e_p95_medium_s"),
+            ("long", "e2e_p95_long_s"),
+            ("very long", "e2e_p95_very_long_s"),
+        ];
+        let groups = scene.by_metric(&classes);
+        let legend = scene.legend(Mark::Square);
+        let axis = |tops| Axis::for_bars("seconds", tops);
+        bars(&lower[0], "P95 latency by length of request", axis, &legend, &groups, None)?;
+        queue_time::split(scene, &lower[1])
+    })
+}
+
+/// The colour of a study: the search first, then the comparisons as they come.
+fn study_colour(scene: &Scene<'_>, study: &str) -> RGBColor {
+    const COMPARISONS: [RGBColor; 3] = [colour::ORANGE, colour::PURPLE, colour::SKY];
+    let is_search = |curve: &&Curve<'_>| curve.study.role == StudyRole::Search;
+    if scene.analysis.curves.iter().filter(is_search).any(|curve| curve.study.name == study) {
+        return colour::BLUE;
+    }
+    let mut comparisons = scene.analysis.curves.iter().filter(|curve| !is_search(curve));
+    let position = comparisons.position(|curve| curve.study.name == study).unwrap_or(0);
+    COMPARISONS[position % COMPARISONS.len()]
+}
+
+/// The metric's name and unit for an axis.
+fn axis_title(metric: &str) -> String {
+    let unit = match Unit::of(metric) {
+        Unit::Share => "%",
+        unit => unit.sign().trim_start(),
+    };
+    if unit.is_empty() { label(metric) } else { format!("{}, {unit}", label(metric)) }
+}
+
+/// Best objective so far against trials, one line for each study.
+fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
+    let objective = scene.analysis.objective();
+    let unit = Unit::of(&objective.metric);
+    let curves = &scene.analysis.curves;
+    let default = scene
+        .analysis
+        .default
+        .and_then(|trial| value(trial, &objective.metric))
+        .map(|v| unit.scale(v));
+    let mut entries: Vec<Entry> = curves
+        .iter()
+        .map(|curve| {
+            Entry::new(Mark::Line, study_colour(scene, &curve.study.name), &curve.study.name)
+        })
+        .collect();
+    entries.extend(default.map(|_| Entry::new(Mark::Dashes, colour::GREY, "vLLM default")));
+    let longest = curves.iter().map(|curve| curve.points.len()).max().unwrap_or(0);
+    let incumbents =
+        curves.iter().flat_map(|curve| &curve.points).filter_map(|point| point.incumbent);
+    let values = incumbents.map(|value| unit.scale(value)).chain(default);
+    let x = Axis::counting("trials", 1, longest);
+    let y = Axis::for_points(&axis_title(&objective.metric), values);
+    let panel =
+        Panel::new(canvas, "Best configuration that meets all targets, so far", &entries, x, y)?;
+    if let Some(default) = default {
+        panel.level(default, colour::GREY)?;
+    }
+    let mut drawn = false;
+    // The comparisons on top and thinner, so that equal curves show both colours.
+    let is_search = |curve: &&Curve<'_>| curve.study.role == StudyRole::Search;
+    let searches = curves.iter().filter(is_search);
+    for curve in searches.chain(curves.iter().filter(|curve| !is_search(curve))) {
+        let points: Vec<(f64, f64)> = curve
+            .points
+            .iter()
+            .enumerate()
+            .filter_map(|(i, point)| Some(((i + 1) as f64, unit.scale(point.incumbent?))))
+            .collect();
+        let colour = study_colour(scene, &curve.study.name);
+        if let Some(&(x, y)) = points.last() {
+            panel.path(&points, true, colour, if is_search(&curve) { 5 } else { 2 })?;
+            panel.mark(Mark::Dot, x, y, colour)?;
+            drawn = true;
+        }
+    }
+    if drawn { Ok(()) } else { panel.remark("no trial meets all targets") }
+}
+
+/// Every measured trial: throughput against the objective.
+fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
+    let objective = scene.analysis.objective();
+    let unit = Unit::of(&objective.metric);
+    let points: Vec<(f64, f64, bool, RGBColor)> = scene
+        .analysis
+        .curves
+        .iter()
+        .flat_map(|curve| curve.points.iter().map(move |point| (curve, point)))
+        .filter_map(|(curve, point)| {
+            let throughput = value(point.trial, THROUGHPUT)?;
+            Some((
+                throughput,
+                unit.scale(point.value?),
+                point.feasible,
+                study_colour(scene, &curve.study.name),
+            ))
+        })
+        .collect();
+    let chosen = scene.analysis.verdict.trial().and_then(|trial| {
+        Some((value(trial, THROUGHPUT)?, unit.scale(value(trial, &objective.metric)?)))
+    });
+    let chosen_label = match scene.analysis.verdict {
+        Verdict::Change(_) => "recommended",
+        Verdict::KeepDefault { .. } => "best found",
+        Verdict::NoneFeasible(_) | Verdict::NothingMeasured => "closest to the targets",
+    };
+    let target = scene.target(THROUGHPUT);
+    let mut entries = vec![
+        Entry::new(Mark::Dot, colour::GREY, "meets all targets"),
+        Entry::new(Mark::Ring, colour::GREY, "misses a target"),
+    ];
+    entries.extend(chosen.map(|_| Entry::new(Mark::Diamond, colour::INK, chosen_label)));
+    entries.extend(target.as_ref().map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
+    let bound = target.as_ref().map(|(value, _)| *value);
+    let x = Axis::for_points(&axis_title(THROUGHPUT), points.iter().map(|p| p.0).chain(bound));
+    let y = Axis::for_points(&axis_title(&objective.metric), points.iter().map(|p| p.1));
+    let panel = Panel::new(canvas, "All measured trials, colors as on the left", &entries, x, y)?;
+    if let Some(bound) = bound {
+        panel.upright(bound, colour::INK)?;
+    }
+    for &(x, y, feasible, colour) in points.iter().rev() {
+        panel.mark(if feasible { Mark::Dot } else { Mark::Ring }, x, y, colour)?;
+    }
+    if let Some((x, y)) = chosen {
+        panel.mark(Mark::Diamond, x, y, colour::INK)?;
+    }
+    if points.is_empty() { panel.remark("no trial was measured") } else { Ok(()) }
+}

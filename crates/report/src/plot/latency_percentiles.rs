@@ -1,0 +1,72 @@
+//! Latency percentiles before and after, and the whole distribution where requests are at hand.
+
+use slotune_serving::RequestRecord;
+
+use crate::subject::Role;
+
+use super::{
+    Scene, colour_of,
+    figure::{Axis, Canvas, DrawError, Drawn, Mark, Panel, bars, columns, page},
+};
+
+/// Points of a distribution's line; more cannot be told apart.
+const POINTS: usize = 300;
+
+pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
+    page("Latency before and after", &scene.source, super::ONE_ROW, |canvas| {
+        let panels = columns(canvas, 2);
+        let percentiles = [("P50", "e2e_p50_s"), ("P95", "e2e_p95_s"), ("P99", "e2e_p99_s")];
+        let groups = scene.by_metric(&percentiles);
+        let legend = scene.legend(Mark::Square);
+        let axis = |tops| Axis::for_bars("seconds", tops);
+        bars(&panels[0], "Percentiles of end-to-end latency", axis, &legend, &groups, None)?;
+        distribution(scene, &panels[1])
+    })
+}
+
+/// Share of the completed requests that took at most so long.
+fn distribution(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
+    let lines: Vec<_> = scene
+        .subjects
+        .iter()
+        .map(|(subject, records)| (subject.role, latencies(records)))
+        .filter(|(_, latencies)| !latencies.is_empty())
+        .collect();
+    let ends =
+        lines.iter().flat_map(|(_, latencies)| [latencies[0], latencies[latencies.len() - 1]]);
+    let (low, high) =
+        ends.fold((f64::INFINITY, 0.0_f64), |(low, high), end| (low.min(end), high.max(end)));
+    let x = if lines.is_empty() {
+        Axis::log("seconds", 0.1, 10.0)
+    } else {
+        Axis::log("seconds", low, high)
+    };
+    let y = Axis::percent("share of completed requests, %");
+    let heading = "Distribution of end-to-end latency";
+    let panel = Panel::new(canvas, heading, &scene.legend(Mark::Line), x, y)?;
+    for (role, latencies) in &lines {
+        let last = latencies.len() - 1;
+        let share = |i: usize| (latencies[i], (i + 1) as f64 / latencies.len() as f64 * 100.0);
+        let count = latencies.len().min(POINTS);
+        let points: Vec<(f64, f64)> =
+            (0..count).map(|k| share(if count > 1 { k * last / (count - 1) } else { 0 })).collect();
+        // Thinner on top, so that equal distributions show both colours.
+        let width = if *role == Role::Found { 2 } else { 4 };
+        panel.path(&points, false, colour_of(*role), width)?;
+    }
+    if lines.is_empty() {
+        panel.remark("no request records at hand")?;
+    }
+    Ok(())
+}
+
+/// End-to-end latencies of the completed requests, seconds, shortest first.
+fn latencies(records: &[RequestRecord]) -> Vec<f64> {
+    let completed = records.iter().filter(|record| record.is_completed());
+    let mut latencies: Vec<f64> = completed
+        .filter_map(|record| Some(record.last_token_s? - record.intended_s))
+        .filter(|latency| latency.is_finite() && *latency > 0.0)
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    latencies
+}

@@ -1,0 +1,129 @@
+//! The pictures of the week-3 page, each as SVG and as the PNG that the SVG shows.
+
+mod dashboard;
+mod figure;
+mod latency_percentiles;
+mod queue_time;
+mod throughput;
+
+use plotters::style::RGBColor;
+use slotune_core::Estimate;
+use slotune_serving::RequestRecord;
+
+use crate::{
+    analysis::Analysis,
+    subject::{Role, Subject},
+};
+use figure::{DrawError, Entry, Group, Mark, colour};
+
+/// A finished picture.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Picture {
+    /// Its file name without the ending.
+    pub(crate) name: &'static str,
+    /// What it shows, in a few words.
+    pub(crate) caption: &'static str,
+    pub(crate) svg: String,
+    pub(crate) png: Vec<u8>,
+}
+
+/// What the pictures show.
+#[derive(Debug)]
+pub(crate) struct Scene<'a> {
+    pub(crate) analysis: &'a Analysis<'a>,
+    /// The servers side by side, each with its requests; those may be empty.
+    pub(crate) subjects: Vec<(Subject<'a>, Vec<RequestRecord>)>,
+    /// Where the numbers come from, in a line.
+    pub(crate) source: String,
+}
+
+/// Names and captions of the pictures, in the order of [`all`].
+pub(crate) const CAPTIONS: [(&str, &str); 4] = [
+    ("queue_time_optimization_comparison", "Queue time before and after"),
+    ("throughput_optimization_comparison", "Throughput before and after"),
+    ("latency_percentiles_comparison", "Latency percentiles and distribution"),
+    ("optimization_summary_dashboard", "Complete overview"),
+];
+
+/// Draws all pictures; says which failed and why.
+pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, String)> {
+    type Draw = fn(&Scene<'_>) -> Result<String, DrawError>;
+    const DRAW: [Draw; 4] =
+        [queue_time::draw, throughput::draw, latency_percentiles::draw, dashboard::draw];
+    let picture = |((name, caption), draw): ((&'static str, &'static str), Draw)| {
+        let svg = draw(scene).map_err(|error| (name, error.to_string()))?;
+        let png = figure::png(&svg).map_err(|error| (name, error))?;
+        Ok(Picture { name, caption, svg, png })
+    };
+    CAPTIONS.into_iter().zip(DRAW).map(picture).collect()
+}
+
+/// Size of a picture with one row of panels, pixels.
+const ONE_ROW: (u32, u32) = (1200, 560);
+
+/// The colour of a server in every picture.
+fn colour_of(role: Role) -> RGBColor {
+    match role {
+        Role::Baseline => colour::ORANGE,
+        Role::Default => colour::SKY,
+        Role::Found => colour::GREEN,
+    }
+}
+
+impl Scene<'_> {
+    /// A metric of a server, if it was measured.
+    fn estimate(subject: &Subject<'_>, metric: &str) -> Option<Estimate> {
+        subject
+            .trial
+            .entry
+            .measurement()?
+            .get(metric)
+            .filter(|e| e.value.is_finite() && e.value >= 0.0)
+    }
+
+    /// One bar for each server, with its name below.
+    fn by_server(&self, metric: &str) -> Vec<Group> {
+        let unit = crate::format::Unit::of(metric);
+        let group = |(subject, _): &(Subject<'_>, _)| {
+            let estimate = Self::estimate(subject, metric).map(|e| Estimate {
+                value: unit.scale(e.value),
+                standard_error: unit.scale(e.standard_error),
+            });
+            let bar = figure::Bar { estimate, colour: colour_of(subject.role) };
+            Group { name: subject.label.to_owned(), bars: vec![bar] }
+        };
+        self.subjects.iter().map(group).collect()
+    }
+
+    /// One group for each metric, in it one bar for each server.
+    fn by_metric(&self, metrics: &[(&str, &str)]) -> Vec<Group> {
+        let group = |&(name, metric): &(&str, &str)| Group {
+            name: name.to_owned(),
+            bars: self
+                .subjects
+                .iter()
+                .map(|(subject, _)| figure::Bar {
+                    estimate: Self::estimate(subject, metric),
+                    colour: colour_of(subject.role),
+                })
+                .collect(),
+        };
+        metrics.iter().map(group).collect()
+    }
+
+    /// The servers as entries of a legend.
+    fn legend(&self, mark: Mark) -> Vec<Entry> {
+        let entry = |(subject, _): &(Subject<'_>, _)| {
+            Entry::new(mark, colour_of(subject.role), subject.label)
+        };
+        self.subjects.iter().map(entry).collect()
+    }
+
+    /// The bound of the objective on a metric as it is drawn: shares in percent; and its legend.
+    fn target(&self, metric: &str) -> Option<(f64, String)> {
+        let constraint =
+            self.analysis.objective().constraints.iter().find(|c| c.metric == metric)?;
+        let value = crate::format::Unit::of(metric).scale(constraint.bound.value());
+        Some((value, format!("target {}", crate::format::bound_value(constraint))))
+    }
+}

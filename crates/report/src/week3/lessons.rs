@@ -1,0 +1,369 @@
+//! The lessons of a result set: what worked, what was hard, what was not expected. Each is drawn
+//! from the numbers, and left out where the numbers do not show it.
+
+use slotune_results::StudyRole;
+
+use super::{
+    documented::{Documented, WEEK2},
+    sections::equal_budget,
+    wording::{change, configuration, kind, miss, value as setting},
+};
+use crate::{
+    analysis::{Analysis, Change, Curve, Recommendation, Verdict, value},
+    format::{bound, count, percent, phrase, quantity, significant},
+};
+
+/// A parameter whose levels' medians differ by less than this share has no effect to speak of.
+const NO_EFFECT: f64 = 0.02;
+/// Two searches whose best differ by less than this share are called equally good.
+const SAME: f64 = 0.01;
+
+/// What worked.
+pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
+    let objective = analysis.objective();
+    let metric = &objective.metric;
+    let mut lessons = Vec::new();
+    if let (Verdict::Change(found), Some(baseline)) = (&analysis.verdict, analysis.baseline)
+        && let Some(gain) = between(baseline, found.trial, metric)
+        && gain.is_beyond_noise()
+        && objective.is_better(1.0 + gain.relative, 1.0)
+    {
+        lessons.push(format!(
+            "The recommended configuration has a {} {} than the baseline.",
+            phrase(metric),
+            change(metric, Some(gain)),
+        ));
+    }
+    if let Verdict::Change(Recommendation { change: Some(gain), default_misses, .. }) =
+        &analysis.verdict
+        && objective.is_better(1.0 + gain.relative, 1.0)
+    {
+        let targets = if default_misses.is_empty() {
+            ""
+        } else {
+            ", and meets the targets that the default misses"
+        };
+        lessons.push(format!(
+            "Against vLLM's default its {} is {}{targets}.",
+            phrase(metric),
+            change(metric, Some(*gain))
+        ));
+    }
+    let mut effects: Vec<(f64, &str, String)> = analysis
+        .sweeps
+        .iter()
+        .filter_map(|sweep| {
+            let effect = sweep.effect(objective).filter(|effect| *effect > 5.0 * NO_EFFECT)?;
+            Some((effect, sweep.parameter, setting(sweep.best_level(objective)?.value)))
+        })
+        .collect();
+    effects.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (effect, parameter, best) in effects.iter().take(2) {
+        lessons.push(format!(
+            "`{parameter}` matters: from its best value ({best}) to its worst, the median {} grows by {}.",
+            phrase(metric),
+            percent(*effect),
+        ));
+    }
+    lessons.extend(search_against_grid(analysis));
+    lessons.extend(against_others(analysis, true));
+    if lessons.is_empty() {
+        lessons.push("Nothing in this set is better than what there was before it.".to_owned());
+    }
+    lessons
+}
+
+/// What was hard.
+pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
+    let metric = &analysis.objective().metric;
+    let mut lessons = Vec::new();
+    if let Verdict::NoneFeasible(near) = &analysis.verdict {
+        let missed: Vec<String> = near.misses.iter().map(miss).collect();
+        lessons.push(format!(
+            "No configuration meets every target; the closest still misses {}.",
+            missed.join(" and ")
+        ));
+    }
+    if let Verdict::KeepDefault { best: Some(found), .. } = &analysis.verdict {
+        lessons.push(format!(
+            "The best that the search found is not better than vLLM's default: {} is {}.",
+            phrase(metric),
+            change(metric, found.change),
+        ));
+    }
+    let all = analysis.set.trials.len();
+    for group in &analysis.failures {
+        let trials = group.trials.len();
+        lessons.push(if group.infeasible {
+            format!(
+                "{trials} of {} could not run ({}).",
+                count(all, "trial"),
+                group.class.replace('_', " ")
+            )
+        } else {
+            format!(
+                "{} failed for reasons outside the configuration ({}).",
+                count(trials, "trial"),
+                group.class.replace('_', " ")
+            )
+        });
+    }
+    for effect in analysis.constraints.iter().filter(|effect| effect.missed > 0) {
+        let binds = effect.excludes.and_then(|trial| Some((trial, value(trial, metric)?)));
+        let price = binds.map_or(String::new(), |(trial, value)| {
+            format!(
+                " Without it, trial {} would win, with a {} of {}.",
+                trial.entry.trial.id,
+                phrase(metric),
+                quantity(metric, value)
+            )
+        });
+        lessons.push(format!(
+            "Target {}: {} of {} miss it, {} of them only it.{price}",
+            bound(effect.constraint),
+            effect.missed,
+            count(effect.completed, "measured search trial"),
+            effect.missed_alone,
+        ));
+    }
+    if lessons.is_empty() {
+        lessons.push("Every trial was measured, and every one met every target.".to_owned());
+    }
+    lessons
+}
+
+/// What was not expected.
+pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
+    let objective = analysis.objective();
+    let metric = &objective.metric;
+    let mut lessons = Vec::new();
+    lessons.extend(default_share(analysis));
+    lessons.extend(against_others(analysis, false));
+    let idle: Vec<String> = analysis
+        .sweeps
+        .iter()
+        .filter(|sweep| sweep.effect(objective).is_some_and(|effect| effect < NO_EFFECT))
+        .map(|sweep| format!("`{}`", sweep.parameter))
+        .collect();
+    if !idle.is_empty() {
+        lessons.push(format!(
+            "{} made no difference to speak of: the median {} differs by less than {} between values.",
+            idle.join(", "),
+            phrase(metric),
+            percent(NO_EFFECT),
+        ));
+    }
+    for sweep in &analysis.sweeps {
+        let numbers =
+            |level: &crate::analysis::Level<'_>| level.value.and_then(slotune_core::Value::number);
+        let (Some(best), Some(last)) = (sweep.best_level(objective), sweep.levels.last()) else {
+            continue;
+        };
+        let (Some(_), Some(_), Some(low), Some(high)) =
+            (numbers(best), numbers(last), best.median(metric), last.median(metric))
+        else {
+            continue;
+        };
+        if low > 0.0 && high / low - 1.0 > NO_EFFECT {
+            lessons.push(format!(
+                "More is not better for `{}`: the median {} is best at {} and {} higher at {}.",
+                sweep.parameter,
+                phrase(metric),
+                setting(best.value),
+                percent(high / low - 1.0),
+                setting(last.value),
+            ));
+        }
+    }
+    lessons.extend(baseline_against_week2(analysis));
+    if lessons.is_empty() {
+        lessons.push(
+            "Nothing: each number is within what the parameters' meaning suggests.".to_owned(),
+        );
+    }
+    lessons
+}
+
+/// How fast the search reached what the grid found.
+fn search_against_grid(analysis: &Analysis<'_>) -> Option<String> {
+    let (search, grid) = (analysis.search()?, analysis.grid()?);
+    let objective = analysis.objective();
+    let target = grid.best()?;
+    let (reached, needed) =
+        (search.trials_to_reach(objective, target)?, grid.trials_to_reach(objective, target)?);
+    (reached < grid.points.len()).then(|| {
+        format!(
+            "The search was as good as the best of the grid ({}) after {}; the grid needed {needed} of its {}.",
+            quantity(&objective.metric, target),
+            count(reached, "trial"),
+            grid.points.len(),
+        )
+    })
+}
+
+/// The search against each comparison at equal budget: those that it beats, or those that it does
+/// not.
+fn against_others(analysis: &Analysis<'_>, beaten: bool) -> Vec<String> {
+    let Some(search) = analysis.search() else { return Vec::new() };
+    let objective = analysis.objective();
+    let comparisons = analysis.curves.iter().filter(|c| c.study.role == StudyRole::Comparison);
+    let sentence = |other: &Curve<'_>| {
+        let budget = search.points.len().min(other.points.len());
+        let name = &other.study.name;
+        let of = |best| quantity(&objective.metric, best);
+        let (won, words) = match (search.best_within(budget), other.best_within(budget)) {
+            (None, None) => return None,
+            (Some(ours), None) => (
+                true,
+                format!(
+                    "the search had {}; study `{name}` had nothing that meets all targets",
+                    of(ours)
+                ),
+            ),
+            (None, Some(theirs)) => (
+                false,
+                format!(
+                    "study `{name}` had {}, the search nothing that meets all targets",
+                    of(theirs)
+                ),
+            ),
+            (Some(ours), Some(theirs)) if (ours - theirs).abs() < ours.abs() * SAME => (
+                false,
+                format!(
+                    "study `{name}` was as good as the search: {} and {}",
+                    of(theirs),
+                    of(ours)
+                ),
+            ),
+            (Some(ours), Some(theirs)) if objective.is_better(ours, theirs) => {
+                (true, format!("the search had {}, study `{name}` {}", of(ours), of(theirs)))
+            }
+            (Some(ours), Some(theirs)) => (
+                false,
+                format!(
+                    "study `{name}` was ahead of the search: {} against {}",
+                    of(theirs),
+                    of(ours)
+                ),
+            ),
+        };
+        (won == beaten).then(|| format!("After {} {words}.", count(budget, "trial")))
+    };
+    if equal_budget(analysis) == 0 {
+        Vec::new()
+    } else {
+        comparisons.filter_map(sentence).collect()
+    }
+}
+
+/// How much of the way from the baseline to the found configuration the default goes.
+fn default_share(analysis: &Analysis<'_>) -> Option<String> {
+    let metric = &analysis.objective().metric;
+    let of = |trial| value(trial, metric).filter(|value| *value > 0.0);
+    let (baseline, default) = (of(analysis.baseline?)?, of(analysis.default?)?);
+    let found = of(analysis.verdict.trial()?)?;
+    // Ratios, since each step multiplies.
+    let (by_default, by_both) = ((baseline / default).ln(), (baseline / found).ln());
+    let share = by_default / by_both;
+    (by_default > 0.0 && by_both > 0.0 && share > 0.5).then(|| {
+        let rest = if share < 0.995 {
+            format!("the search adds a factor of {}", significant(default / found))
+        } else {
+            "the search adds nothing to it".to_owned()
+        };
+        format!(
+            "Most of the improvement comes with vLLM's defaults: {} falls from {} to {}, by a factor of {}; {rest}.",
+            phrase(metric),
+            quantity(metric, baseline),
+            quantity(metric, default),
+            significant(baseline / default),
+        )
+    })
+}
+
+/// The number in which the baseline of this set is furthest from week 2.
+fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
+    let baseline = analysis.baseline?;
+    let ratio = |documented: &'static Documented| {
+        let seen = value(baseline, documented.metric).filter(|seen| *seen > 0.0)?;
+        Some((documented, seen, (seen / documented.value).ln().abs()))
+    };
+    let (&Documented { metric, text, .. }, seen, distance) = WEEK2
+        .iter()
+        .filter_map(ratio)
+        .reduce(|most, next| if next.2 > most.2 { next } else { most })?;
+    /// A tenth is what a faithful reproduction may be off.
+    const FAITHFUL: f64 = 0.1;
+    (distance > FAITHFUL).then(|| {
+        format!(
+            "The {} baseline is furthest from week 2 in {}: {} against {text} documented.",
+            kind(&analysis.set.manifest.backend),
+            phrase(metric),
+            quantity(metric, seen),
+        )
+    })
+}
+
+fn between(
+    before: &slotune_results::StoredTrial,
+    after: &slotune_results::StoredTrial,
+    metric: &str,
+) -> Option<Change> {
+    Change::between(
+        before.entry.measurement()?.get(metric)?,
+        after.entry.measurement()?.get(metric)?,
+    )
+}
+
+/// What to do, in a paragraph.
+pub(super) fn verdict(analysis: &Analysis<'_>) -> String {
+    let metric = &analysis.objective().metric;
+    let name = phrase(metric);
+    match &analysis.verdict {
+        Verdict::Change(found) => {
+            let which =
+                format!("trial {} of study `{}`", found.trial.entry.trial.id, found.trial.study);
+            let reached = value(found.trial, metric)
+                .map_or(String::new(), |v| format!(" with a {name} of {}", quantity(metric, v)));
+            let why = match (&found.change, found.default_misses.as_slice()) {
+                (_, missed) if !missed.is_empty() => {
+                    let missed: Vec<String> = missed.iter().map(miss).collect();
+                    format!("vLLM's default misses {}.", missed.join(" and "))
+                }
+                (Some(gain), _) => format!(
+                    "Compared with vLLM's default, {name} is {}.",
+                    change(metric, Some(*gain))
+                ),
+                (None, _) => "This set holds no measured default to compare with.".to_owned(),
+            };
+            format!("**Use the configuration below**: {which} meets every target{reached}. {why}")
+        }
+        Verdict::KeepDefault { best, .. } => {
+            let why = match best {
+                Some(found) => format!(
+                    "the best that the search found ({}) is not better beyond noise: {name} is {}",
+                    configuration(&found.trial.entry.trial.configuration),
+                    change(metric, found.change),
+                ),
+                None => "nothing that the search found meets every target".to_owned(),
+            };
+            format!("**Keep the default**: it meets every target, and {why}.")
+        }
+        Verdict::NoneFeasible(near) => {
+            let binding = near.binding();
+            let short = if binding.shortfall.is_finite() {
+                format!(", {} beyond the bound", percent(binding.shortfall))
+            } else {
+                String::new()
+            };
+            format!(
+                "**No configuration meets the targets.** The binding target is {}{short}, in the trial that came closest: {}. Relax this target, or widen the search space.",
+                miss(binding),
+                configuration(&near.trial.entry.trial.configuration),
+            )
+        }
+        Verdict::NothingMeasured => {
+            "**No recommendation**: this set holds no measured trial of a search.".to_owned()
+        }
+    }
+}

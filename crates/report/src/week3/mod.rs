@@ -1,0 +1,142 @@
+//! The week-3 page: a result set as a Markdown document with four pictures.
+//!
+//! The page has the headings and the order of the template that it fills. The numbers of week 2
+//! stay in it as they were documented, beside those of the result set; every other number comes
+//! from the set.
+
+mod arguments;
+mod documented;
+mod lessons;
+mod page;
+mod sections;
+mod table;
+mod wording;
+
+use std::{
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use slotune_results::{ResultSet, StoredTrial};
+use slotune_serving::RequestRecord;
+
+use crate::{
+    analysis::Analysis,
+    plot::{self, Scene},
+    subject::subjects,
+};
+
+/// File name of the page.
+pub const PAGE: &str = "week3.md";
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// The page.
+    pub page: PathBuf,
+    /// The pictures, each as PNG and as SVG.
+    pub pictures: Vec<PathBuf>,
+}
+
+/// Why no report was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The requests of a trial could not be had.
+    #[error("requests of trial {trial} of study `{study}` cannot be read: {source}")]
+    Requests {
+        /// Name of the study.
+        study: String,
+        /// Number of the trial.
+        trial: u64,
+        /// What the caller's function said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The page's template did not take the numbers: a fault of this crate.
+    #[error("the page cannot be filled: {0}")]
+    Page(#[from] minijinja::Error),
+    /// A picture could not be drawn: a fault of this crate.
+    #[error("picture `{picture}` cannot be drawn: {message}")]
+    Picture {
+        /// Name of the picture.
+        picture: &'static str,
+        /// What the drawing code said.
+        message: String,
+    },
+    /// A file could not be written.
+    #[error("`{}` cannot be written: {source}; check that the folder is writable and has room", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The page as Markdown. It names the pictures as files beside it.
+///
+/// # Errors
+/// [`ReportError::Page`], for a fault of this crate.
+pub fn page(set: &ResultSet) -> Result<String, ReportError> {
+    Ok(page::fill(&Analysis::new(set))?)
+}
+
+/// Writes [`PAGE`] and the pictures into a folder, which is made where it is missing.
+///
+/// `requests` gives the request records of a trial; it is asked for the baseline, the default and
+/// the trial that the search found, and may answer with none, which leaves the distribution of
+/// latencies out of the pictures. Each file is complete or absent: it is written under a temporary
+/// name first.
+///
+/// # Errors
+/// When `requests` fails, or a file cannot be written; files written before stay.
+pub fn write<E>(
+    set: &ResultSet,
+    mut requests: impl FnMut(&StoredTrial) -> Result<Vec<RequestRecord>, E>,
+    folder: &Path,
+) -> Result<Written, ReportError>
+where
+    E: Into<Box<dyn Error + Send + Sync>>,
+{
+    let analysis = Analysis::new(set);
+    let with_requests = subjects(&analysis).into_iter().map(|subject| {
+        let records = requests(subject.trial).map_err(|error| ReportError::Requests {
+            study: subject.trial.study.clone(),
+            trial: subject.trial.entry.trial.id.0,
+            source: error.into(),
+        })?;
+        Ok((subject, records))
+    });
+    let scene = Scene {
+        subjects: with_requests.collect::<Result<_, ReportError>>()?,
+        analysis: &analysis,
+        source: wording::source(&set.manifest.backend),
+    };
+    let pictures = plot::all(&scene)
+        .map_err(|(picture, message)| ReportError::Picture { picture, message })?;
+    let markdown = page::fill(&analysis)?;
+
+    fs::create_dir_all(folder)
+        .map_err(|source| ReportError::Write { path: folder.to_owned(), source })?;
+    let mut written = Written { page: folder.join(PAGE), pictures: Vec::new() };
+    for picture in &pictures {
+        for (ending, bytes) in [("png", picture.png.as_slice()), ("svg", picture.svg.as_bytes())] {
+            let path = folder.join(format!("{}.{ending}", picture.name));
+            write_whole(&path, bytes)?;
+            written.pictures.push(path);
+        }
+    }
+    // Last: where there is a page, its pictures are there.
+    write_whole(&written.page, markdown.as_bytes())?;
+    Ok(written)
+}
+
+/// Writes under a temporary name, then renames.
+fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .map_err(|source| ReportError::Write { path: path.to_owned(), source })
+}

@@ -1,0 +1,138 @@
+//! Phrases that several parts of the page use.
+
+use slotune_core::{Configuration, Value};
+use slotune_serving::{BackendInfo, Provenance};
+
+use crate::{
+    analysis::{Change, Miss},
+    format::{bound, fixed, less_is_better, quantity_or, significant},
+};
+
+/// Where the numbers come from, in a line.
+pub(super) fn source(backend: &BackendInfo) -> String {
+    let BackendInfo { name, vllm_version, model, .. } = backend;
+    match &backend.provenance {
+        Provenance::Measured => format!("Measured: {model}, vLLM {vllm_version}, backend {name}"),
+        Provenance::Simulated(calibration) => format!(
+            "Simulated, not measured: {model}, vLLM {vllm_version}, backend {name}, calibration {}",
+            calibration.preset
+        ),
+    }
+}
+
+/// `simulated` or `measured`.
+pub(super) fn kind(backend: &BackendInfo) -> &'static str {
+    match backend.provenance {
+        Provenance::Measured => "measured",
+        Provenance::Simulated(_) => "simulated",
+    }
+}
+
+/// A change of a metric: `42% lower ± 2 points`; says so where it is a change for the worse or
+/// within the noise.
+pub(super) fn change(metric: &str, change: Option<Change>) -> String {
+    let Some(change) = change else { return "n/a".to_owned() };
+    let error = change.standard_error;
+    let decimals = usize::from(change.relative.abs() < 0.0995 || (error > 0.0 && error < 0.0095));
+    let percent = |share: f64| format!("{}%", fixed(share * 100.0, decimals));
+    let known = if error > 0.0 {
+        format!(" ± {} points", fixed(error * 100.0, decimals))
+    } else {
+        String::new()
+    };
+    if !change.is_beyond_noise() {
+        let sign = if change.relative > 0.0 { "+" } else { "" };
+        return if change.relative == 0.0 {
+            "no change".to_owned()
+        } else {
+            format!("within noise ({sign}{}{known})", percent(change.relative))
+        };
+    }
+    let size = match change.relative {
+        r if r > 2.0 => format!("{} times as high", significant(1.0 + r)),
+        r if r > 0.0 => format!("{} higher", percent(r)),
+        // Never "100% lower" of what is not nothing.
+        r if r > -1.0 && r < -0.999 => "more than 99.9% lower".to_owned(),
+        r if r < -0.99 && r > -1.0 => format!("{}% lower", fixed(-r * 100.0, 1)),
+        r => format!("{} lower", percent(-r)),
+    };
+    let worse = if (change.relative < 0.0) == less_is_better(metric) { "" } else { " (worse)" };
+    format!("{size}{known}{worse}")
+}
+
+/// A missed target: `queue time share ≤ 50%, reached 62.0%`.
+pub(super) fn miss(miss: &Miss<'_>) -> String {
+    match miss.value {
+        Some(value) => format!(
+            "{} (reached {})",
+            bound(miss.constraint),
+            quantity_or(&miss.constraint.metric, Some(value))
+        ),
+        None => format!("{} (not measured)", bound(miss.constraint)),
+    }
+}
+
+/// A value of a parameter as it stands in a table.
+pub(super) fn value(value: Option<&Value>) -> String {
+    match value {
+        None => "not set".to_owned(),
+        Some(Value::Boolean(true)) => "on".to_owned(),
+        Some(Value::Boolean(false)) => "off".to_owned(),
+        // Integers are names of settings: no commas, so that they can be copied.
+        Some(Value::Float(number)) => {
+            let short = fixed(*number, 4);
+            short.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A configuration on one line, as code.
+pub(super) fn configuration(configuration: &Configuration) -> String {
+    let settings: Vec<String> = configuration
+        .iter()
+        .map(|(name, setting)| format!("{name}={}", value(Some(setting))))
+        .collect();
+    if settings.is_empty() {
+        "vLLM's defaults".to_owned()
+    } else {
+        format!("`{}`", settings.join(" "))
+    }
+}
+
+/// Items as a Markdown list.
+pub(super) fn list(items: &[String]) -> String {
+    items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_say_direction_noise_and_whether_they_help() {
+        let of = |metric, relative, standard_error| {
+            change(metric, Some(Change { relative, standard_error }))
+        };
+        assert_eq!(of("e2e_p95_s", -0.42, 0.0), "42% lower");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.015), "42% lower ± 2 points");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.005), "42.0% lower ± 0.5 points");
+        assert_eq!(of("e2e_p95_s", 0.05, 0.0), "5.0% higher (worse)");
+        assert_eq!(of("output_throughput_tok_per_s", 0.264, 0.0), "26% higher");
+        assert_eq!(of("output_throughput_tok_per_s", 3.0, 0.0), "4.00 times as high");
+        assert_eq!(of("output_throughput_tok_per_s", -0.1, 0.0), "10% lower (worse)");
+        assert_eq!(of("queue_share", -0.9996, 0.0), "more than 99.9% lower");
+        assert_eq!(of("queue_share", -0.995, 0.0), "99.5% lower");
+        assert_eq!(of("queue_share", -1.0, 0.0), "100% lower");
+        assert_eq!(of("e2e_p95_s", -0.02, 0.02), "within noise (−2.0% ± 2.0 points)");
+        assert_eq!(of("e2e_p95_s", 0.0, 0.0), "no change");
+        assert_eq!(change("e2e_p95_s", None), "n/a");
+    }
+
+    #[test]
+    fn settings_are_short_and_can_be_copied() {
+        assert_eq!(value(Some(&Value::Float(0.900_000_000_1))), "0.9");
+        assert_eq!(value(Some(&Value::Integer(16_384))), "16384");
+        assert_eq!(value(None), "not set");
+    }
+}

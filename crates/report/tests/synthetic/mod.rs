@@ -1,0 +1,192 @@
+//! Result sets built in code: a small closed formula stands for the server.
+
+use slotune_core::{
+    Configuration, Constraint, Entry, Estimate, Measurement, Objective, Origin, Outcome, Parameter,
+    Reason, SearchSpace, State, Trial, TrialId,
+};
+use slotune_results::{Manifest, ResultSet, SCHEMA_VERSION, StoredTrial, StudyManifest, StudyRole};
+use slotune_serving::{
+    BackendInfo, Calibration, Hardware, Provenance, RequestRecord, RequestStatus, Workload,
+};
+
+/// Seconds that every evaluation costs.
+pub const COST_S: f64 = 90.0;
+
+/// The search space of the main job, made small.
+pub fn space() -> SearchSpace {
+    let parameters = vec![
+        Parameter::levels("max_num_seqs", [256, 512, 1024, 2048, 4096]),
+        Parameter::levels("gpu_memory_utilization", [0.7, 0.9, 0.95]),
+        Parameter::boolean("enable_chunked_prefill"),
+        Parameter::levels("stream_interval", [1, 2]),
+    ];
+    SearchSpace::new(parameters, vec![]).expect("the space is valid")
+}
+
+/// The objective of the main job.
+pub fn objective() -> Objective {
+    Objective::minimise("e2e_p95_s")
+        .subject_to(Constraint::at_least("output_throughput_tok_per_s", 1200.0))
+        .subject_to(Constraint::at_most("e2e_p95_very_long_s", 3.0))
+        .subject_to(Constraint::at_most("queue_share", 0.5).linear())
+}
+
+/// A server's configuration.
+pub fn configuration(seqs: i64, utilization: f64, chunked: bool) -> Configuration {
+    Configuration::new()
+        .with("max_num_seqs", seqs)
+        .with("gpu_memory_utilization", utilization)
+        .with("enable_chunked_prefill", chunked)
+        .with("stream_interval", 1)
+}
+
+/// What the formula says of a configuration: waiting shrinks with concurrency, steps grow with it,
+/// whole prefills hurt, and much memory with much concurrency does not start.
+pub fn outcome(configuration: &Configuration) -> Outcome {
+    let seqs = configuration.float("max_num_seqs").expect("set");
+    let utilization = configuration.float("gpu_memory_utilization").expect("set");
+    let chunked = configuration.boolean("enable_chunked_prefill").expect("set");
+    if utilization > 0.94 && seqs > 2000.0 {
+        let text = "torch.OutOfMemoryError: CUDA out of memory occurred when warming up sampler with 4096 dummy requests.\nPlease try lowering `max_num_seqs` | `gpu_memory_utilization`.";
+        return Outcome::Infeasible(Reason::new("memory", text));
+    }
+    let queue = 10.0 * (-seqs / 160.0).exp() / utilization;
+    let running = 0.7 + seqs / 4000.0 + if chunked { 0.0 } else { 0.25 };
+    let p50 = queue + running;
+    let p95 = 1.2 * queue + 1.7 * running;
+    let throughput = 1700.0 * seqs / (seqs + 120.0) * (0.55 + 0.45 * utilization);
+    Outcome::Completed(measurement(queue, p50, p95, throughput))
+}
+
+/// A measurement with all metrics of the page.
+pub fn measurement(queue: f64, p50: f64, p95: f64, throughput: f64) -> Measurement {
+    let with_error = |value: f64| Estimate { value, standard_error: value * 0.012 };
+    Measurement::new()
+        .with_estimate("e2e_p50_s", with_error(p50))
+        .with_estimate("e2e_p95_s", with_error(p95))
+        .with_estimate("e2e_p99_s", with_error(1.4 * p95))
+        .with("ttft_p95_s", queue + 0.1)
+        .with("queue_time_p50_s", queue)
+        .with_estimate("queue_share", Estimate { value: queue / p50, standard_error: 0.01 })
+        .with("output_throughput_tok_per_s", throughput)
+        .with("request_throughput_per_s", throughput / 210.0)
+        .with("e2e_p95_tiny_s", 0.3 * p95)
+        .with("e2e_p95_short_s", 0.5 * p95)
+        .with("e2e_p95_medium_s", 0.8 * p95)
+        .with("e2e_p95_long_s", 1.1 * p95)
+        .with_estimate("e2e_p95_very_long_s", with_error(1.45 * p95))
+}
+
+/// A told trial.
+pub fn trial(study: &str, id: u64, configuration: Configuration, outcome: Outcome) -> StoredTrial {
+    StoredTrial {
+        study: study.to_owned(),
+        label: None,
+        entry: Entry {
+            trial: Trial { id: TrialId(id), configuration, origin: Origin::Sampled, seed: id },
+            state: State::Told { outcome, cost: COST_S },
+        },
+        server: None,
+    }
+}
+
+/// The same with a label.
+pub fn labelled(label: &str, mut trial: StoredTrial) -> StoredTrial {
+    trial.label = Some(label.to_owned());
+    trial
+}
+
+/// A simulated set of the given studies and trials.
+pub fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> ResultSet {
+    ResultSet {
+        manifest: Manifest {
+            schema_version: SCHEMA_VERSION,
+            slotune_version: "0.1.0".to_owned(),
+            created: "2026-11-24T20:00:00Z".to_owned(),
+            space: space(),
+            objective: objective(),
+            workload: workload(),
+            backend: BackendInfo {
+                name: "sim".to_owned(),
+                vllm_version: "0.25.1".to_owned(),
+                model: "Qwen/Qwen2.5-7B-Instruct".to_owned(),
+                hardware: Hardware {
+                    gpu: Some("NVIDIA H100 80GB".to_owned()),
+                    ..Hardware::default()
+                },
+                provenance: Provenance::Simulated(Calibration {
+                    preset: "h100-sxm/qwen2.5-7b".to_owned(),
+                    basis: "steps and runs measured on one H100 with vLLM 0.25.1".to_owned(),
+                }),
+            },
+            studies,
+        },
+        trials,
+    }
+}
+
+fn workload() -> Workload {
+    Workload {}
+}
+
+/// One study of the manifest.
+pub fn study(name: &str, role: StudyRole, sampler: &str, trials: u64) -> StudyManifest {
+    StudyManifest { name: name.to_owned(), role, sampler: sampler.to_owned(), seed: 7, trials }
+}
+
+/// The baseline, the default, and three studies: the search walks the space in one order, random
+/// in another, the grid in the space's.
+pub fn main_job() -> ResultSet {
+    let studies = vec![
+        study("reference", StudyRole::Reference, "given", 2),
+        study("bayesian", StudyRole::Search, "bayesian", 30),
+        study("random", StudyRole::Comparison, "random", 30),
+        study("grid", StudyRole::Comparison, "grid", 60),
+    ];
+    let all = space().enumerate(1000).expect("the space is finite");
+    let walk = |name: &str, count: usize, stride: usize| -> Vec<StoredTrial> {
+        let at = |i: usize| all[(i * stride) % all.len()].clone();
+        (0..count).map(|i| trial(name, i as u64, at(i), outcome(&at(i)))).collect()
+    };
+    let week2 = measurement(10.47, 12.25, 14.1, 949.0);
+    let mut trials = vec![
+        labelled(
+            "baseline",
+            trial("reference", 0, configuration(256, 0.9, true), Outcome::Completed(week2)),
+        ),
+        labelled("default", reference_of(1, configuration(1024, 0.9, true))),
+    ];
+    trials.extend(walk("bayesian", 30, 17));
+    trials.extend(walk("random", 30, 7));
+    trials.extend(walk("grid", 60, 1));
+    set(studies, trials)
+}
+
+/// A trial of the reference study with the formula's outcome.
+pub fn reference_of(id: u64, configuration: Configuration) -> StoredTrial {
+    let outcome = outcome(&configuration);
+    trial("reference", id, configuration, outcome)
+}
+
+/// Request records with about the latencies that the trial's measurement says.
+pub fn records(trial: &StoredTrial) -> Vec<RequestRecord> {
+    let value = |metric| trial.entry.measurement().and_then(|m| m.value(metric)).unwrap_or(1.0);
+    let (p50, p95) = (value("e2e_p50_s"), value("e2e_p95_s"));
+    let record = |index: u32| {
+        let u = (f64::from(index) + 0.5) / 400.0;
+        let latency = p50 * (p95 / p50).powf((u - 0.5) / 0.45);
+        RequestRecord {
+            index,
+            prompt_tokens: 300,
+            output_tokens: 200,
+            intended_s: f64::from(index),
+            sent_s: f64::from(index),
+            first_token_s: Some(f64::from(index) + latency / 3.0),
+            last_token_s: Some(f64::from(index) + latency),
+            queue_time_s: None,
+            chunk_times_s: vec![],
+            status: RequestStatus::Completed,
+        }
+    };
+    (0..400).map(record).collect()
+}
