@@ -10,6 +10,8 @@
 
 pub mod engine_arguments;
 pub mod metrics;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod workload;
 
 mod backend;

@@ -9,6 +9,16 @@ pub(super) struct Population {
     values: Vec<f64>,
     /// For each value, the position of its request.
     owners: Vec<u32>,
+    /// Requests that own values, which may be many fewer than these.
+    shares: Vec<Share>,
+}
+
+/// What one request brings to a population.
+#[derive(Debug)]
+struct Share {
+    owner: u32,
+    values: u64,
+    sum: f64,
 }
 
 /// The statistics that are wanted of a population.
@@ -16,12 +26,20 @@ const PERCENTS: [(Statistic, f64); 3] =
     [(Statistic::P50, 50.0), (Statistic::P95, 95.0), (Statistic::P99, 99.0)];
 
 impl Population {
-    /// Values with the positions of their requests.
+    /// Values with the positions of their requests, request by request.
     pub(super) fn new(values: impl Iterator<Item = (u32, f64)>) -> Self {
         let mut pairs: Vec<(u32, f64)> = values.collect();
-        pairs.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+        let shares = pairs
+            .chunk_by(|(a, _), (b, _)| a == b)
+            .map(|own| Share {
+                owner: own[0].0,
+                values: own.len() as u64,
+                sum: own.iter().map(|(_, value)| value).sum(),
+            })
+            .collect();
+        pairs.sort_unstable_by(|(a, x), (b, y)| x.total_cmp(y).then(a.cmp(b)));
         let (owners, values) = pairs.into_iter().unzip();
-        Self { values, owners }
+        Self { values, owners, shares }
     }
 
     /// Hands `emit` all statistics of the values, each counted as often as its request; nothing
@@ -45,9 +63,9 @@ impl Population {
 
     /// How many values are counted, and their sum.
     fn total(&self, counts: &[u32]) -> (u64, f64) {
-        self.values.iter().zip(&self.owners).fold((0, 0.0), |(total, sum), (value, &owner)| {
-            let count = counts[owner as usize];
-            (total + u64::from(count), sum + f64::from(count) * value)
+        self.shares.iter().fold((0, 0.0), |(total, sum), share| {
+            let count = counts[share.owner as usize];
+            (total + u64::from(count) * share.values, sum + f64::from(count) * share.sum)
         })
     }
 
@@ -60,16 +78,13 @@ impl Population {
         percents: &[(Statistic, f64)],
         mut emit: impl FnMut(Statistic, f64),
     ) {
-        let mut walk = self.values.iter().zip(&self.owners);
-        let mut passed = 0;
-        let mut value = f64::NAN;
+        let (mut passed, mut walked) = (0, 0);
         let mut value_at = |position: u64| {
             while passed <= position {
-                let Some((next, &owner)) = walk.next() else { break };
-                passed += u64::from(counts[owner as usize]);
-                value = *next;
+                passed += u64::from(counts[self.owners[walked] as usize]);
+                walked += 1;
             }
-            value
+            self.values[walked - 1]
         };
         // Two percentiles of few values may lie between the same two, which the walk has passed.
         let mut last = None;

@@ -218,18 +218,19 @@ fn what_was_not_recorded_is_absent() {
 
 #[test]
 fn runs_that_cannot_be_measured_say_why() {
+    type Change = fn(&mut RequestRecord);
     let error = |run: &Run| measure(run, &MeasureOptions::default()).unwrap_err().to_string();
     assert!(error(&run(vec![])).contains("no requests"));
     let none = run(vec![failed(0, 0.0), failed(1, 0.0)]);
     assert!(
         error(&none).contains("none of 2 requests completed (the first: failed: connection reset)")
     );
-    let broken = |change: fn(&mut RequestRecord)| {
+    let broken = |change: Change| {
         let mut run = by_hand();
         change(&mut run.records[1]);
         error(&run)
     };
-    let cases: [(&str, fn(&mut RequestRecord)); 6] = [
+    let cases: [(&str, Change); 6] = [
         ("without a first or last token", |record| record.first_token_s = None),
         ("not in order", |record| record.last_token_s = Some(f64::NAN)),
         ("not in order", |record| record.first_token_s = Some(0.0)),

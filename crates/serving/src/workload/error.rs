@@ -71,6 +71,20 @@ pub enum WorkloadError {
         /// How long the trace is, seconds.
         span_s: f64,
     },
+    /// The trace ends before the window has its requests.
+    #[error(
+        "workload: {trace} has {available} requests from {start_s} s on, not {wanted}; ask for fewer or start earlier"
+    )]
+    ShortTrace {
+        /// The trace.
+        trace: String,
+        /// Where the window starts, seconds.
+        start_s: f64,
+        /// Requests asked for.
+        wanted: u32,
+        /// Requests from there to the end.
+        available: usize,
+    },
     /// All requests of the window arrive at once, so no rate can be set.
     #[error(
         "workload: all requests of the window of {trace} arrive at once, so they have no mean rate to scale; widen the window or replay as recorded"

@@ -80,14 +80,17 @@ impl Replay {
             request.arrival_s -= start_s;
             request.arrival_s >= 0.0 && request.arrival_s < duration_s
         });
-        requests.truncate(count as usize);
+        let trace = self.trace.to_string();
         if requests.is_empty() {
-            return Err(WorkloadError::EmptyWindow {
-                trace: self.trace.to_string(),
-                start_s,
-                span_s,
-            });
+            return Err(WorkloadError::EmptyWindow { trace, start_s, span_s });
         }
+        if let Some(Size::Requests(wanted)) = self.size
+            && requests.len() < wanted as usize
+        {
+            let available = requests.len();
+            return Err(WorkloadError::ShortTrace { trace, start_s, wanted, available });
+        }
+        requests.truncate(count as usize);
         Ok(Schedule { load: Load::Open, requests })
     }
 }

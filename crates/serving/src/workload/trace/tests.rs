@@ -104,6 +104,15 @@ fn burst_gpt_leaves_out_requests_that_failed() {
 }
 
 #[test]
+fn lengths_need_no_arrivals() {
+    let rows =
+        format::rows("test.csv", "input_tokens,output_tokens\r\n3772,54\r\n2655,151").unwrap();
+    let lengths: Vec<(u32, u32)> =
+        rows.iter().map(|row| (row.lengths.prompt_tokens, row.lengths.output_tokens)).collect();
+    assert_eq!(lengths, [(3772, 54), (2655, 151)]);
+}
+
+#[test]
 fn every_broken_file_is_named_with_line_column_and_value() {
     let azure = "TIMESTAMP,ContextTokens,GeneratedTokens";
     let mooncake = "arrival_s,input_tokens,output_tokens,reusable_prefix_tokens,prefix_age_s";
