@@ -21,6 +21,8 @@ pub use slotune_serving as serving;
 pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
+mod recorder;
 mod tuner;
 
+pub use recorder::Recorder;
 pub use tuner::{Finished, Observer, TuneError, Tuner};

@@ -36,6 +36,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("polars", &["slotune-results"]),
     ("plotters", &["slotune-report"]),
     ("minijinja", &["slotune-report"]),
+    ("resvg", &["slotune-report"]),
     ("reqwest", &["slotune-vllm"]),
     ("clap", &["slotune"]),
     ("indicatif", &["slotune"]),

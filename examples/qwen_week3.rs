@@ -1,0 +1,379 @@
+//! The main job: finds the vLLM configuration with the lowest P95 latency that meets the week-3
+//! targets, and fills the Week-3 page.
+//!
+//! ```text
+//! cargo run --release --example qwen_week3
+//! ```
+//!
+//! It measures a queue-bound baseline and vLLM's default, searches, and for comparison spends the
+//! same budget at random and sweeps the documents' grid. Everything runs on the simulator. Run it
+//! again with the same options and it goes on where it was interrupted.
+
+#![expect(clippy::print_stdout, reason = "an example talks to its user")]
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{Arc, Mutex},
+    thread,
+    time::Instant,
+};
+
+use clap::{Parser, ValueEnum};
+use slotune::{
+    Finished, Observer, Recorder, Tuner,
+    core::{
+        Configuration, Entry, History, Measurement, Objective, Outcome, State, Trial,
+        sampler::{Bayesian, Random, Sampler, Sobol},
+    },
+    report::{
+        analysis::{Analysis, Curve, Verdict},
+        week3,
+    },
+    results::{
+        Loaded, Manifest, ResultSet, SCHEMA_VERSION, StudyManifest, StudyRole, WriteError, Writer,
+    },
+    serving::{Progress, Provenance, Run, Stage, metrics::Metric},
+};
+use slotune_examples::{
+    Error, RATE_PER_S, Scenario, backend, baseline, default_configuration,
+};
+
+/// Tunes a simulated Qwen2.5-7B server on one H100 and fills the Week-3 page.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Trials of the search, and of random search beside it
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    trials: u32,
+    /// Root of all random streams; the same seed gives the same trials
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Folder for the result set, the page and the pictures
+    #[arg(long, default_value = "qwen_week3_results")]
+    out: PathBuf,
+    /// Trace to replay, CSV [default: Azure LLM inference trace 2023, conversation]
+    #[arg(long)]
+    trace: Option<PathBuf>,
+    /// Mean arrival rate of the replay, requests/s
+    #[arg(long, default_value_t = RATE_PER_S)]
+    rate: f64,
+    /// What proposes the configurations of the search
+    #[arg(long, value_enum, default_value_t = SamplerName::Bayesian)]
+    sampler: SamplerName,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SamplerName {
+    /// Constrained Bayesian optimisation with Gaussian processes
+    Bayesian,
+    /// Low-discrepancy sequence
+    Sobol,
+    /// Uniformly random
+    Random,
+}
+
+impl SamplerName {
+    fn sampler(self) -> Box<dyn Sampler> {
+        match self {
+            Self::Bayesian => Box::new(Bayesian),
+            Self::Sobol => Box::new(Sobol),
+            Self::Random => Box::new(Random),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A study of the plan: its name, what it is for, its sampler, and most trials it may take.
+struct Planned {
+    name: &'static str,
+    role: StudyRole,
+    sampler: Box<dyn Sampler>,
+    trials: u32,
+}
+
+fn run(options: &Options) -> Result<(), Error> {
+    let scenario = Scenario::new(options.trace.clone(), options.rate)?;
+    let info = backend().describe();
+    println!("{} on {}", info.model, info.hardware.gpu.as_deref().unwrap_or("an unknown GPU"));
+    println!("workload: {}", scenario.workload);
+    if let Provenance::Simulated(calibration) = &info.provenance {
+        println!("All numbers are SIMULATED, not measured. {}", calibration.basis);
+    }
+
+    // The targets follow from the baseline, so it comes before everything else.
+    let references = measure_references(&scenario)?;
+    let baseline = references[0].0.measurement().ok_or("the baseline was not measured")?;
+    let objective = scenario.objective(baseline)?;
+    println!("\nminimise {} subject to", objective.metric);
+    for constraint in &objective.constraints {
+        println!("  {constraint}");
+    }
+
+    let grid = scenario.grid()?;
+    let grid_trials = u32::try_from(scenario.size(&grid, &objective)?)?;
+    let plan = [
+        (StudyRole::Search, "search", options.sampler.sampler(), options.trials),
+        (StudyRole::Comparison, "random", Box::new(Random) as Box<dyn Sampler>, options.trials),
+        (StudyRole::Comparison, "grid", Box::new(grid), grid_trials),
+    ]
+    .map(|(role, name, sampler, trials)| Planned { role, name, sampler, trials });
+
+    let manifest = manifest(options.seed, &scenario, &objective, &plan);
+    let (writer, stored) = open(&options.out, &manifest)?;
+    let kept = stored.set.history("reference")?.len();
+    let recorder = Recorder::new("reference", Arc::clone(&writer));
+    for ((entry, run), label) in references.iter().zip(["baseline", "default"]).skip(kept) {
+        recorder.record(entry, Some(label), Some(run))?;
+    }
+
+    println!(
+        "\nsearching; random search ({} trials) and the documents' grid ({grid_trials}) run beside it\n",
+        options.trials
+    );
+    let conduct = |planned: Planned| {
+        let history = stored.set.history(planned.name)?;
+        let seed = options.seed;
+        // Every study is told what vLLM does by itself, so none has a head start.
+        let given: &[Configuration] = match planned.name {
+            "grid" => &[],
+            _ => &[default_configuration()],
+        };
+        let tuner = scenario.tuner(&objective, planned.sampler, seed, history, given)?;
+        let recorder = Recorder::new(planned.name, Arc::clone(&writer));
+        let is_shown = planned.role == StudyRole::Search;
+        conduct(tuner, planned.trials, &Narrator { recorder, trials: planned.trials, is_shown, started: now() })
+    };
+    let [search, random, grid] = plan;
+    thread::scope(|scope| {
+        let comparisons = scope.spawn(|| conduct(random).and_then(|()| conduct(grid)));
+        let search = conduct(search);
+        let comparisons = comparisons.join().map_err(|_| "a comparison study panicked")?;
+        search.and(comparisons)
+    })?;
+
+    let loaded = read(&options.out)?;
+    let written = week3::write(
+        &loaded.set,
+        |trial| {
+            loaded
+                .requests(&trial.study, trial.entry.trial.id)
+                .map(Option::unwrap_or_default)
+        },
+        &options.out,
+    )?;
+    print_summary(&Analysis::new(&loaded.set));
+    println!("\nAll numbers above are simulated. What they rest on stands in the page:");
+    println!("  page       {}", written.page.display());
+    for picture in written.pictures.iter().filter(|picture| picture.extension().is_some_and(|e| e == "png")) {
+        println!("  picture    {}", picture.display());
+    }
+    println!("  result set {}/trials/*.parquet, {0}/requests/*.parquet", options.out.display());
+    Ok(())
+}
+
+/// Measures the baseline and vLLM's default, in this order.
+fn measure_references(scenario: &Scenario) -> Result<Vec<(Entry, Run)>, Error> {
+    let given = [baseline(), default_configuration()];
+    let any = Objective::minimise("e2e_p95_s");
+    let tuner = scenario.tuner(&any, Box::new(Random), 0, History::new(), &given)?;
+    let collector = Collector::default();
+    conduct(tuner, 2, &collector)?;
+    Ok(collector.0.into_inner()?)
+}
+
+/// Runs a study to its end.
+fn conduct(mut tuner: Tuner, trials: u32, observer: &dyn Observer) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    Ok(runtime.block_on(tuner.run(trials as usize, observer))?)
+}
+
+fn manifest(
+    seed: u64,
+    scenario: &Scenario,
+    objective: &Objective,
+    plan: &[Planned],
+) -> Manifest {
+    let reference = StudyManifest {
+        name: "reference".to_owned(),
+        role: StudyRole::Reference,
+        sampler: "given".to_owned(),
+        seed: 0,
+        trials: 2,
+    };
+    let planned = plan.iter().map(|planned| StudyManifest {
+        name: planned.name.to_owned(),
+        role: planned.role,
+        sampler: planned.sampler.name().to_owned(),
+        seed,
+        trials: planned.trials.into(),
+    });
+    Manifest {
+        schema_version: SCHEMA_VERSION,
+        slotune_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created: jiff::Timestamp::now().to_string(),
+        space: scenario.space().clone(),
+        objective: objective.clone(),
+        metrics: Metric::all().map(Metric::name).collect(),
+        workload: scenario.workload.clone(),
+        backend: backend().describe(),
+        studies: std::iter::once(reference).chain(planned).collect(),
+    }
+}
+
+/// Begins the result set, or goes on with it if the folder holds this very one.
+fn open(folder: &Path, manifest: &Manifest) -> Result<(Arc<Mutex<Writer>>, Loaded), Error> {
+    let writer = match ResultSet::create(folder, manifest) {
+        Err(WriteError::AlreadyASet { .. }) => Writer::open(folder, manifest)?,
+        created => created?,
+    };
+    let stored = read(folder)?;
+    if !stored.set.trials.is_empty() {
+        println!("\ngoing on with {}: {} trials are there", folder.display(), stored.set.trials.len());
+    }
+    Ok((Arc::new(Mutex::new(writer)), stored))
+}
+
+fn read(folder: &Path) -> Result<Loaded, Error> {
+    let loaded = ResultSet::read(folder)?;
+    match loaded.faults.first() {
+        Some(fault) => Err(format!("{fault}; restore the file, or remove it to run its trial again").into()),
+        None => Ok(loaded),
+    }
+}
+
+/// Keeps runs in memory.
+#[derive(Default)]
+struct Collector(Mutex<Vec<(Entry, Run)>>);
+
+impl Progress for Collector {
+    fn stage(&self, _: Stage) {}
+}
+
+impl Observer for Collector {
+    fn begun(&self, _: &Trial) {}
+
+    fn finished(&self, trial: &Finished<'_>) -> Result<(), Error> {
+        let run = trial.run.ok_or_else(|| format!("{:?}", trial.entry.state))?;
+        self.0.lock().map_err(|error| error.to_string())?.push((trial.entry.clone(), run.clone()));
+        Ok(())
+    }
+}
+
+/// Keeps each trial, and tells the user of it where that is wanted.
+struct Narrator {
+    recorder: Recorder,
+    trials: u32,
+    is_shown: bool,
+    started: Instant,
+}
+
+impl Progress for Narrator {
+    fn stage(&self, _: Stage) {}
+}
+
+impl Observer for Narrator {
+    fn begun(&self, _: &Trial) {}
+
+    fn finished(&self, finished: &Finished<'_>) -> Result<(), Error> {
+        self.recorder.finished(finished)?;
+        if self.is_shown {
+            println!("{}", self.line(finished));
+        }
+        Ok(())
+    }
+}
+
+impl Narrator {
+    /// One line on a trial: what came of it, the incumbent, and the time left.
+    fn line(&self, finished: &Finished<'_>) -> String {
+        let Finished { entry, history, objective, .. } = finished;
+        let outcome = match &entry.state {
+            State::Told { outcome: Outcome::Completed(measurement), .. } => {
+                let mark = if objective.is_feasible(measurement) { "meets targets" } else { "misses a target" };
+                format!("P95 {}  {mark:15}", seconds(measurement.value(&objective.metric)))
+            }
+            State::Told { outcome, .. } => format!("{:27}", outcome.name()),
+            State::Pending => String::new(),
+        };
+        let best = history.best(objective).and_then(|best| {
+            let value = best.measurement()?.value(&objective.metric);
+            Some(format!("best {} (trial {})", seconds(value), best.trial.id))
+        });
+        let done = history.len();
+        let left = self.started.elapsed().as_secs_f64() / done as f64
+            * (f64::from(self.trials) - done as f64);
+        format!(
+            "{done:3}/{}  {outcome}  {:24}  {left:4.0} s left  {}",
+            self.trials,
+            best.unwrap_or_else(|| "no trial meets them yet".to_owned()),
+            entry.trial.configuration,
+        )
+    }
+}
+
+/// The closing table.
+fn print_summary(analysis: &Analysis<'_>) {
+    let objective = analysis.objective();
+    println!(
+        "\n{:28} {:>8} {:>10} {:>12} {:>12}  targets",
+        "", "P95 E2E", "P95 long", "queue share", "tokens/s"
+    );
+    let row = |name: String, measurement: Option<&Measurement>| {
+        let Some(measurement) = measurement else {
+            println!("{name:28} {:>8}", "-");
+            return;
+        };
+        let number = |metric, factor, digits: usize| {
+            let value: Option<f64> = measurement.value(metric);
+            value.map_or("-".to_owned(), |value| format!("{:.digits$}", value * factor))
+        };
+        println!(
+            "{name:28} {:>8} {:>10} {:>10} % {:>12}  {}",
+            seconds(measurement.value("e2e_p95_s")),
+            seconds(measurement.value("e2e_p95_very_long_s")),
+            number("queue_share", 100.0, 1),
+            number("output_throughput_tok_per_s", 1.0, 0),
+            if objective.is_feasible(measurement) { "met" } else { "missed" },
+        );
+    };
+    row("baseline".to_owned(), analysis.baseline.and_then(|trial| trial.entry.measurement()));
+    row("vLLM default".to_owned(), analysis.default.and_then(|trial| trial.entry.measurement()));
+    for Curve { study, points } in &analysis.curves {
+        let trials = analysis.set.study(&study.name);
+        let best = slotune::report::analysis::best(objective, trials);
+        let name = format!("{}, best of {}", study.name, points.len());
+        row(name, best.and_then(|trial| trial.entry.measurement()));
+    }
+    if let (Some(search), Some(best)) = (analysis.search(), analysis.grid().and_then(Curve::best)) {
+        match search.trials_to_reach(objective, best) {
+            Some(trials) => println!("\nthe search was as good as the whole grid after {trials} trials"),
+            None => println!("\nthe search did not reach the grid's best"),
+        }
+    }
+    println!("{}", match &analysis.verdict {
+        Verdict::Change(found) => format!("recommended: {}", found.trial.entry.trial.configuration),
+        Verdict::KeepDefault { .. } => "recommended: keep the default".to_owned(),
+        Verdict::NoneFeasible(near) => {
+            format!("no configuration meets the targets; {} binds", near.binding().constraint)
+        }
+        Verdict::NothingMeasured => "nothing was measured".to_owned(),
+    });
+}
+
+fn seconds(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:6.2} s"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "for the time left; no result depends on it")]
+fn now() -> Instant {
+    Instant::now()
+}
