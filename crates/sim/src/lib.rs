@@ -18,7 +18,7 @@
 //! other [`Gpu`] preset is an estimate from the literature, for demonstrations only. Prefix caching,
 //! priority scheduling and start-up failures follow vLLM's source and were not measured.
 //!
-//! Not modelled: parallelism over several GPUs, speculative decoding, LoRA, multimodal input,
+//! Not modelled: parallelism over several GPUs, speculative decoding, adapters, multimodal input,
 //! structured output, quantisation, offloading of KV blocks, stop strings (output lengths are
 //! given), client time and network, several API servers.
 

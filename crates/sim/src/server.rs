@@ -86,7 +86,9 @@ impl ServerModel {
             );
         }
         if self.model != ModelShape::qwen2_5_7b() {
-            return format!("scaled by the model's published shape from {FIT}; the model itself was not measured");
+            return format!(
+                "scaled by the model's published shape from {FIT}; the model itself was not measured"
+            );
         }
         format!(
             "fitted to {FIT}; on the runs it was fitted to, end-to-end means below saturation are \

@@ -91,8 +91,7 @@ fn the_least_recently_used_block_is_evicted_first() {
     compute(&mut pool, 1, 8);
     pool.release(0);
     pool.release(1);
-    let cached =
-        |pool: &KeyedPool| (pool.prefix_hit(0, 3).blocks, pool.prefix_hit(1, 2).blocks);
+    let cached = |pool: &KeyedPool| (pool.prefix_hit(0, 3).blocks, pool.prefix_hit(1, 2).blocks);
     for expected in [(3, 2), (2, 2), (1, 2), (0, 2), (0, 1), (0, 0)] {
         pool.allocate(2, 1);
         assert_eq!(cached(&pool), expected);

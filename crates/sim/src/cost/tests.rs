@@ -2,13 +2,13 @@ use slotune_serving::EngineArguments;
 
 use super::*;
 
-fn timer(arguments: EngineArguments) -> StepTimer {
+fn timer(arguments: &EngineArguments) -> StepTimer {
     let server = ServerModel::measured();
-    StepTimer::new(&server, &server.resolve(&arguments))
+    StepTimer::new(&server, &server.resolve(arguments))
 }
 
 fn sequences(max_num_seqs: u32, mode: CudagraphMode) -> StepTimer {
-    timer(EngineArguments {
+    timer(&EngineArguments {
         max_num_seqs: Some(max_num_seqs),
         cudagraph_mode: Some(mode),
         ..EngineArguments::default()
@@ -71,22 +71,31 @@ fn steps_run_as_the_table_says() {
 #[test]
 fn sizes_are_padded_to_the_next_graph() {
     let graphs = sequences(1024, CudagraphMode::FullAndPiecewise).graphs().clone();
-    for (tokens, size) in
-        [(1, 1), (2, 2), (3, 4), (5, 8), (8, 8), (9, 16), (248, 248), (249, 256), (257, 272), (512, 512)]
-    {
+    for (tokens, size) in [
+        (1, 1),
+        (2, 2),
+        (3, 4),
+        (5, 8),
+        (8, 8),
+        (9, 16),
+        (248, 248),
+        (249, 256),
+        (257, 272),
+        (512, 512),
+    ] {
         assert_eq!(graphs.padded(tokens), size, "{tokens}");
     }
 }
 
 #[test]
 fn graphs_stop_at_what_a_step_can_hold() {
-    let graphs = timer(EngineArguments {
+    let graphs = timer(&EngineArguments {
         max_num_seqs: Some(20),
         max_num_batched_tokens: Some(30),
         ..EngineArguments::default()
     });
     assert_eq!((graphs.graphs().largest(), graphs.graphs().full()), (24, 5));
-    let none = timer(EngineArguments {
+    let none = timer(&EngineArguments {
         max_cudagraph_capture_size: Some(0),
         ..EngineArguments::default()
     });
@@ -96,7 +105,7 @@ fn graphs_stop_at_what_a_step_can_hold() {
 /// Coefficients of the H100 with Qwen2.5-7B, from the fit.
 #[test]
 fn rates_of_the_measured_server_are_the_fitted_ones() {
-    let timer = timer(EngineArguments::default());
+    let timer = timer(&EngineArguments::default());
     for (value, fitted) in [
         (timer.weights_ms, 5.27),
         (timer.matmul_ms_per_token, 0.0190),
@@ -111,7 +120,7 @@ fn rates_of_the_measured_server_are_the_fitted_ones() {
 /// in stock mode, 9 % without compilation. Rows whose context was not noted are left out.
 #[test]
 fn decode_steps_match_the_calibration() {
-    let timer = timer(EngineArguments::default());
+    let timer = timer(&EngineArguments::default());
     for (sequences, context, measured_ms, tolerance) in [
         (32, 128, 6.4, 0.05),
         (32, 1024, 6.9, 0.05),
@@ -134,7 +143,7 @@ fn decode_steps_match_the_calibration() {
 /// Prompts of 2048 tokens and more are within 6 % of the stock calibration points.
 #[test]
 fn prefill_steps_match_the_calibration() {
-    let timer = timer(EngineArguments::default());
+    let timer = timer(&EngineArguments::default());
     let front_end = FrontEndCosts::MEASURED;
     for (tokens, measured_ms) in [(2048_u32, 55.0), (4096, 104.0), (8192, 206.0)] {
         let outside_ms = front_end.per_request_ms

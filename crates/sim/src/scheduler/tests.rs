@@ -112,11 +112,7 @@ fn a_prompt_is_split_by_the_budget_and_samples_at_its_end() {
 
 #[test]
 fn running_requests_come_before_waiting_ones() {
-    Situation::new(&[(4, 3), (10, 1)]).check(&[
-        &[(0, 4), (1, 4)],
-        &[(0, 1), (1, 6)],
-        &[(0, 1)],
-    ]);
+    Situation::new(&[(4, 3), (10, 1)]).check(&[&[(0, 4), (1, 4)], &[(0, 1), (1, 6)], &[(0, 1)]]);
 }
 
 #[test]
@@ -146,16 +142,18 @@ fn no_more_sequences_run_than_allowed() {
 /// A chunk of 2 tokens would fit, the whole prompt of 12 would not.
 #[test]
 fn a_request_is_admitted_only_if_all_its_tokens_fit() {
-    Situation::new(&[(6, 2), (12, 1)])
-        .with(|situation| situation.usable_blocks = 4)
-        .check(&[&[(0, 6)], &[(0, 1)], &[(1, 8)], &[(1, 4)]]);
+    Situation::new(&[(6, 2), (12, 1)]).with(|situation| situation.usable_blocks = 4).check(&[
+        &[(0, 6)],
+        &[(0, 1)],
+        &[(1, 8)],
+        &[(1, 4)],
+    ]);
 }
 
 /// Both hold 2 of 4 blocks when the first needs a third.
 #[test]
 fn the_latest_request_is_preempted_and_computes_again() {
-    let situation =
-        Situation::new(&[(4, 6), (4, 6)]).with(|situation| situation.usable_blocks = 4);
+    let situation = Situation::new(&[(4, 6), (4, 6)]).with(|situation| situation.usable_blocks = 4);
     situation.check(&[
         &[(0, 4), (1, 4)],
         &[(0, 1), (1, 1)],
@@ -187,9 +185,11 @@ fn a_preempted_request_goes_to_the_head_of_the_queue() {
 /// The last one is its own victim: the step goes on without it.
 #[test]
 fn a_request_may_preempt_itself() {
-    Situation::new(&[(3, 9), (4, 4)])
-        .with(|situation| situation.usable_blocks = 2)
-        .check(&[&[(0, 3), (1, 4)], &[(0, 1)], &[(0, 1)]]);
+    Situation::new(&[(3, 9), (4, 4)]).with(|situation| situation.usable_blocks = 2).check(&[
+        &[(0, 3), (1, 4)],
+        &[(0, 1)],
+        &[(0, 1)],
+    ]);
 }
 
 /// The first to be scheduled has the last rank: it loses its place in the step to the second.
@@ -272,7 +272,12 @@ fn situations() -> impl Strategy<Value = Situation> {
     let switches = (any::<bool>(), any::<bool>(), any::<bool>());
     let requests = prop::collection::vec((1_u32..40, 1_u32..20, 0_u32..4), 1..14);
     (limits, switches, requests, 0_u32..30).prop_map(
-        |((seqs, tokens, chunk, block_size, spare), (asynchronous, priority, shares), requests, shared)| {
+        |(
+            (seqs, tokens, chunk, block_size, spare),
+            (asynchronous, priority, shares),
+            requests,
+            shared,
+        )| {
             let mut situation = Situation::new(&[]);
             let arguments = &mut situation.arguments;
             arguments.max_num_seqs = seqs;

@@ -162,7 +162,9 @@ pub(crate) fn build(
         order.sort_by(|&a, &b| specs[a].arrival_s.total_cmp(&specs[b].arrival_s));
     }
     let (arrivals, unreleased) = match schedule.load {
-        Load::Open => (order.iter().map(|&id| (specs[id].arrival_s, id)).collect(), VecDeque::new()),
+        Load::Open => {
+            (order.iter().map(|&id| (specs[id].arrival_s, id)).collect(), VecDeque::new())
+        }
         Load::Closed { concurrency } => {
             let (first, later) = order.split_at(order.len().min(concurrency as usize));
             (first.iter().map(|&id| (0.0, id)).collect(), later.iter().copied().collect())

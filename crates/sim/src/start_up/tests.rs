@@ -8,9 +8,9 @@ use crate::{Gpu, ModelShape};
 fn start(
     cache: &mut CacheState,
     server: &ServerModel,
-    arguments: EngineArguments,
+    arguments: &EngineArguments,
 ) -> Result<StartUp, StartUpFailure> {
-    cache.start(server, &server.resolve(&arguments))
+    cache.start(server, &server.resolve(arguments))
 }
 
 /// Long enough a context for the tests, as in the measurements.
@@ -45,7 +45,7 @@ fn measured_starts_get_the_measured_blocks() {
             cudagraph_mode: Some(mode),
             ..arguments()
         };
-        let start = start(&mut cache, &server, arguments).expect("it started");
+        let start = start(&mut cache, &server, &arguments).expect("it started");
         let error = start.kv_blocks as f64 / number("kv_blocks") - 1.0;
         assert!(error.abs() < 0.03, "{row:?}: {} blocks", start.kv_blocks);
         assert!((start.memory.graphs_gib - number("graph_gib")).abs() < 0.005, "{row:?}");
@@ -59,10 +59,10 @@ fn a_compiled_start_is_faster_and_has_more_cache() {
     let server = ServerModel::measured();
     let mut cache = CacheState::cold();
     let small = || EngineArguments { max_num_batched_tokens: Some(2048), ..arguments() };
-    let first = start(&mut cache, &server, arguments()).expect("it starts");
-    let second = start(&mut cache, &server, arguments()).expect("it starts");
-    let third = start(&mut cache, &server, arguments()).expect("it starts");
-    let other = start(&mut cache, &server, small()).expect("it starts");
+    let first = start(&mut cache, &server, &arguments()).expect("it starts");
+    let second = start(&mut cache, &server, &arguments()).expect("it starts");
+    let third = start(&mut cache, &server, &arguments()).expect("it starts");
+    let other = start(&mut cache, &server, &small()).expect("it starts");
     assert!((first.duration_s - second.duration_s - 25.0 - 8.5 - 2.7 - 14.5).abs() < 1e-9);
     assert!((second.duration_s - third.duration_s - 6.3).abs() < 1e-9);
     assert!(other.duration_s > third.duration_s + 30.0, "a new token budget compiles again");
@@ -77,7 +77,8 @@ fn failures_carry_the_texts_and_classes_of_vllm() {
     let a10g = ServerModel::new(Gpu::a10g(), ModelShape::qwen2_5_7b());
     let huge = ModelShape { parameters: 70e9, ..ModelShape::qwen2_5_7b() };
     let huge = ServerModel::new(Gpu::h100_sxm(), huge);
-    let utilization = |share| EngineArguments { gpu_memory_utilization: Some(share), ..arguments() };
+    let utilization =
+        |share| EngineArguments { gpu_memory_utilization: Some(share), ..arguments() };
     let cases: [(&ServerModel, EngineArguments, InfeasibleClass, &str); 8] = [
         (
             &h100,
@@ -91,7 +92,7 @@ fn failures_carry_the_texts_and_classes_of_vllm() {
         ),
         (
             &h100,
-            EngineArguments { 
+            EngineArguments {
                 enable_chunked_prefill: Some(false),
                 max_num_batched_tokens: Some(8192),
                 ..arguments()
@@ -149,7 +150,7 @@ fn failures_carry_the_texts_and_classes_of_vllm() {
     ];
     let mut cost_s = 0.0;
     for (server, arguments, class, text) in cases {
-        let failure = start(&mut CacheState::cold(), server, arguments).expect_err(text);
+        let failure = start(&mut CacheState::cold(), server, &arguments).expect_err(text);
         assert_eq!(failure.to_string(), text);
         assert_eq!(failure.cause.class(), class, "{text}");
         assert_eq!(
@@ -175,7 +176,8 @@ fn failures_come_in_the_order_of_vllm() {
         gpu_memory_utilization: Some(1.0),
         ..arguments()
     };
-    let told = |arguments| start(&mut CacheState::cold(), &server, arguments).expect_err("fails").cause;
+    let told =
+        |arguments| start(&mut CacheState::cold(), &server, &arguments).expect_err("fails").cause;
     assert!(matches!(told(all.clone()), StartUpCause::TokensBelowSequences { .. }));
     let fewer = EngineArguments { max_num_seqs: Some(64), ..all };
     assert!(matches!(told(fewer.clone()), StartUpCause::TokensBelowContext { .. }));
@@ -195,16 +197,18 @@ fn impossible_arguments_are_named() {
     );
     for share in [0.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {
         let arguments = EngineArguments { gpu_memory_utilization: Some(share), ..arguments() };
-        let failure = start(&mut CacheState::cold(), &server, arguments).expect_err("no such share");
+        let failure =
+            start(&mut CacheState::cold(), &server, &arguments).expect_err("no such share");
         assert!(matches!(failure.cause, StartUpCause::Argument { .. }), "{share}: {failure}");
     }
     let long = EngineArguments { max_model_len: Some(65_536), ..arguments() };
-    let failure = start(&mut CacheState::cold(), &server, long).expect_err("longer than the model");
+    let failure =
+        start(&mut CacheState::cold(), &server, &long).expect_err("longer than the model");
     assert!(failure.to_string().starts_with(
         "User-specified max_model_len (65536) is greater than the derived max_model_len"
     ));
     let two = EngineArguments { tensor_parallel_size: Some(2), ..arguments() };
-    let failure = start(&mut CacheState::cold(), &server, two).expect_err("one GPU");
+    let failure = start(&mut CacheState::cold(), &server, &two).expect_err("one GPU");
     assert!(failure.to_string().starts_with("World size (2) is larger than"));
 }
 
@@ -219,9 +223,9 @@ fn a_failed_start_still_warms_the_cache() {
         ..arguments()
     };
     let mut cache = CacheState::cold();
-    let failure = start(&mut cache, &server, tight()).expect_err("cold it lacks memory");
+    let failure = start(&mut cache, &server, &tight()).expect_err("cold it lacks memory");
     assert!(matches!(failure.cause, StartUpCause::CacheBelowContext { .. }));
-    assert!(start(&mut cache, &server, tight()).is_ok());
+    assert!(start(&mut cache, &server, &tight()).is_ok());
 }
 
 #[test]
@@ -234,5 +238,5 @@ fn graphs_may_be_charged_to_the_budget() {
     assert!((difference_gib - 0.89).abs() < 1e-9);
     // What is charged cannot run out at capture.
     let high = EngineArguments { gpu_memory_utilization: Some(0.975), ..arguments() };
-    assert!(start(&mut CacheState::cold(), &within, high).is_ok());
+    assert!(start(&mut CacheState::cold(), &within, &high).is_ok());
 }
