@@ -91,8 +91,8 @@ impl ServerModel {
             );
         }
         format!(
-            "fitted to {FIT}; on the runs it was fitted to, end-to-end means below saturation are \
-             within 3 %, those of saturated loads within 20 %"
+            "fitted to {FIT}; against the runs it was fitted to, end-to-end means are about 3 % too \
+             fast below saturation and about 20 % too fast in saturated runs"
         )
     }
 }
