@@ -14,7 +14,7 @@
 //!
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
 //! **one H100 SXM**, one host, one day. Against the runs they were fitted to, end-to-end means are
-//! about 3 % too fast below saturation and about 20 % too fast in saturated runs; tests hold both.
+//! too short by at most about 3 % below saturation and 20 % in saturated runs; tests hold both.
 //! Every other [`Gpu`] preset is an estimate from the literature, for demonstrations only. Prefix
 //! caching, priority scheduling and start-up failures follow vLLM's source and were not measured.
 //!

@@ -91,8 +91,8 @@ impl ServerModel {
             );
         }
         format!(
-            "fitted to {FIT}; against the runs it was fitted to, end-to-end means are about 3 % too \
-             fast below saturation and about 20 % too fast in saturated runs"
+            "fitted to {FIT}; against the runs it was fitted to, end-to-end means are too short by \
+             at most about 3 % below saturation and 20 % in saturated runs"
         )
     }
 }
