@@ -139,7 +139,9 @@ impl FrontEnd {
 
     fn do_next(&mut self) {
         let output_s = self.outputs.front().map_or(f64::INFINITY, |&(time_s, _)| time_s);
-        if let Some((time_s, id)) = self.arrivals.pop_front_if(|&mut (time_s, _)| time_s <= output_s) {
+        if let Some((time_s, id)) =
+            self.arrivals.pop_front_if(|&mut (time_s, _)| time_s <= output_s)
+        {
             self.take_in(time_s, id);
         } else if let Some((time_s, sampled)) = self.outputs.pop_front() {
             self.stream_out(time_s, sampled);
@@ -149,8 +151,8 @@ impl FrontEnd {
     fn take_in(&mut self, time_s: f64, id: usize) {
         let client = &mut self.clients[id];
         client.sent_s = Some(time_s);
-        let cost_ms = self.costs.per_request_ms
-            + self.costs.per_prompt_token_ms * f64::from(client.prompt);
+        let cost_ms =
+            self.costs.per_request_ms + self.costs.per_prompt_token_ms * f64::from(client.prompt);
         let is_rejected = client.is_rejected;
         self.busy_until_s = self.busy_until_s.max(time_s) + cost_ms / 1e3 * self.factors.next();
         if is_rejected {
@@ -170,7 +172,7 @@ impl FrontEnd {
             client.processed += 1;
             let is_last = client.processed == client.output;
             let interval = self.settings.stream_interval;
-            if interval > 1 && !is_last && (client.processed - 1) % interval != 0 {
+            if interval > 1 && !is_last && !(client.processed - 1).is_multiple_of(interval) {
                 continue;
             }
             clock_s += chunk_s;

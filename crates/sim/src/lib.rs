@@ -13,12 +13,12 @@
 //! # What its numbers rest on
 //!
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
-//! **one H100 SXM**, one host, one day. Below saturation its end-to-end means are within 3 % of
-//! the runs it was fitted to; saturated loads (60 requests/s) come out up to 20 % too fast. Every
-//! other [`Gpu`] preset is an estimate from the literature, for demonstrations only. Prefix caching,
-//! priority scheduling and start-up failures follow vLLM's source and were not measured.
+//! **one H100 SXM**, one host, one day. Against the runs they were fitted to, end-to-end means are
+//! too short by at most about 3 % below saturation and 20 % in saturated runs; tests hold both.
+//! Every other [`Gpu`] preset is an estimate from the literature, for demonstrations only. Prefix
+//! caching, priority scheduling and start-up failures follow vLLM's source and were not measured.
 //!
-//! Not modelled: parallelism over several GPUs, speculative decoding, LoRA, multimodal input,
+//! Not modelled: parallelism over several GPUs, speculative decoding, adapters, multimodal input,
 //! structured output, quantisation, offloading of KV blocks, stop strings (output lengths are
 //! given), client time and network, several API servers.
 

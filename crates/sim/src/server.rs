@@ -95,11 +95,13 @@ impl ServerModel {
             );
         }
         if self.model != ModelShape::qwen2_5_7b() {
-            return format!("scaled by the model's published shape from {FIT}; the model itself was not measured");
+            return format!(
+                "scaled by the model's published shape from {FIT}; the model itself was not measured"
+            );
         }
         format!(
-            "fitted to {FIT}; on the runs it was fitted to, end-to-end means below saturation are \
-             within 3 %, those of saturated loads within 20 %"
+            "fitted to {FIT}; against the runs it was fitted to, end-to-end means are too short by \
+             at most about 3 % below saturation and 20 % in saturated runs"
         )
     }
 }

@@ -5,17 +5,26 @@ use std::sync::{Mutex, PoisonError};
 use async_trait::async_trait;
 use slotune_serving::{
     Backend, BackendError, BackendInfo, Progress, Run, ServerFacts, Silent, Stage, TrialRequest,
+    engine_arguments::ResolvedEngineArguments,
 };
 
-use crate::{
-    CacheState, Noise, RunOptions, ServerModel, StartUpFailure, simulate,
-};
+use crate::{CacheState, Noise, RunOptions, ServerModel, StartUp, StartUpFailure, simulate};
+
+/// What a start finds on the machine.
+#[derive(Debug)]
+enum Machine {
+    /// What earlier trials left, some of which may be evaluated at the same time.
+    Remembers(Mutex<CacheState>),
+    /// The same every time.
+    ResetTo(CacheState),
+}
 
 /// A simulated vLLM server on one machine, started anew for each trial.
 ///
 /// Like a real machine it remembers earlier starts: a new `max_num_batched_tokens` costs a
-/// compilation, and a start with compiled code gets a little more KV cache. Results are a function
-/// of the trials evaluated so far and their seeds; noise is off by default.
+/// compilation, and a start with compiled code gets a little more KV cache. Results are therefore a
+/// function of the trials so far and their seeds, unless
+/// [`with_cache_reset_to`](Self::with_cache_reset_to) makes it forget. Noise is off by default.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -38,8 +47,7 @@ pub struct Simulator {
     server: ServerModel,
     noise: Noise,
     time_limit_s: Option<f64>,
-    /// Shared by trials that may be evaluated at the same time.
-    cache: Mutex<CacheState>,
+    machine: Machine,
 }
 
 impl Simulator {
@@ -49,7 +57,7 @@ impl Simulator {
             server,
             noise: Noise::none(),
             time_limit_s: None,
-            cache: Mutex::new(CacheState::cold()),
+            machine: Machine::Remembers(Mutex::new(CacheState::cold())),
         }
     }
 
@@ -63,6 +71,13 @@ impl Simulator {
     #[must_use]
     pub fn with_time_limit_s(self, time_limit_s: f64) -> Self {
         Self { time_limit_s: Some(time_limit_s), ..self }
+    }
+
+    /// The same on a machine that is put back into this state before each start, so that a run is a
+    /// function of its own trial alone.
+    #[must_use]
+    pub fn with_cache_reset_to(self, cache: CacheState) -> Self {
+        Self { machine: Machine::ResetTo(cache), ..self }
     }
 
     /// Evaluates a trial; what [`Backend::evaluate`] does, without a runtime.
@@ -81,12 +96,11 @@ impl Simulator {
     ) -> Result<Run, BackendError> {
         progress.stage(Stage::Starting);
         let arguments = self.server.resolve(&request.arguments);
-        let start_up = self
-            .cache
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .start(&self.server, &arguments)
-            .map_err(infeasible)?;
+        let start_up = self.start(&arguments).map_err(|failure| BackendError::Infeasible {
+            class: failure.cause.class(),
+            message: failure.cause.to_string(),
+            cost_s: failure.cost_s,
+        })?;
 
         let scheduled = request.schedule.requests.len();
         progress.stage(Stage::Measuring { ended: 0, scheduled });
@@ -110,19 +124,22 @@ impl Simulator {
             preemptions: Some(run.preemptions),
             engine_steps: Some(run.engine_steps),
             queue_time_sum_s: Some(run.queue_time_sum_s),
-            prefix_cache_queries: arguments.enable_prefix_caching.then_some(run.prefix_cache_queries),
+            prefix_cache_queries: arguments
+                .enable_prefix_caching
+                .then_some(run.prefix_cache_queries),
             prefix_cache_hits: arguments.enable_prefix_caching.then_some(run.prefix_cache_hits),
             arguments,
         };
         Ok(Run { records: run.records, server })
     }
-}
 
-fn infeasible(failure: StartUpFailure) -> BackendError {
-    BackendError::Infeasible {
-        class: failure.cause.class(),
-        message: failure.cause.to_string(),
-        cost_s: failure.cost_s,
+    fn start(&self, arguments: &ResolvedEngineArguments) -> Result<StartUp, StartUpFailure> {
+        match &self.machine {
+            Machine::Remembers(cache) => {
+                cache.lock().unwrap_or_else(PoisonError::into_inner).start(&self.server, arguments)
+            }
+            Machine::ResetTo(cache) => cache.clone().start(&self.server, arguments),
+        }
     }
 }
 

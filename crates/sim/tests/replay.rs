@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use slotune_serving::{
-    EngineArguments, Load, RequestSpec, Schedule, engine_arguments::CudagraphMode,
+    EngineArguments, Load, RequestRecord, RequestSpec, Schedule, engine_arguments::CudagraphMode,
 };
-use slotune_sim::{RunOptions, ServerModel, SimulatedRun, simulate};
+use slotune_sim::{Noise, RunOptions, ServerModel, SimulatedRun, simulate};
 
 struct Row {
     run: &'static str,
@@ -14,6 +14,8 @@ struct Row {
     max_num_batched_tokens: u32,
     cudagraph_mode: CudagraphMode,
     kv_blocks: u64,
+    /// Measured on the H100, from the planned send time.
+    measured_e2e_mean_s: f64,
     e2e_mean_s: f64,
     e2e_p95_s: f64,
     ttft_mean_s: f64,
@@ -28,6 +30,7 @@ const PROTOTYPE: [Row; 6] = [
         max_num_batched_tokens: 8192,
         cudagraph_mode: CudagraphMode::FullDecodeOnly,
         kv_blocks: 66_954,
+        measured_e2e_mean_s: 4.6979,
         e2e_mean_s: 3.7394,
         e2e_p95_s: 9.1030,
         ttft_mean_s: 0.92320,
@@ -39,6 +42,7 @@ const PROTOTYPE: [Row; 6] = [
         max_num_batched_tokens: 8192,
         cudagraph_mode: CudagraphMode::FullAndPiecewise,
         kv_blocks: 66_946,
+        measured_e2e_mean_s: 2.0738,
         e2e_mean_s: 2.0091,
         e2e_p95_s: 5.9231,
         ttft_mean_s: 0.04000,
@@ -50,6 +54,7 @@ const PROTOTYPE: [Row; 6] = [
         max_num_batched_tokens: 8192,
         cudagraph_mode: CudagraphMode::FullAndPiecewise,
         kv_blocks: 66_946,
+        measured_e2e_mean_s: 2.3646,
         e2e_mean_s: 2.3255,
         e2e_p95_s: 6.4554,
         ttft_mean_s: 0.10235,
@@ -61,6 +66,7 @@ const PROTOTYPE: [Row; 6] = [
         max_num_batched_tokens: 8192,
         cudagraph_mode: CudagraphMode::FullAndPiecewise,
         kv_blocks: 67_018,
+        measured_e2e_mean_s: 2.2168,
         e2e_mean_s: 2.2052,
         e2e_p95_s: 6.4280,
         ttft_mean_s: 0.04653,
@@ -72,6 +78,7 @@ const PROTOTYPE: [Row; 6] = [
         max_num_batched_tokens: 2048,
         cudagraph_mode: CudagraphMode::FullAndPiecewise,
         kv_blocks: 67_042,
+        measured_e2e_mean_s: 2.0392,
         e2e_mean_s: 2.0092,
         e2e_p95_s: 5.9235,
         ttft_mean_s: 0.04003,
@@ -83,6 +90,7 @@ const PROTOTYPE: [Row; 6] = [
         max_num_batched_tokens: 2048,
         cudagraph_mode: CudagraphMode::FullAndPiecewise,
         kv_blocks: 67_923,
+        measured_e2e_mean_s: 3.9197,
         e2e_mean_s: 3.2280,
         e2e_p95_s: 8.6478,
         ttft_mean_s: 0.33873,
@@ -93,19 +101,50 @@ const PROTOTYPE: [Row; 6] = [
 #[test]
 fn replays_match_the_prototype() {
     for row in &PROTOTYPE {
-        let run = replay(row);
-        assert!(run.records.iter().all(slotune_serving::RequestRecord::is_completed), "{}", row.run);
+        let run = replay(row, &RunOptions::default());
+        assert!(run.records.iter().all(RequestRecord::is_completed), "{}", row.run);
         let e2e_s: Vec<f64> = latencies(&run, |record| record.last_token_s);
         let ttft_s: Vec<f64> = latencies(&run, |record| record.first_token_s);
-        println!("{}: {} {} {} {}", row.run, mean(&e2e_s), quantile(&e2e_s, 0.95), mean(&ttft_s), run.engine_steps);
         assert_close(row.run, "e2e mean", mean(&e2e_s), row.e2e_mean_s);
-        assert_close(row.run, "e2e p95", quantile(&e2e_s, 0.95), row.e2e_p95_s);
+        assert_close(row.run, "e2e p95", p95(&e2e_s), row.e2e_p95_s);
         assert_close(row.run, "ttft mean", mean(&ttft_s), row.ttft_mean_s);
         assert_close(row.run, "steps", run.engine_steps as f64, row.steps as f64);
     }
 }
 
-fn replay(row: &Row) -> SimulatedRun {
+/// What the crate's documentation says of its accuracy: below saturation the mean is off by about
+/// 3 %, in the two saturated runs by about 20 %, always too fast.
+#[test]
+fn replays_are_as_close_to_the_measurements_as_stated() {
+    for row in &PROTOTYPE {
+        let run = replay(row, &RunOptions::default());
+        let e2e_s = latencies(&run, |record| record.last_token_s);
+        let is_saturated = row.run.starts_with("nocompile_s64") || row.run.ends_with("chat60");
+        let error = mean(&e2e_s) / row.measured_e2e_mean_s - 1.0;
+        let worst = if is_saturated { -0.21 } else { -0.032 };
+        assert!((worst..0.0).contains(&error), "{}: {error:.3}", row.run);
+    }
+}
+
+/// Repeated runs of the chat load differ by about 5 % in the tail, as measured ones do.
+#[test]
+fn noise_spreads_the_tail_as_measured() {
+    let row = PROTOTYPE.iter().find(|row| row.run == "stock_s1024_b8192_u92_chat35");
+    let row = row.expect("a row of the table");
+    let tails: Vec<f64> = (0..30)
+        .map(|seed| {
+            let options = RunOptions { noise: Noise::measured(), seed, ..RunOptions::default() };
+            p95(&latencies(&replay(row, &options), |record| record.last_token_s))
+        })
+        .collect();
+    let center = mean(&tails);
+    let variance = tails.iter().map(|tail| (tail - center).powi(2)).sum::<f64>() / 29.0;
+    let spread = variance.sqrt() / center;
+    assert!((0.03..0.08).contains(&spread), "{spread}");
+    assert!((center / row.e2e_p95_s - 1.0).abs() < 0.05, "{center}");
+}
+
+fn replay(row: &Row, options: &RunOptions) -> SimulatedRun {
     let server = ServerModel::measured();
     let arguments = EngineArguments {
         max_num_seqs: Some(row.max_num_seqs),
@@ -116,8 +155,7 @@ fn replay(row: &Row) -> SimulatedRun {
         ..EngineArguments::default()
     };
     let schedule = Schedule { load: Load::Open, requests: requests(row.run) };
-    let options = RunOptions::default();
-    simulate(&server, &server.resolve(&arguments), row.kv_blocks, &schedule, &options)
+    simulate(&server, &server.resolve(&arguments), row.kv_blocks, &schedule, options)
         .expect("the request files are well formed")
 }
 
@@ -133,10 +171,7 @@ fn requests(run: &str) -> Vec<RequestSpec> {
         .collect()
 }
 
-fn latencies(
-    run: &SimulatedRun,
-    end_s: impl Fn(&slotune_serving::RequestRecord) -> Option<f64>,
-) -> Vec<f64> {
+fn latencies(run: &SimulatedRun, end_s: impl Fn(&RequestRecord) -> Option<f64>) -> Vec<f64> {
     run.records
         .iter()
         .map(|record| end_s(record).expect("all requests complete") - record.intended_s)
@@ -147,15 +182,17 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-fn quantile(values: &[f64], share: f64) -> f64 {
+/// The 95th percentile, interpolated linearly (type 7).
+fn p95(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let position = share * (sorted.len() - 1) as f64;
-    let (below, above) = (position.floor() as usize, position.ceil() as usize);
-    sorted[below] + (position - position.floor()) * (sorted[above] - sorted[below])
+    let twentieths = 19 * (sorted.len() - 1);
+    let (below, share) = (twentieths / 20, (twentieths % 20) as f64 / 20.0);
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + share * (sorted[above] - sorted[below])
 }
 
 fn assert_close(run: &str, metric: &str, value: f64, prototype: f64) {
     let error = value / prototype - 1.0;
-    println!("   {metric} {:.3} %", error*100.0); if false {panic!()}; //assert!(error.abs() <= 1e-3, "{run}: {metric} is {value}, the prototype's {prototype}");
+    assert!(error.abs() <= 1e-3, "{run}: {metric} is {value}, the prototype's {prototype}");
 }

@@ -37,7 +37,10 @@ impl KeyedPool {
     /// `usable` blocks for prompts with these keys, `requests` of them.
     pub(crate) fn new(usable: u32, keys: PromptKeys, requests: usize) -> Self {
         let mut pool = Self {
-            blocks: vec![Block { holders: 0, key: NONE, previous: NONE, next: NONE }; usable as usize],
+            blocks: vec![
+                Block { holders: 0, key: NONE, previous: NONE, next: NONE };
+                usable as usize
+            ],
             by_key: vec![NONE; keys.distinct() as usize],
             keys,
             held: vec![Vec::new(); requests],

@@ -80,6 +80,11 @@ impl Engine {
         }
     }
 
+    /// The time that the engine core has come to.
+    pub(crate) fn now_s(&self) -> f64 {
+        self.now_s
+    }
+
     /// Runs until nothing is left to do, or past `end_s`.
     pub(crate) fn run(&mut self, end_s: f64) {
         while self.now_s <= end_s && self.advance() {}

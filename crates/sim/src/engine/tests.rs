@@ -1,1 +1,112 @@
+use slotune_serving::{EngineArguments, Load, RequestSpec, Schedule};
 
+use super::*;
+use crate::{RunOptions, ServerModel, StepShape, simulate::build};
+
+const KV_BLOCKS: u64 = 66_946;
+
+fn spec(arrival_s: f64, prompt_tokens: u32, output_tokens: u32) -> RequestSpec {
+    RequestSpec { arrival_s, prompt_tokens, output_tokens, shared_prefix: vec![] }
+}
+
+fn engine(requests: Vec<RequestSpec>, arguments: &EngineArguments) -> Engine {
+    let server = ServerModel::measured();
+    let schedule = Schedule { load: Load::Open, requests };
+    build(&server, &server.resolve(arguments), KV_BLOCKS, &schedule, &RunOptions::default())
+}
+
+fn scheduling(is_asynchronous: bool) -> EngineArguments {
+    EngineArguments { async_scheduling: Some(is_asynchronous), ..EngineArguments::default() }
+}
+
+/// Times of a request of 300 and 3 tokens alone, computed by hand from the laws.
+#[test]
+fn a_lone_request_takes_what_its_steps_take() {
+    let server = ServerModel::measured();
+    let timer = StepTimer::new(&server, &server.resolve(&EngineArguments::default()));
+    let time = |computed, tokens| {
+        let mut shape = StepShape { samples: 1, ..StepShape::default() };
+        shape.add(tokens, computed, 300);
+        timer.time(&shape)
+    };
+    let (prefill, second, third) = (time(0, 300), time(300, 1), time(301, 1));
+    let at_engine_s = 0.003 + 300.0 * 2e-6 + 0.0015;
+    let to_client_s = 0.00015 + 0.000_066 + 0.0005;
+    let launch_s = |done_s: f64| (done_s + prefill.gpu_s).max(at_engine_s + prefill.host_s + 3e-4);
+    let prefilled_s = launch_s(at_engine_s + 0.0025);
+
+    // One step at a time: host and GPU take turns.
+    let mut synchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(false));
+    synchronous.run(f64::INFINITY);
+    let decoded_s = prefilled_s + second.host_s + second.gpu_s + third.host_s + third.gpu_s;
+    assert_client(&synchronous, prefilled_s + to_client_s, decoded_s + to_client_s);
+
+    // With two in flight the host works ahead: a token is fetched when the next step is launched.
+    let mut asynchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(true));
+    asynchronous.run(f64::INFINITY);
+    let launched_s = at_engine_s + prefill.host_s + second.host_s;
+    let second_s = prefilled_s.max(launched_s) + second.gpu_s;
+    let fetched_s = prefilled_s.max(launched_s);
+    let third_s = second_s.max(fetched_s + third.host_s) + third.gpu_s;
+    assert_client(&asynchronous, fetched_s + to_client_s, third_s + to_client_s);
+}
+
+fn assert_client(engine: &Engine, first_s: f64, last_s: f64) {
+    let client = &engine.front_end.clients[0];
+    let close = |time_s: Option<f64>, expected_s: f64| {
+        assert!((time_s.expect("tokens") - expected_s).abs() < 1e-12, "{time_s:?} {expected_s}");
+    };
+    close(client.first_s, first_s);
+    close(client.last_s, last_s);
+}
+
+/// Decoding alone, a request gets a token every 6.2 ms, as measured.
+#[test]
+fn a_lone_request_decodes_at_the_speed_of_the_gpu() {
+    let mut engine = engine(vec![spec(0.0, 100, 101)], &EngineArguments::default());
+    engine.run(f64::INFINITY);
+    let client = &engine.front_end.clients[0];
+    let decode_s = client.last_s.expect("tokens") - client.first_s.expect("tokens");
+    assert!((decode_s / 100.0 - 0.0062).abs() < 1e-4, "{decode_s}");
+}
+
+/// GPU intervals do not overlap, steps end in order, and the engine rests only when it can do
+/// nothing.
+#[test]
+fn the_gpu_does_one_step_at_a_time_and_never_rests_in_vain() {
+    for is_asynchronous in [false, true] {
+        let requests = (0..60)
+            .map(|index| spec(f64::from(index / 3) * 0.1, 40 + 37 * index, 1 + index))
+            .collect();
+        let mut engine = engine(requests, &scheduling(is_asynchronous));
+        loop {
+            let (steps, gpu_free_s) = (engine.steps, engine.gpu_free_s);
+            let can_work = !engine.scheduler.is_idle() && engine.in_flight.is_empty();
+            let now_s = engine.now_s;
+            if !engine.advance() {
+                break;
+            }
+            assert!(engine.now_s >= now_s);
+            assert!(engine.in_flight.len() <= engine.depth);
+            let launched = engine.steps - steps;
+            assert!(launched > 0 || !can_work, "at {now_s}");
+            if launched > 0 {
+                let gpu_s = engine.timer.time(&engine.step.shape).gpu_s;
+                assert!(engine.gpu_free_s - gpu_s >= gpu_free_s - 1e-12, "at {now_s}");
+            }
+            assert!(engine.in_flight.iter().is_sorted_by_key(|&(done_s, _)| done_s));
+        }
+        assert!(engine.scheduler.is_idle() && engine.in_flight.is_empty());
+    }
+}
+
+#[test]
+fn asynchronous_scheduling_hides_the_host() {
+    let mean_s = |is_asynchronous| {
+        let requests = (0..40).map(|index| spec(f64::from(index) * 0.05, 300, 100)).collect();
+        let mut engine = engine(requests, &scheduling(is_asynchronous));
+        engine.run(f64::INFINITY);
+        engine.front_end.clients.iter().map(|c| c.last_s.expect("tokens")).sum::<f64>() / 40.0
+    };
+    assert!(mean_s(true) < 0.9 * mean_s(false), "{} {}", mean_s(true), mean_s(false));
+}

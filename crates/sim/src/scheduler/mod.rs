@@ -109,10 +109,16 @@ impl Scheduler {
         step.entries.clear();
         step.sampled.clear();
         step.shape = StepShape::default();
-        let mut budget = self.limits.step_tokens;
-        let has_preempted = self.schedule_running(&mut budget, step);
-        if !has_preempted {
-            self.schedule_waiting(&mut budget, step, now_s);
+        loop {
+            let mut budget = self.limits.step_tokens;
+            let has_preempted = self.schedule_running(&mut budget, step);
+            if !has_preempted {
+                self.schedule_waiting(&mut budget, step, now_s);
+            }
+            // Where the first request had to preempt itself the step is empty, but the next is not.
+            if !(has_preempted && step.entries.is_empty()) {
+                break;
+            }
         }
         self.commit(step);
         !step.entries.is_empty()

@@ -52,8 +52,7 @@ impl Request {
     /// Whether a step in flight samples its last token already, which asynchronous scheduling must
     /// not run past.
     pub(crate) fn samples_its_last_token(&self) -> bool {
-        self.placeholders > 0
-            && self.computed + 2 >= self.prompt + self.output + self.placeholders
+        self.placeholders > 0 && self.computed + 2 >= self.prompt + self.output + self.placeholders
     }
 
     /// Blocks it lacks to compute so many tokens more.

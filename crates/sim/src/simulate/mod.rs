@@ -107,7 +107,7 @@ pub fn simulate(
     let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
     let mut engine = build(server, arguments, kv_blocks, schedule, options);
     engine.run(end_s);
-    Ok(collect(&engine, schedule, arguments.max_model_len))
+    Ok(collect(engine, schedule, arguments.max_model_len, end_s))
 }
 
 fn check(
@@ -162,7 +162,9 @@ pub(crate) fn build(
         order.sort_by(|&a, &b| specs[a].arrival_s.total_cmp(&specs[b].arrival_s));
     }
     let (arrivals, unreleased) = match schedule.load {
-        Load::Open => (order.iter().map(|&id| (specs[id].arrival_s, id)).collect(), VecDeque::new()),
+        Load::Open => {
+            (order.iter().map(|&id| (specs[id].arrival_s, id)).collect(), VecDeque::new())
+        }
         Load::Closed { concurrency } => {
             let (first, later) = order.split_at(order.len().min(concurrency as usize));
             (first.iter().map(|&id| (0.0, id)).collect(), later.iter().copied().collect())
@@ -255,13 +257,13 @@ fn rejection(spec: &RequestSpec, longest: u32) -> Option<String> {
     }
 }
 
-fn collect(engine: &Engine, schedule: &Schedule, longest: u32) -> SimulatedRun {
+fn collect(engine: Engine, schedule: &Schedule, longest: u32, end_s: f64) -> SimulatedRun {
+    let ended_s = if end_s.is_finite() { end_s } else { engine.now_s() };
+    let Engine { front_end, scheduler, steps, .. } = engine;
     let mut queue_time_sum_s = 0.0;
     let mut records = Vec::with_capacity(schedule.requests.len());
-    let clients = &engine.front_end.clients;
-    let requests = &engine.scheduler.requests;
     for (index, ((spec, client), request)) in
-        (0..).zip(schedule.requests.iter().zip(clients).zip(requests))
+        (0..).zip(schedule.requests.iter().zip(front_end.clients).zip(scheduler.requests))
     {
         let queue_time_s = request.first_scheduled_s.map(|first_s| first_s - request.queued_s);
         queue_time_sum_s += queue_time_s.unwrap_or(0.0);
@@ -270,11 +272,10 @@ fn collect(engine: &Engine, schedule: &Schedule, longest: u32) -> SimulatedRun {
             None if client.received == spec.output_tokens => RequestStatus::Completed,
             _ => RequestStatus::Unfinished,
         };
-        // In a closed loop a request is due when it is released.
-        let sent_s = client.sent_s.unwrap_or(spec.arrival_s);
-        let intended_s = match schedule.load {
-            Load::Open => spec.arrival_s,
-            Load::Closed { .. } => sent_s,
+        // In a closed loop a request is due when another ends; one never sent was not due yet.
+        let (intended_s, sent_s) = match (schedule.load, client.sent_s) {
+            (Load::Open, sent_s) => (spec.arrival_s, sent_s.unwrap_or(spec.arrival_s)),
+            (Load::Closed { .. }, sent_s) => (sent_s.unwrap_or(ended_s), sent_s.unwrap_or(ended_s)),
         };
         records.push(RequestRecord {
             index,
@@ -285,18 +286,17 @@ fn collect(engine: &Engine, schedule: &Schedule, longest: u32) -> SimulatedRun {
             first_token_s: client.first_s,
             last_token_s: client.last_s,
             queue_time_s,
-            chunk_times_s: client.chunk_times_s.clone(),
+            chunk_times_s: client.chunk_times_s,
             status,
         });
     }
-    let counts = engine.scheduler.counts;
     SimulatedRun {
         records,
-        engine_steps: engine.steps,
-        preemptions: counts.preemptions,
+        engine_steps: steps,
+        preemptions: scheduler.counts.preemptions,
         queue_time_sum_s,
-        prefix_cache_queries: counts.prefix_queries,
-        prefix_cache_hits: counts.prefix_hits,
+        prefix_cache_queries: scheduler.counts.prefix_queries,
+        prefix_cache_hits: scheduler.counts.prefix_hits,
     }
 }
 

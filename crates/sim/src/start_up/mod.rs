@@ -70,8 +70,7 @@ impl CacheState {
         server: &ServerModel,
         arguments: &ResolvedEngineArguments,
     ) -> Result<StartUp, StartUpFailure> {
-        let mut cost_s =
-            if self.has_started { stage::IMPORTS_S } else { stage::FIRST_IMPORTS_S };
+        let mut cost_s = if self.has_started { stage::IMPORTS_S } else { stage::FIRST_IMPORTS_S };
         self.has_started = true;
         let fail = |cause, cost_s| Err(StartUpFailure { cause, cost_s });
         if let Err(cause) = check_arguments(server, arguments) {

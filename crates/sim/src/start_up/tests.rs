@@ -1,1 +1,242 @@
+use std::path::Path;
 
+use slotune_serving::{EngineArguments, InfeasibleClass};
+
+use super::*;
+use crate::{Gpu, ModelShape};
+
+fn start(
+    cache: &mut CacheState,
+    server: &ServerModel,
+    arguments: &EngineArguments,
+) -> Result<StartUp, StartUpFailure> {
+    cache.start(server, &server.resolve(arguments))
+}
+
+/// Long enough a context for the tests, as in the measurements.
+fn arguments() -> EngineArguments {
+    EngineArguments { max_model_len: Some(16_384), ..EngineArguments::default() }
+}
+
+/// The measured starts in their order: blocks within 3 %, and time in the range that was seen.
+#[test]
+fn measured_starts_get_the_measured_blocks() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/boots.csv");
+    let mut reader = csv::Reader::from_path(path).expect("the file is in the repository");
+    let columns = reader.headers().expect("a header").clone();
+    let server = ServerModel::measured();
+    let mut cache = CacheState::cold();
+    for row in reader.records() {
+        let row = row.expect("a row");
+        let column = |name| {
+            let position = columns.iter().position(|column| column == name);
+            row.get(position.expect("a known column")).expect("a value")
+        };
+        let number = |name| column(name).parse::<f64>().expect("a number");
+        let whole = |name| column(name).parse::<u32>().expect("a whole number");
+        let mode = match column("compilation") {
+            "none" => CudagraphMode::FullDecodeOnly,
+            _ => CudagraphMode::FullAndPiecewise,
+        };
+        let arguments = EngineArguments {
+            max_num_seqs: Some(whole("max_num_seqs")),
+            max_num_batched_tokens: Some(whole("max_num_batched_tokens")),
+            gpu_memory_utilization: Some(number("gpu_memory_utilization")),
+            cudagraph_mode: Some(mode),
+            ..arguments()
+        };
+        let start = start(&mut cache, &server, &arguments).expect("it started");
+        let error = start.kv_blocks as f64 / number("kv_blocks") - 1.0;
+        assert!(error.abs() < 0.03, "{row:?}: {} blocks", start.kv_blocks);
+        assert!((start.memory.graphs_gib - number("graph_gib")).abs() < 0.005, "{row:?}");
+        let ratio = start.duration_s / number("boot_s");
+        assert!((0.5..1.5).contains(&ratio), "{row:?}: {} s", start.duration_s);
+    }
+}
+
+#[test]
+fn a_compiled_start_is_faster_and_has_more_cache() {
+    let server = ServerModel::measured();
+    let mut cache = CacheState::cold();
+    let small = || EngineArguments { max_num_batched_tokens: Some(2048), ..arguments() };
+    let first = start(&mut cache, &server, &arguments()).expect("it starts");
+    let second = start(&mut cache, &server, &arguments()).expect("it starts");
+    let third = start(&mut cache, &server, &arguments()).expect("it starts");
+    let other = start(&mut cache, &server, &small()).expect("it starts");
+    assert!((first.duration_s - second.duration_s - 25.0 - 8.5 - 2.7 - 14.5).abs() < 1e-9);
+    assert!((second.duration_s - third.duration_s - 6.3).abs() < 1e-9);
+    assert!(other.duration_s > third.duration_s + 30.0, "a new token budget compiles again");
+    assert!(second.kv_blocks > first.kv_blocks);
+    assert_eq!(second.kv_blocks, third.kv_blocks);
+}
+
+/// Each failure with the arguments that provoke it and no earlier one.
+#[test]
+fn failures_carry_the_texts_and_classes_of_vllm() {
+    let h100 = ServerModel::measured();
+    let a10g = ServerModel::new(Gpu::a10g(), ModelShape::qwen2_5_7b());
+    let huge = ModelShape { parameters: 70e9, ..ModelShape::qwen2_5_7b() };
+    let huge = ServerModel::new(Gpu::h100_sxm(), huge);
+    let utilization =
+        |share| EngineArguments { gpu_memory_utilization: Some(share), ..arguments() };
+    let cases: [(&ServerModel, EngineArguments, InfeasibleClass, &str); 8] = [
+        (
+            &h100,
+            EngineArguments {
+                max_num_seqs: Some(1024),
+                max_num_batched_tokens: Some(512),
+                ..arguments()
+            },
+            InfeasibleClass::Invalid,
+            "max_num_batched_tokens (512) must be greater than or equal to max_num_seqs (1024).",
+        ),
+        (
+            &h100,
+            EngineArguments {
+                enable_chunked_prefill: Some(false),
+                max_num_batched_tokens: Some(8192),
+                ..arguments()
+            },
+            InfeasibleClass::Invalid,
+            "max_num_batched_tokens (8192) is smaller than max_model_len (16384). This effectively \
+             limits the maximum sequence length to max_num_batched_tokens and makes vLLM reject \
+             longer sequences. Please increase max_num_batched_tokens or decrease max_model_len.",
+        ),
+        (
+            &h100,
+            utilization(1.0),
+            InfeasibleClass::Memory,
+            "Free memory on device cuda:0 (78.59/79.19 GiB) on startup is less than desired GPU \
+             memory utilization (1.0, 79.19 GiB). Decrease GPU memory utilization or reduce GPU \
+             memory used by other processes.",
+        ),
+        (
+            &huge,
+            arguments(),
+            InfeasibleClass::Memory,
+            "CUDA out of memory. Tried to allocate 4.66 GiB. GPU 0 has a total capacity of 79.19 \
+             GiB of which 4.03 GiB is free.",
+        ),
+        (
+            &a10g,
+            utilization(0.6),
+            InfeasibleClass::Memory,
+            "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when \
+             initializing the engine.",
+        ),
+        (
+            &h100,
+            utilization(0.2),
+            InfeasibleClass::Memory,
+            "To serve at least one request with the model's max seq len (16384), (0.88 GiB KV cache \
+             is needed, which is larger than the available KV cache memory (0.21 GiB). Based on \
+             the available memory, the estimated maximum model length is 3920. Try increasing \
+             `gpu_memory_utilization` or decreasing `max_model_len` when initializing the engine.",
+        ),
+        (
+            &h100,
+            utilization(0.985),
+            InfeasibleClass::Memory,
+            "CUDA out of memory. Tried to allocate 0.89 GiB. GPU 0 has a total capacity of 79.19 \
+             GiB of which 0.59 GiB is free.",
+        ),
+        (
+            &h100,
+            utilization(0.975),
+            InfeasibleClass::Memory,
+            "CUDA out of memory occurred when warming up sampler with 1024 dummy requests. Please \
+             try lowering `max_num_seqs` or `gpu_memory_utilization` when initializing the engine.",
+        ),
+    ];
+    let mut cost_s = 0.0;
+    for (server, arguments, class, text) in cases {
+        let failure = start(&mut CacheState::cold(), server, &arguments).expect_err(text);
+        assert_eq!(failure.to_string(), text);
+        assert_eq!(failure.cause.class(), class, "{text}");
+        assert_eq!(
+            failure.log(),
+            format!(
+                "EngineCore failed to start.\n{text}\nEngine core initialization failed. See root \
+                 cause above."
+            )
+        );
+        assert!(failure.cost_s >= cost_s, "later checks take longer: {text}");
+        cost_s = failure.cost_s;
+    }
+}
+
+/// Where several failures apply, the first in vLLM's order is told.
+#[test]
+fn failures_come_in_the_order_of_vllm() {
+    let server = ServerModel::measured();
+    let all = EngineArguments {
+        max_num_seqs: Some(1024),
+        max_num_batched_tokens: Some(512),
+        enable_chunked_prefill: Some(false),
+        gpu_memory_utilization: Some(1.0),
+        ..arguments()
+    };
+    let told =
+        |arguments| start(&mut CacheState::cold(), &server, &arguments).expect_err("fails").cause;
+    assert!(matches!(told(all.clone()), StartUpCause::TokensBelowSequences { .. }));
+    let fewer = EngineArguments { max_num_seqs: Some(64), ..all };
+    assert!(matches!(told(fewer.clone()), StartUpCause::TokensBelowContext { .. }));
+    let chunked = EngineArguments { enable_chunked_prefill: Some(true), ..fewer };
+    assert!(matches!(told(chunked), StartUpCause::FreeMemory { .. }));
+}
+
+#[test]
+fn impossible_arguments_are_named() {
+    let server = ServerModel::measured();
+    let mut zero_block = server.resolve(&arguments());
+    zero_block.block_size = 0;
+    let failure = CacheState::cold().start(&server, &zero_block).expect_err("no tokens in a block");
+    assert_eq!(
+        failure.to_string(),
+        "block_size: Input should be greater than or equal to 1, got 0"
+    );
+    for share in [0.0, -0.5, 1.5, f64::NAN, f64::INFINITY] {
+        let arguments = EngineArguments { gpu_memory_utilization: Some(share), ..arguments() };
+        let failure =
+            start(&mut CacheState::cold(), &server, &arguments).expect_err("no such share");
+        assert!(matches!(failure.cause, StartUpCause::Argument { .. }), "{share}: {failure}");
+    }
+    let long = EngineArguments { max_model_len: Some(65_536), ..arguments() };
+    let failure =
+        start(&mut CacheState::cold(), &server, &long).expect_err("longer than the model");
+    assert!(failure.to_string().starts_with(
+        "User-specified max_model_len (65536) is greater than the derived max_model_len"
+    ));
+    let two = EngineArguments { tensor_parallel_size: Some(2), ..arguments() };
+    let failure = start(&mut CacheState::cold(), &server, &two).expect_err("one GPU");
+    assert!(failure.to_string().starts_with("World size (2) is larger than"));
+}
+
+/// A failed start that compiled leaves its code behind; the same arguments then fit.
+#[test]
+fn a_failed_start_still_warms_the_cache() {
+    let server = ServerModel::measured();
+    let tight = || EngineArguments {
+        max_num_seqs: Some(256),
+        max_num_batched_tokens: Some(2048),
+        gpu_memory_utilization: Some(0.2),
+        ..arguments()
+    };
+    let mut cache = CacheState::cold();
+    let failure = start(&mut cache, &server, &tight()).expect_err("cold it lacks memory");
+    assert!(matches!(failure.cause, StartUpCause::CacheBelowContext { .. }));
+    assert!(start(&mut cache, &server, &tight()).is_ok());
+}
+
+#[test]
+fn graphs_may_be_charged_to_the_budget() {
+    let above = ServerModel::measured();
+    let within = ServerModel { graphs_in_budget: true, ..above.clone() };
+    let resolved = above.resolve(&arguments());
+    let difference_gib = MemoryPlan::new(&above, &resolved, true).kv_cache_gib
+        - MemoryPlan::new(&within, &resolved, true).kv_cache_gib;
+    assert!((difference_gib - 0.89).abs() < 1e-9);
+    // What is charged cannot run out at capture.
+    let high = EngineArguments { gpu_memory_utilization: Some(0.975), ..arguments() };
+    assert!(start(&mut CacheState::cold(), &within, &high).is_ok());
+}
