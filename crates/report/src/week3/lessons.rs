@@ -9,7 +9,7 @@ use super::{
     wording::{change, configuration, kind, miss, value as setting},
 };
 use crate::{
-    analysis::{Analysis, Change, Curve, Recommendation, Verdict, value},
+    analysis::{Analysis, Change, Curve, Recommendation, Sweep, Verdict, value},
     format::{bound, count, percent, phrase, quantity, significant},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
         && objective.is_better(1.0 + gain.relative, 1.0)
     {
         lessons.push(format!(
-            "The recommended configuration has a {} {} than the baseline.",
+            "Against the baseline, the recommended configuration's {} is {}.",
             phrase(metric),
             change(metric, Some(gain)),
         ));
@@ -44,13 +44,12 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
             ", and meets the targets that the default misses"
         };
         lessons.push(format!(
-            "Against vLLM's default its {} is {}{targets}.",
+            "Against vLLM's default, its {} is {}{targets}.",
             phrase(metric),
             change(metric, Some(*gain))
         ));
     }
-    let mut effects: Vec<(f64, &str, String)> = analysis
-        .sweeps
+    let mut effects: Vec<(f64, &str, String)> = grid_sweeps(analysis)
         .iter()
         .filter_map(|sweep| {
             let effect = sweep.effect(objective).filter(|effect| *effect > 5.0 * NO_EFFECT)?;
@@ -127,7 +126,11 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         ));
     }
     if lessons.is_empty() {
-        lessons.push("Every trial was measured, and every one met every target.".to_owned());
+        lessons.push(if all == 0 {
+            "This set holds no trial.".to_owned()
+        } else {
+            "Every trial was measured, and every search trial met every target.".to_owned()
+        });
     }
     lessons
 }
@@ -139,8 +142,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     let mut lessons = Vec::new();
     lessons.extend(default_share(analysis));
     lessons.extend(against_others(analysis, false));
-    let idle: Vec<String> = analysis
-        .sweeps
+    let idle: Vec<String> = grid_sweeps(analysis)
         .iter()
         .filter(|sweep| sweep.effect(objective).is_some_and(|effect| effect < NO_EFFECT))
         .map(|sweep| format!("`{}`", sweep.parameter))
@@ -153,7 +155,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
             percent(NO_EFFECT),
         ));
     }
-    for sweep in &analysis.sweeps {
+    for sweep in grid_sweeps(analysis) {
         let numbers =
             |level: &crate::analysis::Level<'_>| level.value.and_then(slotune_core::Value::number);
         let (Some(best), Some(last)) = (sweep.best_level(objective), sweep.levels.last()) else {
@@ -178,10 +180,16 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     lessons.extend(baseline_against_week2(analysis));
     if lessons.is_empty() {
         lessons.push(
-            "Nothing: each number is within what the parameters' meaning suggests.".to_owned(),
+            "Nothing that the analysis looks for: idle parameters, larger values that are worse, a comparison that keeps up with the search, a baseline unlike week 2.".to_owned(),
         );
     }
     lessons
+}
+
+/// The sweeps of a grid; others compare values over different settings of the rest, and so teach
+/// nothing of one parameter.
+fn grid_sweeps<'s, 'a>(analysis: &'s Analysis<'a>) -> &'s [Sweep<'a>] {
+    if analysis.grid().is_some() { &analysis.sweeps } else { &[] }
 }
 
 /// How fast the search reached what the grid found.
@@ -261,6 +269,9 @@ fn default_share(analysis: &Analysis<'_>) -> Option<String> {
     let metric = &analysis.objective().metric;
     let of = |trial| value(trial, metric).filter(|value| *value > 0.0);
     let (baseline, default) = (of(analysis.baseline?)?, of(analysis.default?)?);
+    if matches!(analysis.verdict, Verdict::NoneFeasible(_)) {
+        return None;
+    }
     let found = of(analysis.verdict.trial()?)?;
     // Ratios, since each step multiplies.
     let (by_default, by_both) = ((baseline / default).ln(), (baseline / found).ln());
@@ -352,7 +363,7 @@ pub(super) fn verdict(analysis: &Analysis<'_>) -> String {
         Verdict::NoneFeasible(near) => {
             let binding = near.binding();
             let short = if binding.shortfall.is_finite() {
-                format!(", {} beyond the bound", percent(binding.shortfall))
+                format!(", off by {} of the bound", percent(binding.shortfall))
             } else {
                 String::new()
             };

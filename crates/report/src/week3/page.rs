@@ -255,6 +255,11 @@ fn section(
             sweep.levels.iter().map(|l| super::wording::value(l.value)).collect();
         format!("`{}` at {}", sweep.parameter, values.join(", "))
     };
+    if !sweeps.is_empty() && analysis.grid().is_none() {
+        results.push(format!(
+            "{study} is no grid: the rows differ in other parameters too, and are a hint only."
+        ));
+    }
     let configuration = if sweeps.is_empty() {
         named(parameters)
     } else {

@@ -15,8 +15,11 @@ use crate::{
     subject::{Role, Subject, subjects},
 };
 
-/// Targets, and who meets them.
+/// Targets, and who meets them; ends a sentence that names the objective.
 pub(super) fn targets(analysis: &Analysis<'_>) -> String {
+    if analysis.objective().constraints.is_empty() {
+        return "without targets.".to_owned();
+    }
     let subjects = subjects(analysis);
     let mut table = Table::new(
         ["Target", "Bound"].into_iter().chain(subjects.iter().map(|subject| subject.label)),
@@ -32,7 +35,10 @@ pub(super) fn targets(analysis: &Analysis<'_>) -> String {
         }));
         table.row(row);
     }
-    table.to_string()
+    format!(
+        "subject to these targets ({} values):\n\n{table}",
+        kind(&analysis.set.manifest.backend)
+    )
 }
 
 /// The metrics of the owner's table, in its order and words, then what else tells the story.
@@ -236,9 +242,12 @@ pub(super) fn failures(analysis: &Analysis<'_>) -> Option<String> {
     (!analysis.failures.is_empty()).then(|| table.to_string())
 }
 
-/// The parameters of the space as the servers had them.
+/// The parameters of the space as the servers had them; empty where no server was tried.
 pub(super) fn parameters(analysis: &Analysis<'_>) -> String {
     let subjects = subjects(analysis);
+    if subjects.is_empty() {
+        return String::new();
+    }
     let mut table =
         Table::new(std::iter::once("Parameter").chain(subjects.iter().map(|s| s.label)));
     for parameter in analysis.set.manifest.space.parameters() {

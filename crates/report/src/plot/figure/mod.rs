@@ -239,7 +239,7 @@ pub(super) fn mark(canvas: &Canvas<'_>, mark: Mark, (x, y): (i32, i32), colour: 
     match mark {
         Mark::Square => rectangle(canvas, x - 6..x + 6, y - 6..y + 6, colour),
         Mark::Dot => canvas.draw(&Circle::new((x, y), 5, colour.filled())),
-        Mark::Ring => canvas.draw(&Circle::new((x, y), 4, colour.stroke_width(1))),
+        Mark::Ring => canvas.draw(&Circle::new((x, y), 4, colour.stroke_width(2))),
         Mark::Diamond => {
             let corners = |r: i32| vec![(x - r, y), (x, y - r), (x + r, y), (x, y + r)];
             canvas.draw(&Polygon::new(corners(10), PAPER.filled()))?;
