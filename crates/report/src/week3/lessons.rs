@@ -5,8 +5,8 @@ use slotune_results::StudyRole;
 
 use super::{
     documented::{Documented, WEEK2},
-    sections::equal_budget,
-    wording::{change, configuration, kind, miss, value as setting},
+    tables::equal_budget,
+    wording::{change, kind, miss, value as setting},
 };
 use crate::{
     analysis::{Analysis, Change, Curve, Recommendation, Sweep, Verdict, value},
@@ -17,6 +17,8 @@ use crate::{
 const NO_EFFECT: f64 = 0.02;
 /// Two searches whose best differ by less than this share are called equally good.
 const SAME: f64 = 0.01;
+/// Distance from week 2, in log ratio, that a faithful reproduction may have.
+const FAITHFUL: f64 = 0.1;
 
 /// What worked.
 pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
@@ -77,7 +79,7 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
     let metric = &analysis.objective().metric;
     let mut lessons = Vec::new();
     if let Verdict::NoneFeasible(near) = &analysis.verdict {
-        let missed: Vec<String> = near.misses.iter().map(miss).collect();
+        let missed: Vec<String> = near.misses().map(miss).collect();
         lessons.push(format!(
             "No configuration meets every target; the closest still misses {}.",
             missed.join(" and ")
@@ -303,8 +305,6 @@ fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
         .iter()
         .filter_map(ratio)
         .reduce(|most, next| if next.2 > most.2 { next } else { most })?;
-    /// A tenth is what a faithful reproduction may be off.
-    const FAITHFUL: f64 = 0.1;
     (distance > FAITHFUL).then(|| {
         format!(
             "The {} baseline is furthest from week 2 in {}: {} against {text} documented.",
@@ -324,57 +324,4 @@ fn between(
         before.entry.measurement()?.get(metric)?,
         after.entry.measurement()?.get(metric)?,
     )
-}
-
-/// What to do, in a paragraph.
-pub(super) fn verdict(analysis: &Analysis<'_>) -> String {
-    let metric = &analysis.objective().metric;
-    let name = phrase(metric);
-    match &analysis.verdict {
-        Verdict::Change(found) => {
-            let which =
-                format!("trial {} of study `{}`", found.trial.entry.trial.id, found.trial.study);
-            let reached = value(found.trial, metric)
-                .map_or(String::new(), |v| format!(" with a {name} of {}", quantity(metric, v)));
-            let why = match (&found.change, found.default_misses.as_slice()) {
-                (_, missed) if !missed.is_empty() => {
-                    let missed: Vec<String> = missed.iter().map(miss).collect();
-                    format!("vLLM's default misses {}.", missed.join(" and "))
-                }
-                (Some(gain), _) => format!(
-                    "Compared with vLLM's default, {name} is {}.",
-                    change(metric, Some(*gain))
-                ),
-                (None, _) => "This set holds no measured default to compare with.".to_owned(),
-            };
-            format!("**Use the configuration below**: {which} meets every target{reached}. {why}")
-        }
-        Verdict::KeepDefault { best, .. } => {
-            let why = match best {
-                Some(found) => format!(
-                    "the best that the search found ({}) is not better beyond noise: {name} is {}",
-                    configuration(&found.trial.entry.trial.configuration),
-                    change(metric, found.change),
-                ),
-                None => "nothing that the search found meets every target".to_owned(),
-            };
-            format!("**Keep the default**: it meets every target, and {why}.")
-        }
-        Verdict::NoneFeasible(near) => {
-            let binding = near.binding();
-            let short = if binding.shortfall.is_finite() {
-                format!(", off by {} of the bound", percent(binding.shortfall))
-            } else {
-                String::new()
-            };
-            format!(
-                "**No configuration meets the targets.** The binding target is {}{short}, in the trial that came closest: {}. Relax this target, or widen the search space.",
-                miss(binding),
-                configuration(&near.trial.entry.trial.configuration),
-            )
-        }
-        Verdict::NothingMeasured => {
-            "**No recommendation**: this set holds no measured trial of a search.".to_owned()
-        }
-    }
 }

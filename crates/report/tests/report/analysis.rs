@@ -81,8 +81,8 @@ fn where_none_is_feasible_the_closest_and_its_binding_target_are_named() {
     let Verdict::NoneFeasible(near) = Analysis::new(&set).verdict else {
         panic!("5000 tok/s is out of reach")
     };
-    assert_eq!(near.binding().constraint.metric, "output_throughput_tok_per_s");
-    let reached = near.binding().value.expect("throughput was measured");
+    assert_eq!(near.binding.constraint.metric, "output_throughput_tok_per_s");
+    let reached = near.binding.value.expect("throughput was measured");
     let highest = set
         .trials
         .iter()
@@ -90,7 +90,7 @@ fn where_none_is_feasible_the_closest_and_its_binding_target_are_named() {
         .filter_map(|t| t.entry.measurement()?.value("output_throughput_tok_per_s"))
         .fold(0.0, f64::max);
     assert!((reached - highest).abs() < 1e-9);
-    assert!((near.binding().shortfall - (5000.0 - highest) / 5000.0).abs() < 1e-12);
+    assert!((near.binding.shortfall - (5000.0 - highest) / 5000.0).abs() < 1e-12);
 }
 
 #[test]
