@@ -61,7 +61,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     effects.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (effect, parameter, best) in effects.iter().take(2) {
         lessons.push(format!(
-            "`{parameter}` matters: from its best value ({best}) to its worst, the median {} grows by {}.",
+            "`{parameter}` matters: between its best value ({best}) and its worst, the median {} differs by {}.",
             phrase(metric),
             percent(*effect),
         ));
@@ -168,13 +168,15 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
         else {
             continue;
         };
-        if low > 0.0 && high / low - 1.0 > NO_EFFECT {
+        let distance = high / low - 1.0;
+        if low > 0.0 && distance.abs() > NO_EFFECT {
             lessons.push(format!(
-                "More is not better for `{}`: the median {} is best at {} and {} higher at {}.",
+                "More is not better for `{}`: the median {} is best at {} and {} {} at {}.",
                 sweep.parameter,
                 phrase(metric),
                 setting(best.value),
-                percent(high / low - 1.0),
+                percent(distance.abs()),
+                if distance > 0.0 { "higher" } else { "lower" },
                 setting(last.value),
             ));
         }

@@ -81,7 +81,7 @@ fn section(
         results.push(sweep(analysis, found, metrics));
         if let (Some(effect), Some(best)) = (found.effect(objective), found.best_level(objective)) {
             results.push(format!(
-                "Best median {} at `{}` = {}; the worst value's is {} higher.",
+                "Best median {} at `{}` = {}; the worst value's differs by {}.",
                 label(&objective.metric),
                 found.parameter,
                 setting(best.value),

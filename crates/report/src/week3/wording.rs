@@ -8,16 +8,16 @@ use crate::{
     format::{bound, fixed, less_is_better, quantity_or, significant},
 };
 
-/// Where the numbers come from, in a line.
+/// Where the numbers come from, in a line; what matters most comes first, as the end may be cut.
 pub(super) fn source(backend: &BackendInfo) -> String {
     let BackendInfo { name, vllm_version, model, .. } = backend;
-    match &backend.provenance {
-        Provenance::Measured => format!("Measured: {model}, vLLM {vllm_version}, backend {name}"),
-        Provenance::Simulated(calibration) => format!(
-            "Simulated, not measured: {model}, vLLM {vllm_version}, backend {name}, calibration {}",
-            calibration.preset
-        ),
-    }
+    let origin = match &backend.provenance {
+        Provenance::Measured => "Measured".to_owned(),
+        Provenance::Simulated(calibration) => {
+            format!("Simulated, not measured (calibration {})", calibration.preset)
+        }
+    };
+    format!("{origin}: vLLM {vllm_version}, backend {name}, {model}")
 }
 
 /// `simulated` or `measured`.

@@ -51,10 +51,10 @@ const BEFORE_AFTER: [(&str, &str); 9] = [
     ("**Long Seq (500+ tok)**", "e2e_p95_very_long_s"),
     ("**Throughput**", "output_throughput_tok_per_s"),
     ("**Request Capacity**", "request_throughput_per_s"),
-    ("Queue time P50", "queue_time_p50_s"),
+    ("P50 Queue Time", "queue_time_p50_s"),
     ("P50 Latency", "e2e_p50_s"),
     ("P99 Latency", "e2e_p99_s"),
-    ("TTFT P95", "ttft_p95_s"),
+    ("P95 TTFT", "ttft_p95_s"),
 ];
 
 /// Week 2 as documented, the servers of this set, and what the search gained.
