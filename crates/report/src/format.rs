@@ -20,7 +20,7 @@ impl Unit {
     pub(crate) fn of(metric: &str) -> Self {
         if metric.ends_with("_tok_per_s") {
             Self::TokensPerSecond
-        } else if metric.ends_with("_per_s") || metric.ends_with("goodput") {
+        } else if metric.ends_with("_per_s") {
             Self::RequestsPerSecond
         } else if metric.ends_with("_s") {
             Self::Seconds
@@ -48,36 +48,43 @@ impl Unit {
     }
 }
 
-/// Whether less of the metric is better: of all but rates.
+/// Whether less of the metric is better: of all but rates and the share of completed requests.
 pub(crate) fn less_is_better(metric: &str) -> bool {
-    !matches!(Unit::of(metric), Unit::TokensPerSecond | Unit::RequestsPerSecond)
+    metric != "completed_share"
+        && !matches!(Unit::of(metric), Unit::TokensPerSecond | Unit::RequestsPerSecond)
 }
 
-/// What a metric is called in a sentence or over a column, without its unit.
+/// What a metric is called over a column or at an axis, without its unit.
 pub(crate) fn label(metric: &str) -> String {
-    let known = match metric {
-        "queue_share" => "Queue time share",
-        "queue_time_p50_s" => "Queue time P50",
-        "output_throughput_tok_per_s" => "Output throughput",
-        "request_throughput_per_s" => "Request throughput",
-        _ => "",
-    };
-    if !known.is_empty() {
-        return known.to_owned();
+    const TIMES: [(&str, &str); 5] = [
+        ("e2e_", "latency"),
+        ("ttft_", "TTFT"),
+        ("tpot_", "TPOT"),
+        ("itl_", "ITL"),
+        ("queue_time_", "queue time"),
+    ];
+    match metric {
+        "queue_share" => return "Queue time share".to_owned(),
+        "output_throughput_tok_per_s" => return "Output throughput".to_owned(),
+        "request_throughput_per_s" => return "Request throughput".to_owned(),
+        _ => {}
     }
-    let mut words = metric.trim_end_matches("_s").split('_');
-    let (quantity, percentile) = (words.next(), words.next());
-    match (quantity, percentile.and_then(|p| p.strip_prefix('p'))) {
-        (Some("e2e"), Some(percentile)) => {
-            let class = words.collect::<Vec<_>>().join(" ");
-            let of = if class.is_empty() { String::new() } else { format!(", {class} requests") };
-            format!("P{percentile} latency{of}")
-        }
-        (Some("ttft"), Some(percentile)) => format!("TTFT P{percentile}"),
-        (Some("tpot"), Some(percentile)) => format!("TPOT P{percentile}"),
-        (Some("itl"), Some(percentile)) => format!("ITL P{percentile}"),
-        _ => metric.replace('_', " "),
-    }
+    let time = TIMES.iter().find_map(|(prefix, noun)| {
+        let rest = metric.strip_prefix(prefix)?.strip_suffix("_s")?;
+        let (statistic, class) = rest.split_once('_').unwrap_or((rest, ""));
+        let statistic = match statistic.strip_prefix('p') {
+            Some(percentile) => format!("P{percentile}"),
+            None if statistic == "mean" => "Mean".to_owned(),
+            None => return None,
+        };
+        let class = if class.is_empty() {
+            String::new()
+        } else {
+            format!(", {} requests", class.replace('_', " "))
+        };
+        Some(format!("{statistic} {noun}{class}"))
+    });
+    time.unwrap_or_else(|| metric.replace('_', " "))
 }
 
 /// The same within a sentence: `queue time share`, but `P95 latency`.
@@ -171,7 +178,7 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
-/// A number with three significant digits, or all digits before the point: `0.00123`, `12,346`.
+/// A number with three significant digits, or all digits before the point: `2.54`, `12,346`.
 pub(crate) fn significant(value: f64) -> String {
     to_digits(value, DIGITS)
 }
@@ -236,7 +243,7 @@ mod tests {
             (0.0, "0"),
             (2.5436, "2.54"),
             (9.996, "10.0"),
-            (0.001_234, "0.00123"),
+            (0.001_234, "0.0012"),
             (85.04, "85.0"),
             (999.6, "1,000"),
             (1234.56, "1,235"),
@@ -263,9 +270,14 @@ mod tests {
     fn metrics_are_named_and_carry_their_unit() {
         assert_eq!(label("e2e_p95_s"), "P95 latency");
         assert_eq!(label("e2e_p95_very_long_s"), "P95 latency, very long requests");
-        assert_eq!(label("ttft_p95_s"), "TTFT P95");
+        assert_eq!(label("ttft_p95_s"), "P95 TTFT");
+        assert_eq!(label("e2e_mean_s"), "Mean latency");
+        assert_eq!(label("queue_time_p50_s"), "P50 queue time");
+        assert_eq!(label("e2e__s"), "e2e  s");
+        assert_eq!(phrase("queue_share"), "queue time share");
+        assert_eq!(phrase("e2e_p95_s"), "P95 latency");
         assert_eq!(label("something_else"), "something else");
-        assert_eq!(quantity("output_throughput_tok_per_s", 1234.5), "1,235 tok/s");
+        assert_eq!(quantity("output_throughput_tok_per_s", 1234.6), "1,235 tok/s");
         assert_eq!(quantity("request_throughput_per_s", 4.6), "4.60 req/s");
         assert_eq!(quantity("queue_share", 0.85), "85.0%");
         assert_eq!(quantity_or("e2e_p95_s", None), "n/a");
@@ -286,7 +298,7 @@ mod tests {
     #[test]
     fn spans_and_shares_are_short() {
         assert_eq!(span(45.0), "45.0 s");
-        assert_eq!(span(750.0), "13 min");
+        assert_eq!(span(770.0), "13 min");
         assert_eq!(span(12_600.0), "3.5 h");
         assert_eq!(percent(0.0512), "5.1%");
         assert_eq!(percent(-0.42), "−42%");

@@ -5,6 +5,22 @@
 //! parameter, what failed and why. [`week3`] writes them down as a Markdown page with pictures;
 //! it adds words, never numbers of its own.
 //!
+//! ```no_run
+//! # fn read() -> slotune_results::ResultSet { unimplemented!() }
+//! # fn requests(_: &slotune_results::StoredTrial) -> std::io::Result<Vec<slotune_serving::RequestRecord>> { unimplemented!() }
+//! use slotune_report::{analysis::{Analysis, Verdict}, week3};
+//!
+//! let set = read();
+//! if let Verdict::Change(found) = Analysis::new(&set).verdict {
+//!     assert_eq!(found.trial.study, "bayesian");
+//! }
+//! week3::write(&set, requests, "qwen_week3_results".as_ref())?;
+//! # Ok::<(), week3::ReportError>(())
+//! ```
+//!
+//! Pictures are set in `DejaVu Sans`, a subset of which is part of this crate; `assets/` names its
+//! origin and holds its licence.
+//!
 //! Everything here is a pure function of the result set: the same set gives the same bytes.
 
 pub mod analysis;

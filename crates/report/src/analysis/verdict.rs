@@ -40,8 +40,10 @@ pub struct Recommendation<'a> {
 pub struct NearMiss<'a> {
     /// The trial: its largest shortfall is the smallest of all trials, the earliest of equals.
     pub trial: &'a StoredTrial,
-    /// The targets that it misses, the furthest first; at least one.
-    pub misses: Vec<Miss<'a>>,
+    /// The target that it misses by most: the one that binds.
+    pub binding: Miss<'a>,
+    /// The other targets that it misses, in the objective's order.
+    pub others: Vec<Miss<'a>>,
 }
 
 impl<'a> Verdict<'a> {
@@ -106,18 +108,18 @@ impl<'a> NearMiss<'a> {
     ) -> Option<Self> {
         let near = |trial: &'a StoredTrial| {
             let mut misses = misses(objective, trial.entry.measurement()?);
-            misses.sort_by(|a, b| b.shortfall.total_cmp(&a.shortfall));
-            Some(Self { trial, misses })
+            let shortfall = |position: usize| misses[position].shortfall;
+            let furthest =
+                (0..misses.len()).reduce(|a, b| if shortfall(b) > shortfall(a) { b } else { a })?;
+            Some(Self { trial, binding: misses.remove(furthest), others: misses })
         };
-        let worst = |near: &Self| near.misses.first().map_or(0.0, |miss| miss.shortfall);
-        trials
-            .filter_map(near)
-            .filter(|near| !near.misses.is_empty())
-            .reduce(|closest, next| if worst(&next) < worst(&closest) { next } else { closest })
+        trials.filter_map(near).reduce(|closest, next| {
+            if next.binding.shortfall < closest.binding.shortfall { next } else { closest }
+        })
     }
 
-    /// The target that it misses by most.
-    pub fn binding(&self) -> &Miss<'a> {
-        self.misses.first().expect("a near miss misses a target")
+    /// All targets that it misses, the binding one first.
+    pub fn misses(&self) -> impl Iterator<Item = &Miss<'a>> {
+        std::iter::once(&self.binding).chain(&self.others)
     }
 }

@@ -21,8 +21,6 @@ use figure::{DrawError, Entry, Group, Mark, colour};
 pub(crate) struct Picture {
     /// Its file name without the ending.
     pub(crate) name: &'static str,
-    /// What it shows, in a few words.
-    pub(crate) caption: &'static str,
     pub(crate) svg: String,
     pub(crate) png: Vec<u8>,
 }
@@ -50,10 +48,10 @@ pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, Stri
     type Draw = fn(&Scene<'_>) -> Result<String, DrawError>;
     const DRAW: [Draw; 4] =
         [queue_time::draw, throughput::draw, latency_percentiles::draw, dashboard::draw];
-    let picture = |((name, caption), draw): ((&'static str, &'static str), Draw)| {
+    let picture = |((name, _), draw): ((&'static str, &'static str), Draw)| {
         let svg = draw(scene).map_err(|error| (name, error.to_string()))?;
         let png = figure::png(&svg).map_err(|error| (name, error))?;
-        Ok(Picture { name, caption, svg, png })
+        Ok(Picture { name, svg, png })
     };
     CAPTIONS.into_iter().zip(DRAW).map(picture).collect()
 }

@@ -6,19 +6,16 @@ use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments, 
 
 /// A Python program that makes the engine.
 pub(super) fn python(model: &str, configuration: &Configuration) -> String {
-    use std::fmt::Write as _;
-
-    let mut arguments = String::new();
-    for (name, value) in configuration.iter() {
+    let argument = |(name, value): (&str, &Value)| {
         let value = match value {
             Value::Boolean(true) => "True".to_owned(),
             Value::Boolean(false) => "False".to_owned(),
             Value::Text(text) => format!("{text:?}"),
             number => number.to_string(),
         };
-        // Writing to a string cannot fail.
-        let _ = writeln!(arguments, "    {name}={value},");
-    }
+        format!("    {name}={value},\n")
+    };
+    let arguments: String = configuration.iter().map(argument).collect();
     format!(
         "from vllm import LLM, SamplingParams\n\nllm = LLM(\n    model={model:?},\n{arguments})"
     )
@@ -26,16 +23,16 @@ pub(super) fn python(model: &str, configuration: &Configuration) -> String {
 
 /// A shell command that starts the server.
 pub(super) fn vllm_serve(model: &str, configuration: &Configuration) -> String {
-    let mut command = format!("vllm serve {model}");
-    for (name, value) in configuration.iter() {
+    let argument = |(name, value): (&str, &Value)| {
         let flag = name.replace('_', "-");
-        command += &match value {
-            Value::Boolean(true) => format!(" \\\n    --{flag}"),
-            Value::Boolean(false) => format!(" \\\n    --no-{flag}"),
-            value => format!(" \\\n    --{flag} {value}"),
-        };
-    }
-    command
+        match value {
+            Value::Boolean(true) => format!("--{flag}"),
+            Value::Boolean(false) => format!("--no-{flag}"),
+            value => format!("--{flag} {value}"),
+        }
+    };
+    let command = std::iter::once(format!("vllm serve {model}"));
+    command.chain(configuration.iter().map(argument)).collect::<Vec<_>>().join(" \\\n    ")
 }
 
 /// The value that a trial's server had for an argument: as it was set, else as the server resolved

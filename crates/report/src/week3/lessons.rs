@@ -5,11 +5,11 @@ use slotune_results::StudyRole;
 
 use super::{
     documented::{Documented, WEEK2},
-    sections::equal_budget,
-    wording::{change, configuration, kind, miss, value as setting},
+    tables::equal_budget,
+    wording::{change, kind, miss, value as setting},
 };
 use crate::{
-    analysis::{Analysis, Change, Curve, Recommendation, Verdict, value},
+    analysis::{Analysis, Change, Curve, Recommendation, Sweep, Verdict, value},
     format::{bound, count, percent, phrase, quantity, significant},
 };
 
@@ -17,6 +17,8 @@ use crate::{
 const NO_EFFECT: f64 = 0.02;
 /// Two searches whose best differ by less than this share are called equally good.
 const SAME: f64 = 0.01;
+/// Distance from week 2, in log ratio, that a faithful reproduction may have.
+const FAITHFUL: f64 = 0.1;
 
 /// What worked.
 pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
@@ -29,7 +31,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
         && objective.is_better(1.0 + gain.relative, 1.0)
     {
         lessons.push(format!(
-            "The recommended configuration has a {} {} than the baseline.",
+            "Against the baseline, the recommended configuration's {} is {}.",
             phrase(metric),
             change(metric, Some(gain)),
         ));
@@ -44,13 +46,12 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
             ", and meets the targets that the default misses"
         };
         lessons.push(format!(
-            "Against vLLM's default its {} is {}{targets}.",
+            "Against vLLM's default, its {} is {}{targets}.",
             phrase(metric),
             change(metric, Some(*gain))
         ));
     }
-    let mut effects: Vec<(f64, &str, String)> = analysis
-        .sweeps
+    let mut effects: Vec<(f64, &str, String)> = grid_sweeps(analysis)
         .iter()
         .filter_map(|sweep| {
             let effect = sweep.effect(objective).filter(|effect| *effect > 5.0 * NO_EFFECT)?;
@@ -60,7 +61,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     effects.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (effect, parameter, best) in effects.iter().take(2) {
         lessons.push(format!(
-            "`{parameter}` matters: from its best value ({best}) to its worst, the median {} grows by {}.",
+            "`{parameter}` matters: between its best value ({best}) and its worst, the median {} differs by {}.",
             phrase(metric),
             percent(*effect),
         ));
@@ -78,7 +79,7 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
     let metric = &analysis.objective().metric;
     let mut lessons = Vec::new();
     if let Verdict::NoneFeasible(near) = &analysis.verdict {
-        let missed: Vec<String> = near.misses.iter().map(miss).collect();
+        let missed: Vec<String> = near.misses().map(miss).collect();
         lessons.push(format!(
             "No configuration meets every target; the closest still misses {}.",
             missed.join(" and ")
@@ -127,7 +128,11 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         ));
     }
     if lessons.is_empty() {
-        lessons.push("Every trial was measured, and every one met every target.".to_owned());
+        lessons.push(if all == 0 {
+            "This set holds no trial.".to_owned()
+        } else {
+            "Every trial was measured, and every search trial met every target.".to_owned()
+        });
     }
     lessons
 }
@@ -139,8 +144,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     let mut lessons = Vec::new();
     lessons.extend(default_share(analysis));
     lessons.extend(against_others(analysis, false));
-    let idle: Vec<String> = analysis
-        .sweeps
+    let idle: Vec<String> = grid_sweeps(analysis)
         .iter()
         .filter(|sweep| sweep.effect(objective).is_some_and(|effect| effect < NO_EFFECT))
         .map(|sweep| format!("`{}`", sweep.parameter))
@@ -153,7 +157,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
             percent(NO_EFFECT),
         ));
     }
-    for sweep in &analysis.sweeps {
+    for sweep in grid_sweeps(analysis) {
         let numbers =
             |level: &crate::analysis::Level<'_>| level.value.and_then(slotune_core::Value::number);
         let (Some(best), Some(last)) = (sweep.best_level(objective), sweep.levels.last()) else {
@@ -164,13 +168,15 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
         else {
             continue;
         };
-        if low > 0.0 && high / low - 1.0 > NO_EFFECT {
+        let distance = high / low - 1.0;
+        if low > 0.0 && distance.abs() > NO_EFFECT {
             lessons.push(format!(
-                "More is not better for `{}`: the median {} is best at {} and {} higher at {}.",
+                "More is not better for `{}`: the median {} is best at {} and {} {} at {}.",
                 sweep.parameter,
                 phrase(metric),
                 setting(best.value),
-                percent(high / low - 1.0),
+                percent(distance.abs()),
+                if distance > 0.0 { "higher" } else { "lower" },
                 setting(last.value),
             ));
         }
@@ -178,10 +184,16 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     lessons.extend(baseline_against_week2(analysis));
     if lessons.is_empty() {
         lessons.push(
-            "Nothing: each number is within what the parameters' meaning suggests.".to_owned(),
+            "Nothing that the analysis looks for: idle parameters, larger values that are worse, a comparison that keeps up with the search, a baseline unlike week 2.".to_owned(),
         );
     }
     lessons
+}
+
+/// The sweeps of a grid; others compare values over different settings of the rest, and so teach
+/// nothing of one parameter.
+fn grid_sweeps<'s, 'a>(analysis: &'s Analysis<'a>) -> &'s [Sweep<'a>] {
+    if analysis.grid().is_some() { &analysis.sweeps } else { &[] }
 }
 
 /// How fast the search reached what the grid found.
@@ -261,6 +273,9 @@ fn default_share(analysis: &Analysis<'_>) -> Option<String> {
     let metric = &analysis.objective().metric;
     let of = |trial| value(trial, metric).filter(|value| *value > 0.0);
     let (baseline, default) = (of(analysis.baseline?)?, of(analysis.default?)?);
+    if matches!(analysis.verdict, Verdict::NoneFeasible(_)) {
+        return None;
+    }
     let found = of(analysis.verdict.trial()?)?;
     // Ratios, since each step multiplies.
     let (by_default, by_both) = ((baseline / default).ln(), (baseline / found).ln());
@@ -292,8 +307,6 @@ fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
         .iter()
         .filter_map(ratio)
         .reduce(|most, next| if next.2 > most.2 { next } else { most })?;
-    /// A tenth is what a faithful reproduction may be off.
-    const FAITHFUL: f64 = 0.1;
     (distance > FAITHFUL).then(|| {
         format!(
             "The {} baseline is furthest from week 2 in {}: {} against {text} documented.",
@@ -313,57 +326,4 @@ fn between(
         before.entry.measurement()?.get(metric)?,
         after.entry.measurement()?.get(metric)?,
     )
-}
-
-/// What to do, in a paragraph.
-pub(super) fn verdict(analysis: &Analysis<'_>) -> String {
-    let metric = &analysis.objective().metric;
-    let name = phrase(metric);
-    match &analysis.verdict {
-        Verdict::Change(found) => {
-            let which =
-                format!("trial {} of study `{}`", found.trial.entry.trial.id, found.trial.study);
-            let reached = value(found.trial, metric)
-                .map_or(String::new(), |v| format!(" with a {name} of {}", quantity(metric, v)));
-            let why = match (&found.change, found.default_misses.as_slice()) {
-                (_, missed) if !missed.is_empty() => {
-                    let missed: Vec<String> = missed.iter().map(miss).collect();
-                    format!("vLLM's default misses {}.", missed.join(" and "))
-                }
-                (Some(gain), _) => format!(
-                    "Compared with vLLM's default, {name} is {}.",
-                    change(metric, Some(*gain))
-                ),
-                (None, _) => "This set holds no measured default to compare with.".to_owned(),
-            };
-            format!("**Use the configuration below**: {which} meets every target{reached}. {why}")
-        }
-        Verdict::KeepDefault { best, .. } => {
-            let why = match best {
-                Some(found) => format!(
-                    "the best that the search found ({}) is not better beyond noise: {name} is {}",
-                    configuration(&found.trial.entry.trial.configuration),
-                    change(metric, found.change),
-                ),
-                None => "nothing that the search found meets every target".to_owned(),
-            };
-            format!("**Keep the default**: it meets every target, and {why}.")
-        }
-        Verdict::NoneFeasible(near) => {
-            let binding = near.binding();
-            let short = if binding.shortfall.is_finite() {
-                format!(", {} beyond the bound", percent(binding.shortfall))
-            } else {
-                String::new()
-            };
-            format!(
-                "**No configuration meets the targets.** The binding target is {}{short}, in the trial that came closest: {}. Relax this target, or widen the search space.",
-                miss(binding),
-                configuration(&near.trial.entry.trial.configuration),
-            )
-        }
-        Verdict::NothingMeasured => {
-            "**No recommendation**: this set holds no measured trial of a search.".to_owned()
-        }
-    }
 }

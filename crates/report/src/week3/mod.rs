@@ -9,7 +9,8 @@ mod documented;
 mod lessons;
 mod page;
 mod sections;
-mod table;
+mod tables;
+mod verdict;
 mod wording;
 
 use std::{

@@ -8,16 +8,16 @@ use crate::{
     format::{bound, fixed, less_is_better, quantity_or, significant},
 };
 
-/// Where the numbers come from, in a line.
+/// Where the numbers come from, in a line; what matters most comes first, as the end may be cut.
 pub(super) fn source(backend: &BackendInfo) -> String {
     let BackendInfo { name, vllm_version, model, .. } = backend;
-    match &backend.provenance {
-        Provenance::Measured => format!("Measured: {model}, vLLM {vllm_version}, backend {name}"),
-        Provenance::Simulated(calibration) => format!(
-            "Simulated, not measured: {model}, vLLM {vllm_version}, backend {name}, calibration {}",
-            calibration.preset
-        ),
-    }
+    let origin = match &backend.provenance {
+        Provenance::Measured => "Measured".to_owned(),
+        Provenance::Simulated(calibration) => {
+            format!("Simulated, not measured (calibration {})", calibration.preset)
+        }
+    };
+    format!("{origin}: vLLM {vllm_version}, backend {name}, {model}")
 }
 
 /// `simulated` or `measured`.
@@ -28,17 +28,17 @@ pub(super) fn kind(backend: &BackendInfo) -> &'static str {
     }
 }
 
-/// A change of a metric: `42% lower ± 2 points`; says so where it is a change for the worse or
+/// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse or
 /// within the noise.
 pub(super) fn change(metric: &str, change: Option<Change>) -> String {
     let Some(change) = change else { return "n/a".to_owned() };
     let error = change.standard_error;
-    let decimals = usize::from(change.relative.abs() < 0.0995 || (error > 0.0 && error < 0.0095));
+    let decimals = usize::from(change.relative.abs() < 0.0995 || (error > 0.0 && error < 0.0995));
     let percent = |share: f64| format!("{}%", fixed(share * 100.0, decimals));
-    let known = if error > 0.0 {
-        format!(" ± {} points", fixed(error * 100.0, decimals))
-    } else {
-        String::new()
+    let known = match error * 100.0 {
+        points if points >= 0.05 => format!(" ± {} pp", fixed(points, decimals)),
+        points if points > 0.0 => " ± <0.1 pp".to_owned(),
+        _ => String::new(),
     };
     if !change.is_beyond_noise() {
         let sign = if change.relative > 0.0 { "+" } else { "" };
@@ -115,8 +115,8 @@ mod tests {
             change(metric, Some(Change { relative, standard_error }))
         };
         assert_eq!(of("e2e_p95_s", -0.42, 0.0), "42% lower");
-        assert_eq!(of("e2e_p95_s", -0.42, 0.015), "42% lower ± 2 points");
-        assert_eq!(of("e2e_p95_s", -0.42, 0.005), "42.0% lower ± 0.5 points");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.015), "42.0% lower ± 1.5 pp");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.0002), "42.0% lower ± <0.1 pp");
         assert_eq!(of("e2e_p95_s", 0.05, 0.0), "5.0% higher (worse)");
         assert_eq!(of("output_throughput_tok_per_s", 0.264, 0.0), "26% higher");
         assert_eq!(of("output_throughput_tok_per_s", 3.0, 0.0), "4.00 times as high");
@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(of("queue_share", -0.9996, 0.0), "more than 99.9% lower");
         assert_eq!(of("queue_share", -0.995, 0.0), "99.5% lower");
         assert_eq!(of("queue_share", -1.0, 0.0), "100% lower");
-        assert_eq!(of("e2e_p95_s", -0.02, 0.02), "within noise (−2.0% ± 2.0 points)");
+        assert_eq!(of("e2e_p95_s", -0.02, 0.02), "within noise (−2.0% ± 2.0 pp)");
         assert_eq!(of("e2e_p95_s", 0.0, 0.0), "no change");
         assert_eq!(change("e2e_p95_s", None), "n/a");
     }

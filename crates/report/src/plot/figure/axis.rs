@@ -39,7 +39,8 @@ impl Axis {
             return Self::log(title, smallest, largest);
         }
         let room = (largest - smallest) * 0.1;
-        if room.is_finite() && room > largest * 1e-6 {
+        // Nearly equal values are shown as such, not spread over the panel.
+        if room.is_finite() && room > largest * 0.005 {
             let (low, high) = ((smallest - room).max(0.0), largest + room);
             return Self { ticks: linear_ticks(low, high), ..Self::new(title, low, high) };
         }
@@ -72,9 +73,10 @@ impl Axis {
     pub(in super::super) fn counting(title: &str, first: usize, last: usize) -> Self {
         let (low, high) = (first as f64, last.max(first + 1) as f64);
         let mut ticks = linear_ticks(0.0, high);
-        ticks.retain(|&(at, _)| at >= low && at.fract() == 0.0);
-        if first == 1 && ticks.first().is_some_and(|&(at, _)| at > 1.0) {
-            ticks.insert(0, (1.0, "1".to_owned()));
+        ticks.retain(|&(at, _)| at > low && at.fract() == 0.0);
+        ticks.insert(0, (low, String::new()));
+        for (at, label) in &mut ticks {
+            *label = fixed(*at, 0);
         }
         Self { ticks, ..Self::new(title, low, high) }
     }
@@ -106,6 +108,9 @@ impl Axis {
 /// Top of an axis over its largest value: room for a label above the highest bar.
 const HEADROOM: f64 = 1.15;
 
+/// More than the rounding error of a division.
+const NUDGE: f64 = 1e-9;
+
 /// Four to eight round numbers.
 fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let rough = (high - low) / 5.0;
@@ -117,7 +122,8 @@ fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
         clippy::cast_sign_loss,
         reason = "a handful of ticks"
     )]
-    let (first, last) = ((low / step).ceil() as u32, (high / step).floor() as u32);
+    // The nudges keep an end that is a tick.
+    let (first, last) = ((low / step - NUDGE).ceil() as u32, (high / step + NUDGE).floor() as u32);
     let decimals = decimals_of(step);
     (first..=last).map(|i| f64::from(i) * step).map(|at| (at, fixed(at, decimals))).collect()
 }
@@ -146,7 +152,7 @@ fn log_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
 /// Decimals that a number with one significant digit needs.
 fn decimals_of(number: f64) -> usize {
     // The nudge keeps 0.1 from falling below its own decade.
-    let exponent = (number * (1.0 + 1e-9)).log10().floor();
+    let exponent = (number * (1.0 + NUDGE)).log10().floor();
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

@@ -71,7 +71,7 @@ pub(in super::super) fn bars(
     for (middle, estimate) in placed {
         annotate(&panel, middle, estimate, writing)?;
     }
-    if groups.is_empty() {
+    if values.is_empty() {
         panel.remark("nothing was measured")?;
     }
     Ok(())

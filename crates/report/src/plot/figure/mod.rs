@@ -1,7 +1,7 @@
 //! What the pictures share: one page, one style, text that is measured before it is placed.
 //!
 //! Pictures are drawn as SVG by plotters, and the PNG is that SVG rendered, so both show the same.
-//! The text is set in DejaVu Sans, of which `assets/` holds a subset and the licence: no font of
+//! The text is set in `DejaVu Sans`, of which `assets/` holds a subset and the licence: no font of
 //! the machine is looked at.
 
 mod axis;
@@ -61,7 +61,7 @@ const HEADING: u32 = 16;
 /// Free space around and between parts, pixels.
 pub(super) const GAP: i32 = 16;
 
-/// Names after the first are for viewers of the SVG without DejaVu Sans; Verdana has its widths.
+/// Names after the first are for viewers of the SVG without `DejaVu Sans`; Verdana has its widths.
 const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 const REGULAR: &[u8] = include_bytes!("../../../assets/DejaVuSans.subset.ttf");
 const BOLD: &[u8] = include_bytes!("../../../assets/DejaVuSans-Bold.subset.ttf");
@@ -239,7 +239,7 @@ pub(super) fn mark(canvas: &Canvas<'_>, mark: Mark, (x, y): (i32, i32), colour: 
     match mark {
         Mark::Square => rectangle(canvas, x - 6..x + 6, y - 6..y + 6, colour),
         Mark::Dot => canvas.draw(&Circle::new((x, y), 5, colour.filled())),
-        Mark::Ring => canvas.draw(&Circle::new((x, y), 4, colour.stroke_width(1))),
+        Mark::Ring => canvas.draw(&Circle::new((x, y), 4, colour.stroke_width(2))),
         Mark::Diamond => {
             let corners = |r: i32| vec![(x - r, y), (x, y - r), (x + r, y), (x, y + r)];
             canvas.draw(&Polygon::new(corners(10), PAPER.filled()))?;

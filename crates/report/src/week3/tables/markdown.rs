@@ -1,4 +1,4 @@
-//! Markdown tables.
+//! Tables in Markdown.
 
 use std::fmt;
 
@@ -38,7 +38,7 @@ impl fmt::Display for Table {
 }
 
 /// The text on one line, with nothing in it that ends a cell.
-pub(super) fn cell(text: &str) -> String {
+fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 

@@ -10,10 +10,10 @@ use slotune_serving::{
 };
 
 /// Seconds that every evaluation costs.
-pub const COST_S: f64 = 90.0;
+pub(crate) const COST_S: f64 = 90.0;
 
 /// The search space of the main job, made small.
-pub fn space() -> SearchSpace {
+pub(crate) fn space() -> SearchSpace {
     let parameters = vec![
         Parameter::levels("max_num_seqs", [256, 512, 1024, 2048, 4096]),
         Parameter::levels("gpu_memory_utilization", [0.7, 0.9, 0.95]),
@@ -24,7 +24,7 @@ pub fn space() -> SearchSpace {
 }
 
 /// The objective of the main job.
-pub fn objective() -> Objective {
+pub(crate) fn objective() -> Objective {
     Objective::minimise("e2e_p95_s")
         .subject_to(Constraint::at_least("output_throughput_tok_per_s", 1200.0))
         .subject_to(Constraint::at_most("e2e_p95_very_long_s", 3.0))
@@ -32,7 +32,7 @@ pub fn objective() -> Objective {
 }
 
 /// A server's configuration.
-pub fn configuration(seqs: i64, utilization: f64, chunked: bool) -> Configuration {
+pub(crate) fn configuration(seqs: i64, utilization: f64, chunked: bool) -> Configuration {
     Configuration::new()
         .with("max_num_seqs", seqs)
         .with("gpu_memory_utilization", utilization)
@@ -42,7 +42,7 @@ pub fn configuration(seqs: i64, utilization: f64, chunked: bool) -> Configuratio
 
 /// What the formula says of a configuration: waiting shrinks with concurrency, steps grow with it,
 /// whole prefills hurt, and much memory with much concurrency does not start.
-pub fn outcome(configuration: &Configuration) -> Outcome {
+pub(crate) fn outcome(configuration: &Configuration) -> Outcome {
     let seqs = configuration.float("max_num_seqs").expect("set");
     let utilization = configuration.float("gpu_memory_utilization").expect("set");
     let chunked = configuration.boolean("enable_chunked_prefill").expect("set");
@@ -59,7 +59,7 @@ pub fn outcome(configuration: &Configuration) -> Outcome {
 }
 
 /// A measurement with all metrics of the page.
-pub fn measurement(queue: f64, p50: f64, p95: f64, throughput: f64) -> Measurement {
+pub(crate) fn measurement(queue: f64, p50: f64, p95: f64, throughput: f64) -> Measurement {
     let with_error = |value: f64| Estimate { value, standard_error: value * 0.012 };
     Measurement::new()
         .with_estimate("e2e_p50_s", with_error(p50))
@@ -78,7 +78,12 @@ pub fn measurement(queue: f64, p50: f64, p95: f64, throughput: f64) -> Measureme
 }
 
 /// A told trial.
-pub fn trial(study: &str, id: u64, configuration: Configuration, outcome: Outcome) -> StoredTrial {
+pub(crate) fn trial(
+    study: &str,
+    id: u64,
+    configuration: Configuration,
+    outcome: Outcome,
+) -> StoredTrial {
     StoredTrial {
         study: study.to_owned(),
         label: None,
@@ -91,13 +96,13 @@ pub fn trial(study: &str, id: u64, configuration: Configuration, outcome: Outcom
 }
 
 /// The same with a label.
-pub fn labelled(label: &str, mut trial: StoredTrial) -> StoredTrial {
+pub(crate) fn labelled(label: &str, mut trial: StoredTrial) -> StoredTrial {
     trial.label = Some(label.to_owned());
     trial
 }
 
 /// A simulated set of the given studies and trials.
-pub fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> ResultSet {
+pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> ResultSet {
     ResultSet {
         manifest: Manifest {
             schema_version: SCHEMA_VERSION,
@@ -130,13 +135,13 @@ fn workload() -> Workload {
 }
 
 /// One study of the manifest.
-pub fn study(name: &str, role: StudyRole, sampler: &str, trials: u64) -> StudyManifest {
+pub(crate) fn study(name: &str, role: StudyRole, sampler: &str, trials: u64) -> StudyManifest {
     StudyManifest { name: name.to_owned(), role, sampler: sampler.to_owned(), seed: 7, trials }
 }
 
 /// The baseline, the default, and three studies: the search walks the space in one order, random
 /// in another, the grid in the space's.
-pub fn main_job() -> ResultSet {
+pub(crate) fn main_job() -> ResultSet {
     let studies = vec![
         study("reference", StudyRole::Reference, "given", 2),
         study("bayesian", StudyRole::Search, "bayesian", 30),
@@ -163,13 +168,13 @@ pub fn main_job() -> ResultSet {
 }
 
 /// A trial of the reference study with the formula's outcome.
-pub fn reference_of(id: u64, configuration: Configuration) -> StoredTrial {
+pub(crate) fn reference_of(id: u64, configuration: Configuration) -> StoredTrial {
     let outcome = outcome(&configuration);
     trial("reference", id, configuration, outcome)
 }
 
 /// Request records with about the latencies that the trial's measurement says.
-pub fn records(trial: &StoredTrial) -> Vec<RequestRecord> {
+pub(crate) fn records(trial: &StoredTrial) -> Vec<RequestRecord> {
     let value = |metric| trial.entry.measurement().and_then(|m| m.value(metric)).unwrap_or(1.0);
     let (p50, p95) = (value("e2e_p50_s"), value("e2e_p95_s"));
     let record = |index: u32| {

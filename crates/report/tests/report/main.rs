@@ -1,0 +1,5 @@
+//! The report through its public face, on result sets built in code.
+
+mod analysis;
+mod synthetic;
+mod week3;

@@ -1,0 +1,298 @@
+//! The page and its pictures, on result sets built in code.
+
+use std::{collections::BTreeSet, convert::Infallible, fs, path::Path};
+
+use crate::synthetic::{configuration, labelled, main_job, records, reference_of, trial};
+use resvg::tiny_skia::Pixmap;
+use slotune_core::{Bound, Outcome, State};
+use slotune_report::week3::{self, ReportError};
+use slotune_results::{ResultSet, StoredTrial};
+use slotune_serving::{Provenance, RequestRecord};
+
+/// Headings of the template that the page fills, in its order.
+const HEADINGS: [&str; 34] = [
+    "# Week 3 Optimization Results",
+    "## Overview",
+    "## Week 2 Baseline Issues",
+    "### 1. Queue Time Dominance (85%) - PRIMARY BOTTLENECK ⚠️",
+    "### 2. Long Sequence Performance Issues",
+    "### 3. Tail Latency Gap",
+    "### 4. Limited Request Capacity",
+    "## Week 3 Optimization Strategy",
+    "## Optimization Results",
+    "### 1. Queue Time Optimization",
+    "### 2. Concurrent Sequences Optimization",
+    "### 3. GPU Memory Utilization",
+    "### 4. Chunked Prefill for Long Sequences",
+    "### 5. Comprehensive Optimization",
+    "## Recommended Configuration",
+    "## Performance Comparison",
+    "### Before/After Summary",
+    "### Visual Comparisons",
+    "## Lessons Learned",
+    "### What Worked",
+    "### Challenges Encountered",
+    "### Unexpected Findings",
+    "## Next Steps",
+    "### Immediate Actions",
+    "### Validation",
+    "### Production Deployment",
+    "### Continue Learning Path",
+    "## Execution Log",
+    "## Technical Notes",
+    "### Hardware Configuration",
+    "### Test Environment",
+    "**Status**",
+    "**Command**",
+    "*This document was written from its result set",
+];
+
+/// A set whose search beats the default beyond noise.
+fn with_winner() -> ResultSet {
+    let mut set = main_job();
+    set.trials[1] = labelled("default", reference_of(1, configuration(512, 0.9, true)));
+    set
+}
+
+/// A set in which no configuration meets the targets.
+fn none_feasible() -> ResultSet {
+    let mut set = main_job();
+    set.manifest.objective.constraints[0].bound = Bound::AtLeast(5000.0);
+    set
+}
+
+/// Sets that leave something out.
+fn odd_sets() -> Vec<ResultSet> {
+    let full = main_job();
+    let mut empty = full.clone();
+    empty.trials.clear();
+    let mut no_studies = empty.clone();
+    no_studies.manifest.studies.clear();
+    let mut few = full.clone();
+    few.trials.retain(|t| t.study == "bayesian" && t.entry.trial.id.0 < 1);
+    let mut pending = full.clone();
+    for t in &mut pending.trials {
+        t.entry.state = State::Pending;
+    }
+    let mut bare = full.clone();
+    for t in &mut bare.trials {
+        if let State::Told { outcome: Outcome::Completed(measurement), .. } = &mut t.entry.state {
+            *measurement = slotune_core::Measurement::new().with("e2e_p95_s", 1.0);
+        }
+    }
+    let mut untargeted = full;
+    untargeted.manifest.objective.constraints.clear();
+    vec![empty, no_studies, few, pending, bare, untargeted]
+}
+
+fn page(set: &ResultSet) -> String {
+    week3::page(set).expect("the page can be filled")
+}
+
+fn write(set: &ResultSet, folder: &Path) -> week3::Written {
+    week3::write(set, |t| Ok::<_, Infallible>(records(t)), folder).expect("the folder is writable")
+}
+
+#[test]
+fn every_part_of_the_template_is_there_and_filled() {
+    let sets = [main_job(), with_winner(), none_feasible()];
+    for set in sets.iter().chain(&odd_sets()) {
+        let page = page(set);
+        let mut from = 0;
+        for heading in &HEADINGS[..31] {
+            let at = page[from..]
+                .find(&format!("{heading}\n"))
+                .unwrap_or_else(|| panic!("{heading} is missing"));
+            from += at + heading.len();
+        }
+        for part in &HEADINGS[31..] {
+            assert!(page.contains(part), "{part}");
+        }
+        for unfilled in [
+            "TBD",
+            "Waiting",
+            "Pending",
+            "Placeholder",
+            "To be ",
+            "(Document",
+            "python ",
+            "NaN",
+            "inf ",
+        ] {
+            assert!(!page.contains(unfilled), "{unfilled} in {page}");
+        }
+        assert!(page.ends_with("*\n") && !page.contains("\n\n\n\n"));
+    }
+}
+
+#[test]
+fn tables_are_well_formed() {
+    let sets = [main_job(), with_winner(), none_feasible()];
+    for set in sets.iter().chain(&odd_sets()) {
+        let page = page(set);
+        let lines: Vec<&str> = page.lines().collect();
+        let columns = |line: &str| line.replace("\\|", "").matches('|').count();
+        let mut tables = 0;
+        for (i, line) in lines.iter().enumerate().filter(|(_, line)| line.starts_with('|')) {
+            assert!(line.ends_with('|'), "{line}");
+            if lines[i - 1].starts_with('|') {
+                assert_eq!(columns(line), columns(lines[i - 1]), "{line}");
+            } else {
+                tables += 1;
+                assert!(lines[i - 1].is_empty() && lines[i + 1].starts_with("|---|"), "{line}");
+            }
+        }
+        assert!(tables >= 2);
+    }
+}
+
+#[test]
+fn the_verdict_is_said_plainly() {
+    let kept = page(&main_job());
+    assert!(kept.contains("**Keep the default**: it meets every target"));
+    assert!(kept.contains("--max-num-seqs 1024"), "the default's command");
+
+    let won = page(&with_winner());
+    assert!(won.contains("**Use the configuration below**: trial 2 of study `bayesian` meets every target with a P95 latency of 1.65 s."));
+    assert!(won.contains("P95 latency is 15.6% lower ± 1.4 pp"));
+    assert!(won.contains("    gpu_memory_utilization=0.95,\n    max_num_seqs=1024,"));
+    assert!(
+        won.contains("vllm serve Qwen/Qwen2.5-7B-Instruct \\\n    --enable-chunked-prefill \\\n")
+    );
+
+    let none = page(&none_feasible());
+    assert!(none.contains("**No configuration meets the targets.** The binding target is output throughput ≥ 5,000 tok/s (reached 1,534 tok/s), off by 69% of the bound"));
+    assert!(!none.contains("vllm serve Qwen"), "nothing to recommend");
+}
+
+#[test]
+fn the_origin_of_the_numbers_is_said_plainly() {
+    let mut set = main_job();
+    let simulated = page(&set);
+    assert!(simulated.contains("> **Numbers are simulated, not measured.**"));
+    assert!(
+        simulated
+            .contains("calibration `h100-sxm/qwen2.5-7b`: steps and runs measured on one H100")
+    );
+    assert!(simulated.contains("- **GPU**: NVIDIA H100 80GB (simulated)"));
+    assert!(simulated.contains("- **CUDA Version**: not recorded"));
+
+    set.manifest.backend.provenance = Provenance::Measured;
+    let measured = page(&set);
+    assert!(measured.contains("> **Numbers are measured** on a real server."));
+    assert!(!measured.to_lowercase().contains("simulated"));
+}
+
+#[test]
+fn week_2_stays_as_documented_beside_the_sets_own_baseline() {
+    let page = page(&main_job());
+    for row in [
+        "| **Queue Time %** | 85.0% | 85.5 ± 1.0% | 1.89 ± 1.00% | 1.80 ± 1.00% |",
+        "| **P95 Latency** | 2.544 s | 14.1 ± 0.2 s |",
+        "| **Long Seq (500+ tok)** | 4.396 s |",
+        "| **Throughput** | 949 tok/s | 949 tok/s | 1,453 tok/s | 1,487 tok/s | 57% higher | 2.4% higher |",
+        "| **Request Capacity** | 4.6 req/s |",
+    ] {
+        assert!(page.contains(row), "{row}");
+    }
+}
+
+#[test]
+fn lessons_come_from_the_numbers() {
+    let won = page(&with_winner());
+    for lesson in [
+        "`max_num_seqs` matters: between its best value (1024) and its worst, the median P95 latency differs by 133%.",
+        "The search was as good as the best of the grid (1.65 s) after 3 trials; the grid needed 35 of its 60.",
+        "15 of 122 trials could not run (memory).",
+        "20 of 26 measured search trials miss it, 12 of them only it.",
+        "`stream_interval` made no difference to speak of",
+        "More is not better for `max_num_seqs`: the median P95 latency is best at 1024 and 69% higher at 4096.",
+        "The simulated baseline is furthest from week 2 in P50 latency: 12.2 s against 0.850 s documented.",
+    ] {
+        assert!(won.contains(lesson), "{lesson}");
+    }
+    // Without a grid nothing is claimed of single parameters.
+    let mut search_only = with_winner();
+    search_only.trials.retain(|t| t.study != "grid");
+    search_only.manifest.studies.retain(|s| s.name != "grid");
+    let page = page(&search_only);
+    assert!(!page.contains("matters: between its best value"));
+    assert!(page.contains("study `bayesian` is no grid"));
+}
+
+#[test]
+fn text_from_outside_cannot_break_the_page() {
+    let mut set = main_job();
+    let reason = slotune_core::Reason::new("memory", "a | b `c`\n# not a heading\n```");
+    set.trials.push(trial("grid", 60, configuration(256, 0.7, true), Outcome::Infeasible(reason)));
+    set.trials.retain(|t| t.entry.measurement().is_some() || t.entry.trial.id.0 == 60);
+    assert!(page(&set).contains("| `a \\| b 'c' # not a heading '''` |"));
+}
+
+#[test]
+fn all_files_are_written_whole_and_the_same_each_time() {
+    let set = with_winner();
+    let (first, second) =
+        (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let folder = first.path().join("made/where/missing");
+    let written = write(&set, &folder);
+    write(&set, second.path());
+    assert_eq!(written.page, folder.join(week3::PAGE));
+    let names: BTreeSet<String> = fs::read_dir(&folder)
+        .expect("it was made")
+        .map(|entry| entry.expect("readable").file_name().into_string().expect("text"))
+        .collect();
+    let expected = [
+        "latency_percentiles_comparison",
+        "optimization_summary_dashboard",
+        "queue_time_optimization_comparison",
+        "throughput_optimization_comparison",
+    ];
+    let pictures = expected.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]);
+    assert_eq!(names, pictures.chain([week3::PAGE.to_owned()]).collect());
+    for name in &names {
+        let bytes = fs::read(folder.join(name)).expect("written");
+        assert_eq!(bytes, fs::read(second.path().join(name)).expect("written"), "{name}");
+    }
+    let page = fs::read_to_string(&written.page).expect("text");
+    assert_eq!(page, week3::page(&set).expect("the same page"));
+    for picture in expected {
+        assert!(page.contains(&format!("]({picture}.png)")));
+        let png = fs::read(folder.join(format!("{picture}.png"))).expect("written");
+        let pixels = Pixmap::decode_png(&png).expect("it can be decoded");
+        let dashboard = picture.starts_with("optimization");
+        let expected = if dashboard { (1400, 1060) } else { (1200, 560) };
+        assert_eq!((pixels.width(), pixels.height()), expected);
+        let inked = pixels.pixels().iter().filter(|pixel| pixel.red() < 128).count();
+        assert!(inked > 5000, "{picture} has text and bars");
+    }
+}
+
+#[test]
+fn pictures_of_sparse_sets_can_be_drawn() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut sets = odd_sets();
+    sets.push(none_feasible());
+    for set in &sets {
+        let none = |_: &StoredTrial| Ok::<_, Infallible>(Vec::new());
+        week3::write(set, none, folder.path()).expect("every set can be drawn");
+    }
+}
+
+#[test]
+fn faults_name_what_failed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fail = |_: &StoredTrial| Err::<Vec<RequestRecord>, _>("file is gone");
+    let error = week3::write(&main_job(), fail, folder.path()).expect_err("requests fail");
+    assert_eq!(
+        error.to_string(),
+        "requests of trial 0 of study `reference` cannot be read: file is gone"
+    );
+    assert_eq!(fs::read_dir(folder.path()).expect("readable").count(), 0, "nothing is left behind");
+
+    let file = folder.path().join("file");
+    fs::write(&file, "in the way").expect("writable");
+    let error = week3::write(&main_job(), |t| Ok::<_, Infallible>(records(t)), &file)
+        .expect_err("no folder");
+    assert!(matches!(&error, ReportError::Write { path, .. } if *path == file), "{error}");
+}
