@@ -25,7 +25,7 @@ pub fn derive(seed: u64, name: &str, counter: u64) -> u64 {
     mix(named ^ mix(counter))
 }
 
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): a bijection whose output bits each
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood 2014): a bijection whose output bits each
 /// depend on all input bits.
 fn mix(state: u64) -> u64 {
     let z = state.wrapping_add(0x9E37_79B9_7F4A_7C15);

@@ -21,7 +21,8 @@ pub struct Acquisition {
     pub d_deviation: f64,
 }
 
-/// log E max(improvement over `best`, 0) of a normal variable: LogEI (Ament et al., NeurIPS 2023).
+/// log E max(improvement over `best`, 0) of a normal variable: LogEI (Ament et al. 2023,
+/// arXiv:2310.20708).
 ///
 /// `mean`, `deviation` (a standard deviation, above 0) and `best` are in one unit. Minimising,
 /// z = (best − mean) / deviation, maximising its negative; the result is log deviation + log h(z).

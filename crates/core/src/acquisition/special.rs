@@ -17,7 +17,7 @@ pub struct WithDerivative {
 }
 
 /// log h(z) with h(z) = φ(z) + z Φ(z), the expected improvement of a standard normal (Ament et al.,
-/// NeurIPS 2023, arXiv:2310.20708, equation 9 and appendix A.1), and d log h / dz = Φ(z) / h(z).
+/// 2023, arXiv:2310.20708, equation 9 and appendix A.1), and d log h / dz = Φ(z) / h(z).
 ///
 /// In the tail the series of Mills' ratio replaces the paper's last two branches: it is exact to
 /// rounding there, and so is its derivative.
@@ -77,9 +77,9 @@ fn erfcx(x: f64) -> f64 {
 
 /// Asymptotic series at z <= [`TAIL`].
 struct Tail {
-    /// −z Φ(z) / φ(z) = Σ_k (−1)^k (2k − 1)!! / z^2k.
+    /// `−z Φ(z) / φ(z) = Σ_k (−1)^k (2k − 1)!! / z^2k`.
     mills: f64,
-    /// z² h(z) / φ(z) = Σ_k (−1)^k (2k + 1)!! / z^2k.
+    /// `z² h(z) / φ(z) = Σ_k (−1)^k (2k + 1)!! / z^2k`.
     h: f64,
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Posterior<'a> {
 impl Posterior<'_> {
     /// The most likely hyperparameters given the targets, outputscale 1.
     ///
-    /// θ = (log l_1 … log l_d, log v, m). The prior's mode and a fixed set of random starts are
+    /// θ = (log l, log v, m). The prior's mode and a fixed set of random starts are
     /// compared, and the best of them refined by L-BFGS.
     pub(super) fn maximise(&self) -> Result<Hyperparameters, GpError> {
         let d = self.columns.len();

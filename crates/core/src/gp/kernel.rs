@@ -6,8 +6,8 @@ use crate::Column;
 /// √5, which scales distance in the Matérn-5/2 kernel.
 const SQRT_5: f64 = 2.236_067_977_499_79;
 
-/// k(a, b) = s (1 + √5 r + 5 r²/3) exp(−√5 r) exp(−Σ_c [a_c ≠ b_c] / l_c), where
-/// r² = Σ_j ((a_j − b_j) / l_j)² runs over the ordered columns j and the sum in the last factor
+/// `k(a, b) = s (1 + √5 r + 5 r²/3) exp(−√5 r) exp(−Σ_c [a_c ≠ b_c] / l_c)`, where
+/// `r² = Σ_j ((a_j − b_j) / l_j)²` runs over the ordered columns j and the sum in the last factor
 /// over the categorical columns c (Rasmussen and Williams 2006, equation 4.17; Hutter, Hoos and
 /// Leyton-Brown 2011 for the categorical factor).
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Kernel {
         ((1.0 + t + t * t / 3.0) * decay, 5.0 / 3.0 * (1.0 + t) * decay)
     }
 
-    /// Adds `weight` × dk(a, b)/d log l_j to `gradient[j]`, given k(a, b) and its slope.
+    /// Adds `weight` × `dk(a, b)/d log l_j` to `gradient[j]`, given k(a, b) and its slope.
     pub(super) fn add_lengthscale_gradient(
         &self,
         (a, b): (&[f64], &[f64]),
@@ -70,7 +70,7 @@ impl Kernel {
         }
     }
 
-    /// Adds `weight` × dk(a, b)/da_j to `gradient[j]`, given the slope; along categorical columns
+    /// Adds `weight` × `dk(a, b)/da_j` to `gradient[j]`, given the slope; along categorical columns
     /// there is no derivative and nothing is added.
     pub(super) fn add_point_gradient(
         &self,

@@ -10,7 +10,7 @@
 //! | v, V | , n × n | learned noise variance; V = v I + the known noise variances on the diagonal |
 //! | m | | constant mean |
 //! | θ | d + 2 | (log l, log v, m) |
-//! | K | n × n | covariances k(x_i, x_j) |
+//! | K | n × n | covariances `k(x_i, x_j)` |
 //! | L | n × n | Cholesky factor: K + V = L Lᵀ |
 //! | α | n | (K + V)⁻¹ (y − m) |
 //!
@@ -92,9 +92,9 @@ pub struct Posterior {
 /// How mean and variance change with the point; 0 along categorical columns.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PosteriorGradient {
-    /// d mean / dx_j, d entries.
+    /// `d mean / dx_j`, d entries.
     pub mean: Vec<f64>,
-    /// d variance / dx_j, d entries.
+    /// `d variance / dx_j`, d entries.
     pub variance: Vec<f64>,
 }
 
@@ -307,7 +307,11 @@ impl Gp {
             }
         }
         let mut x = self.x.clone();
-        x.push_row(ndarray::ArrayView1::from(point)).expect("one coordinate for each column");
+        x.push_row(ndarray::ArrayView1::from(point)).map_err(|_| GpError::Length {
+            field: "columns",
+            expected,
+            got,
+        })?;
         let mut y = self.y.clone();
         y.push(self.standardisation.forward(target));
         let mut known_noise = self.known_noise.clone();

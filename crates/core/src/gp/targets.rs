@@ -54,11 +54,13 @@ impl Observations {
             return Err(GpError::NotFinite { field: "target", row, value });
         }
         let unusable = |variance: &f64| !(variance.is_finite() && *variance >= 0.0);
-        match noise_variances.iter().enumerate().find(|(_, variance)| unusable(variance)) {
-            Some((row, &value)) => Err(GpError::NotFinite { field: "noise variance", row, value }),
-            // Standard layout, so that a row is a slice.
-            None => Ok(Self { x: x.as_standard_layout().into_owned(), y, noise_variances }),
+        let mut variances = noise_variances.iter().enumerate();
+        if let Some((row, &value)) = variances.find(|(_, variance)| unusable(variance)) {
+            return Err(GpError::NotFinite { field: "noise variance", row, value });
         }
+        // Standard layout, so that a row is a slice.
+        let x = if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned() };
+        Ok(Self { x, y, noise_variances })
     }
 }
 

@@ -92,7 +92,7 @@ impl Grid {
     fn configuration(&self, space: &SearchSpace, positions: &[usize]) -> Configuration {
         let mut configuration = Configuration::new();
         // In the order of the space, since a condition names an earlier parameter.
-        for parameter in space.parameters().iter() {
+        for parameter in space.parameters() {
             if !parameter.is_active(&configuration) {
                 continue;
             }

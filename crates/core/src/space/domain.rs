@@ -84,7 +84,7 @@ impl Domain {
     /// Number of values; `None` for a continuous domain.
     pub fn size(&self) -> Option<u128> {
         match self {
-            Self::Float { low, high, .. } => (low == high).then_some(1),
+            Self::Float { low, high, .. } => (low >= high).then_some(1),
             Self::Integer { low, high, .. } => {
                 Some((i128::from(*high) - i128::from(*low) + 1).unsigned_abs())
             }
@@ -157,7 +157,7 @@ impl Domain {
     }
 
     /// The value whose coordinate is nearest to `u` in [0, 1].
-    pub(super) fn nearest(&self, u: f64) -> Value {
+    pub(crate) fn nearest(&self, u: f64) -> Value {
         let u = u.clamp(0.0, 1.0);
         #[expect(
             clippy::cast_possible_truncation,
@@ -178,7 +178,7 @@ impl Domain {
     }
 
     /// The coordinate of a value in [0, 1], or `None` if the domain does not hold it.
-    pub(super) fn encode(&self, value: &Value) -> Option<f64> {
+    pub(crate) fn encode(&self, value: &Value) -> Option<f64> {
         if !self.contains(value) {
             return None;
         }

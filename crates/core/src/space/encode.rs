@@ -32,9 +32,8 @@ pub enum Column {
 impl SearchSpace {
     /// How each column of a design point is compared.
     pub fn columns(&self) -> Vec<Column> {
-        let column = |domain: &Domain| match domain.is_ordered() {
-            true => Column::Ordered,
-            false => Column::Categorical,
+        let column = |domain: &Domain| {
+            if domain.is_ordered() { Column::Ordered } else { Column::Categorical }
         };
         self.parameters().iter().map(|parameter| column(parameter.domain())).collect()
     }

@@ -197,11 +197,11 @@ impl SearchSpace {
     /// Some allowed configuration: by enumeration where that is possible, else from the corners
     /// and a low-discrepancy net.
     fn some_valid_configuration(&self) -> Option<Configuration> {
+        const CORNERS: u32 = 1 << 12;
+        const NET: usize = 1 << 14;
         if let Some(all) = self.enumerate(ENUMERATION_LIMIT) {
             return all.into_iter().next();
         }
-        const CORNERS: u32 = 1 << 12;
-        const NET: usize = 1 << 14;
         let d = self.parameters.len();
         let corners = (0..CORNERS
             .min(1_u32.checked_shl(u32::try_from(d).ok()?).unwrap_or(CORNERS)))

@@ -2,7 +2,7 @@
 
 use super::surrogate::{Score, Surrogate};
 use crate::{
-    Configuration, Domain, SearchSpace,
+    Configuration, Domain, SearchSpace, Value,
     minimise::{Bounds, minimise},
     random::SobolPoints,
     sampler::unseen::Unseen,
@@ -113,34 +113,11 @@ fn climb(space: &SearchSpace, surrogate: &Surrogate, start: &[f64]) -> Option<Co
     Some(space.nearest(&with(&reached.x)))
 }
 
-/// Unseen configurations one step away along one axis: the next levels, any other category, or
-/// small steps and both ends of a continuous axis.
+/// Unseen configurations one step away along one axis.
 fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Configuration> {
     let mut found = Vec::new();
     for (j, parameter) in space.parameters().iter().enumerate() {
-        let domain = parameter.domain();
-        let here = point[j];
-        let coordinates: Vec<f64> = match domain.levels() {
-            Some(levels) => {
-                let top = levels.saturating_sub(1).max(1) as f64;
-                if domain.is_ordered() {
-                    vec![here - 1.0 / top, here + 1.0 / top]
-                } else {
-                    (0..levels).map(|level| level as f64 / top).collect()
-                }
-            }
-            None => {
-                let mut coordinates = vec![0.0, 1.0];
-                coordinates.extend(STEPS.map(|step| here + step));
-                if let Domain::Integer { low, high, .. } = domain {
-                    // The smallest step an integer allows, at least on a linear scale.
-                    let step = 1.0 / (*high as f64 - *low as f64);
-                    coordinates.extend([here - step, here + step]);
-                }
-                coordinates
-            }
-        };
-        for coordinate in coordinates.into_iter().filter(|u| (0.0..=1.0).contains(u)) {
+        for coordinate in steps(parameter.domain(), point[j]) {
             let mut moved = point.to_vec();
             moved[j] = coordinate;
             let configuration = space.nearest(&moved);
@@ -150,6 +127,28 @@ fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Co
         }
     }
     found
+}
+
+/// Coordinates one step away from `here`: the next levels, any other category, the next integers,
+/// or small steps along a continuous axis and both its ends.
+fn steps(domain: &Domain, here: f64) -> Vec<f64> {
+    let mut coordinates = match domain.levels() {
+        Some(levels) => {
+            let top = levels.saturating_sub(1).max(1) as f64;
+            if domain.is_ordered() {
+                vec![here - 1.0 / top, here + 1.0 / top]
+            } else {
+                (0..levels).map(|level| level as f64 / top).collect()
+            }
+        }
+        None => STEPS.iter().map(|step| here + step).chain([0.0, 1.0]).collect(),
+    };
+    if let Value::Integer(value) = domain.nearest(here) {
+        let next = [value - 1, value + 1].map(|value| domain.encode(&Value::Integer(value)));
+        coordinates.extend(next.into_iter().flatten());
+    }
+    coordinates.retain(|coordinate| (0.0..=1.0).contains(coordinate));
+    coordinates
 }
 
 fn scored(
