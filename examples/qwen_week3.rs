@@ -363,7 +363,7 @@ fn print_summary(analysis: &Analysis<'_>) {
         Verdict::Change(found) => format!("recommended: {}", found.trial.entry.trial.configuration),
         Verdict::KeepDefault { .. } => "recommended: keep the default".to_owned(),
         Verdict::NoneFeasible(near) => {
-            format!("no configuration meets the targets; {} binds", near.binding().constraint)
+            format!("no configuration meets the targets; {} binds", near.binding.constraint)
         }
         Verdict::NothingMeasured => "nothing was measured".to_owned(),
     });
