@@ -21,9 +21,9 @@ use std::{
 
 use clap::{Parser, ValueEnum};
 use slotune::{
-    Finished, Observer, Recorder, Tuner,
+    Finished, Observer, Recorder,
     core::{
-        Configuration, Entry, History, Measurement, Objective, Outcome, State, Trial,
+        Entry, History, Measurement, Objective, Outcome, State, Trial,
         sampler::{Bayesian, Random, Sampler, Sobol},
     },
     report::{
@@ -125,7 +125,7 @@ fn run(options: &Options) -> Result<(), Error> {
         (StudyRole::Comparison, "random", Box::new(Random) as Box<dyn Sampler>, options.trials),
         (StudyRole::Comparison, "grid", Box::new(grid), grid_trials),
     ]
-    .map(|(role, name, sampler, trials)| Planned { role, name, sampler, trials });
+    .map(|(role, name, sampler, trials)| Planned { name, role, sampler, trials });
 
     let manifest = manifest(options.seed, &scenario, &objective, &plan);
     let (writer, stored) = open(&options.out, &manifest)?;
@@ -139,18 +139,22 @@ fn run(options: &Options) -> Result<(), Error> {
         "\nsearching; random search ({} trials) and the documents' grid ({grid_trials}) run beside it\n",
         options.trials
     );
-    let conduct = |planned: Planned| {
-        let history = stored.set.history(planned.name)?;
-        let seed = options.seed;
-        // Every study is told what vLLM does by itself, so none has a head start.
-        let given: &[Configuration] = match planned.name {
-            "grid" => &[],
-            _ => &[default_configuration()],
+    let conduct = |planned: Planned| -> Result<(), Error> {
+        let Planned { role, name, sampler, trials } = planned;
+        // Every study but the grid is told what vLLM does by itself, so none has a head start.
+        let given = match name {
+            "grid" => vec![],
+            _ => vec![default_configuration()],
         };
-        let tuner = scenario.tuner(&objective, planned.sampler, seed, history, given)?;
-        let recorder = Recorder::new(planned.name, Arc::clone(&writer));
-        let is_shown = planned.role == StudyRole::Search;
-        conduct(tuner, planned.trials, &Narrator { recorder, trials: planned.trials, is_shown, started: now() })
+        let history = stored.set.history(name)?;
+        let mut tuner = scenario.tuner(&objective, sampler, options.seed, history, &given)?;
+        let narrator = Narrator {
+            recorder: Recorder::new(name, Arc::clone(&writer)),
+            trials,
+            is_shown: role == StudyRole::Search,
+            started: now(),
+        };
+        Ok(tuner.run_blocking(trials as usize, &narrator)?)
     };
     let [search, random, grid] = plan;
     thread::scope(|scope| {
@@ -184,16 +188,10 @@ fn run(options: &Options) -> Result<(), Error> {
 fn measure_references(scenario: &Scenario) -> Result<Vec<(Entry, Run)>, Error> {
     let given = [baseline(), default_configuration()];
     let any = Objective::minimise("e2e_p95_s");
-    let tuner = scenario.tuner(&any, Box::new(Random), 0, History::new(), &given)?;
+    let mut tuner = scenario.tuner(&any, Box::new(Random), 0, History::new(), &given)?;
     let collector = Collector::default();
-    conduct(tuner, 2, &collector)?;
+    tuner.run_blocking(given.len(), &collector)?;
     Ok(collector.0.into_inner()?)
-}
-
-/// Runs a study to its end.
-fn conduct(mut tuner: Tuner, trials: u32, observer: &dyn Observer) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-    Ok(runtime.block_on(tuner.run(trials as usize, observer))?)
 }
 
 fn manifest(

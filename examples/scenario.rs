@@ -17,7 +17,7 @@ use slotune::{
         metrics::MeasureOptions,
         workload::{Replay, ReplayRate, Size, TraceSource},
     },
-    sim::{ServerModel, Simulator},
+    sim::{CacheState, ServerModel, Simulator},
 };
 
 /// Any error, on its way to `main`.
@@ -63,7 +63,7 @@ impl Scenario {
         let schedule = Arc::new(workload.schedule()?);
         let parameters = vec![
             Parameter::integer("max_num_seqs", 32, 4096).log(),
-            Parameter::float("gpu_memory_utilization", 0.70, 0.95),
+            Parameter::levels("gpu_memory_utilization", (70..=95).map(|p| f64::from(p) / 100.0)),
             Parameter::boolean("enable_chunked_prefill"),
             Parameter::integer("max_num_batched_tokens", 512, 32_768).log(),
         ];
@@ -146,9 +146,10 @@ impl Scenario {
     }
 }
 
-/// The simulated server.
+/// The simulated server. Each trial starts it on a machine that has compiled nothing yet, so a
+/// trial depends on its configuration alone and an interrupted study goes on as if it had not been.
 pub fn backend() -> Arc<dyn Backend> {
-    Arc::new(Simulator::new(ServerModel::measured()))
+    Arc::new(Simulator::new(ServerModel::measured()).with_cache_reset_to(CacheState::cold()))
 }
 
 /// What every trial has in common: the settings that the simulator was calibrated with.

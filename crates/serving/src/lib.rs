@@ -24,4 +24,6 @@ pub use backend::{
 };
 pub use engine_arguments::EngineArguments;
 pub use record::{RequestRecord, RequestStatus};
+/// Named random streams: backends draw from them too, and need nothing else of the core.
+pub use slotune_core::random;
 pub use workload::{LengthClass, Load, RequestSpec, Schedule, Workload};

@@ -6,7 +6,7 @@
 
 use std::f64::consts::TAU;
 
-use slotune_core::random;
+use slotune_serving::random;
 
 /// Spread of the simulated times. Off by default, so that a simulation is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

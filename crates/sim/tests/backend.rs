@@ -142,3 +142,16 @@ fn the_time_limit_reaches_the_run() {
     let run = simulator.run(&trial(EngineArguments::default())).unwrap();
     assert!(run.records.iter().any(|record| !record.is_completed()));
 }
+
+/// A trial that starts as if nothing had been started before depends on nothing but itself, which
+/// the suite demands of simulated backends.
+#[test]
+fn passes_the_conformance_suite() {
+    let make = || -> Box<dyn Backend> {
+        Box::new(
+            Simulator::new(ServerModel::measured()).with_cache_reset_to(CacheState::cold()),
+        )
+    };
+    let suite = pin!(slotune_serving::testing::conformance(make));
+    assert!(suite.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+}

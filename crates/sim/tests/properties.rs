@@ -1,7 +1,7 @@
 //! What holds of every simulated run, whatever the requests and arguments.
 
 use proptest::{prelude::*, test_runner::RngSeed};
-use slotune_core::random;
+use slotune_serving::random;
 use slotune_serving::{
     EngineArguments, Load, RequestSpec, Schedule, engine_arguments::SchedulingPolicy,
     workload::PromptSegment,

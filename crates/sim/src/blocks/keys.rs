@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slotune_core::random;
+use slotune_serving::random;
 use slotune_serving::RequestSpec;
 
 /// A number for the contents of each full block of each prompt, counted from 0.

@@ -95,6 +95,20 @@ impl Tuner {
         Ok(())
     }
 
+    /// [`run`](Self::run) on a runtime of its own, for callers that have none.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and when the operating system gives no runtime.
+    ///
+    /// # Panics
+    /// When called from within a runtime; await [`run`](Self::run) there.
+    pub fn run_blocking(&mut self, trials: usize, observer: &dyn Observer) -> Result<(), TuneError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .map_err(TuneError::Runtime)?;
+        runtime.block_on(self.run(trials, observer))
+    }
+
     async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
         let request = TrialRequest {
             arguments: self.fixed.updated(&trial.configuration)?,
@@ -163,6 +177,9 @@ pub enum TuneError {
     /// The study did not take an outcome.
     #[error(transparent)]
     Tell(#[from] TellError),
+    /// The operating system gives no runtime.
+    #[error("no runtime to evaluate trials on: {0}")]
+    Runtime(#[source] std::io::Error),
     /// The observer could not take a trial.
     #[error("a finished trial could not be recorded: {0}")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),

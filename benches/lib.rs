@@ -1,0 +1,80 @@
+//! Runs of the Week-3 scenario that the benches share.
+
+use std::sync::Mutex;
+
+use slotune::{
+    Finished, Observer,
+    core::{History, Objective, Trial, sampler::Sampler},
+    serving::{Progress, Stage, metrics::Metric},
+};
+use slotune_examples::{Error, Scenario, baseline, default_configuration};
+
+/// The objective of the scenario, whose targets follow from its baseline.
+///
+/// # Errors
+/// When the baseline cannot be measured.
+pub fn objective(scenario: &Scenario) -> Result<Objective, Error> {
+    let any = Objective::minimise(Metric::from_name("e2e_p95_s")?);
+    let mut tuner = scenario.tuner(
+        &any,
+        Box::new(slotune::core::sampler::Random),
+        0,
+        History::new(),
+        &[baseline()],
+    )?;
+    tuner.run_blocking(1, &Quiet)?;
+    let measurement = tuner.study().history().entries()[0].measurement().cloned();
+    scenario.objective(&measurement.ok_or("the baseline was not measured")?)
+}
+
+/// The best feasible objective after each trial of a study that begins with vLLM's default.
+///
+/// # Errors
+/// When the study cannot be run.
+pub fn incumbents(
+    scenario: &Scenario,
+    objective: &Objective,
+    sampler: Box<dyn Sampler>,
+    seed: u64,
+    trials: usize,
+) -> Result<Vec<Option<f64>>, Error> {
+    let given = [default_configuration()];
+    let mut tuner = scenario.tuner(objective, sampler, seed, History::new(), &given)?;
+    let curve = Curve::default();
+    tuner.run_blocking(trials, &curve)?;
+    Ok(curve.0.into_inner()?)
+}
+
+/// Hears nothing.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn stage(&self, _: Stage) {}
+}
+
+impl Observer for Quiet {
+    fn begun(&self, _: &Trial) {}
+
+    fn finished(&self, _: &Finished<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+/// Notes the incumbent after each trial.
+#[derive(Default)]
+struct Curve(Mutex<Vec<Option<f64>>>);
+
+impl Progress for Curve {
+    fn stage(&self, _: Stage) {}
+}
+
+impl Observer for Curve {
+    fn begun(&self, _: &Trial) {}
+
+    fn finished(&self, finished: &Finished<'_>) -> Result<(), Error> {
+        let best = finished.history.best(finished.objective);
+        let value = best.and_then(|best| best.measurement()?.value(&finished.objective.metric));
+        self.0.lock().map_err(|error| error.to_string())?.push(value);
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! How long the parts of a trial take: asking, simulating, measuring.
+//!
+//! ```text
+//! cargo bench -p slotune-benches
+//! ```
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use slotune::{
+    core::{
+        Constraint, Measurement, Objective, Outcome, Parameter, Problem, SearchSpace, Study,
+        sampler::{Bayesian, Sobol},
+    },
+    serving::{
+        Run, Schedule, TrialRequest, Workload,
+        metrics::{MeasureOptions, measure},
+        workload::{Arrivals, LengthLaw, Lengths, Size, Synthetic},
+    },
+    sim::{ServerModel, Simulator},
+};
+
+/// A study over six parameters with an objective and one constraint that was told `n` trials.
+fn study_of(n: usize) -> Study {
+    let parameters = (0..6).map(|j| Parameter::float(format!("x{j}"), 0.0, 1.0)).collect();
+    let space = SearchSpace::new(parameters, vec![]).expect("a plain space");
+    let objective =
+        Objective::minimise("latency").subject_to(Constraint::at_least("throughput", 2.0));
+    let problem = Problem::new(space, objective);
+    let mut study = Study::new(problem.clone(), Box::new(Sobol), 0).expect("a plain study");
+    for trial in study.ask_many(n).expect("Sobol points") {
+        let x: Vec<f64> =
+            (0..6).map(|j| trial.configuration.float(&format!("x{j}")).unwrap_or(0.5)).collect();
+        let bowl: f64 = x.iter().map(|x| (x - 0.4).powi(2)).sum();
+        let measurement = Measurement::new()
+            .with("latency", 1.0 + bowl)
+            .with("throughput", 1.0 + x.iter().sum::<f64>());
+        study.tell(trial.id, Outcome::Completed(measurement), 1.0).expect("a plain outcome");
+    }
+    Study::resume(problem, Box::new(Bayesian), 0, study.history().clone()).expect("its own history")
+}
+
+fn ask(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("ask");
+    group.sample_size(10);
+    for n in [20, 40, 100] {
+        let history = study_of(n).history().clone();
+        let problem = study_of(n).problem().clone();
+        group.bench_function(format!("{n} trials, 6 parameters, 2 outcomes"), |bencher| {
+            bencher.iter_batched(
+                || {
+                    Study::resume(problem.clone(), Box::new(Bayesian), 0, history.clone())
+                        .expect("its own history")
+                },
+                |mut study| black_box(study.ask().expect("a suggestion")),
+                BatchSize::LargeInput,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// Chat requests near the saturation of one H100.
+fn chat(requests: u32) -> Schedule {
+    Workload::Synthetic(Synthetic {
+        arrivals: Arrivals::Poisson { rate_per_s: 22.0 },
+        lengths: Lengths::Independent {
+            prompt: LengthLaw::Uniform { min_tokens: 64, max_tokens: 2000 },
+            output: LengthLaw::Uniform { min_tokens: 20, max_tokens: 400 },
+        },
+        size: Size::Requests(requests),
+        seed: 1,
+    })
+    .schedule()
+    .expect("a plain workload")
+}
+
+fn simulate_chat(requests: u32) -> Run {
+    Simulator::new(ServerModel::measured())
+        .run(&TrialRequest {
+            arguments: slotune::serving::EngineArguments::default(),
+            schedule: chat(requests).into(),
+            seed: 0,
+            record_chunk_times: false,
+        })
+        .expect("vLLM's defaults start")
+}
+
+fn simulate(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("simulate");
+    group.sample_size(10);
+    group.throughput(Throughput::Elements(4000));
+    group.bench_function("4000 chat requests", |bencher| {
+        bencher.iter(|| black_box(simulate_chat(4000)));
+    });
+    group.finish();
+}
+
+fn measure_run(criterion: &mut Criterion) {
+    let run = simulate_chat(4000);
+    let mut group = criterion.benchmark_group("measure");
+    group.throughput(Throughput::Elements(4000));
+    group.bench_function("4000 requests, 200 replicates", |bencher| {
+        bencher.iter(|| measure(black_box(&run), &MeasureOptions::default()));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, ask, simulate, measure_run);
+criterion_main!(benches);

@@ -1,0 +1,136 @@
+//! The command `slotune`: reads what the library wrote. It holds no logic of its own.
+
+#![expect(clippy::print_stderr, reason = "a command talks to its user")]
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use serde_json::json;
+use slotune::{
+    report::{
+        analysis::{Analysis, Verdict},
+        week3,
+    },
+    results::{Loaded, ResultSet, StoredTrial},
+    serving::{EngineArguments, Provenance},
+};
+
+/// Auto-tunes LLM servers with Bayesian optimisation.
+///
+/// These commands read result sets: folders that a study wrote, such as the one that
+/// `cargo run --release --example qwen_week3` leaves behind.
+///
+/// Exit status: 0 done, 1 could not be done, 2 wrong usage, 3 no configuration meets the targets.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Writes the Week-3 page and its pictures from a result set
+    Report {
+        /// Folder of the result set
+        results: PathBuf,
+        /// Folder for the page and the pictures [default: the result set's]
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+    /// Prints the configuration that a result set recommends
+    Recommend {
+        /// Folder of the result set
+        results: PathBuf,
+        /// Prints one JSON object: `verdict`, `simulated`, `configuration`, `metrics`, `vllm_serve`
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Exit status when no configuration meets the targets.
+const NO_CONFIGURATION: u8 = 3;
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Report { results, out } => report(&results, out.as_deref().unwrap_or(&results)),
+        Command::Recommend { results, json } => recommend(&results, json),
+    };
+    result.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
+        // Whoever reads the output, such as `head`, has seen enough.
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        _ => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+fn report(results: &Path, folder: &Path) -> Result<ExitCode, Error> {
+    let loaded = read(results)?;
+    let mut out = io::stdout().lock();
+    let requests = |trial: &StoredTrial| {
+        loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
+    };
+    let written = week3::write(&loaded.set, requests, folder)?;
+    for path in std::iter::once(&written.page).chain(&written.pictures) {
+        writeln!(out, "{}", path.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
+    let loaded = read(results)?;
+    let mut out = io::stdout().lock();
+    let analysis = Analysis::new(&loaded.set);
+    let (verdict, trial) = match &analysis.verdict {
+        Verdict::Change(found) => ("change", Some(found.trial)),
+        Verdict::KeepDefault { default, .. } => ("keep_default", Some(*default)),
+        Verdict::NoneFeasible(_) => ("no_configuration_meets_the_targets", None),
+        Verdict::NothingMeasured => ("nothing_measured", None),
+    };
+    let backend = &loaded.set.manifest.backend;
+    let simulated = matches!(backend.provenance, Provenance::Simulated(_));
+    let command = trial
+        .map(|trial| EngineArguments::from_configuration(&trial.entry.trial.configuration))
+        .transpose()?
+        .map(|arguments| arguments.vllm_serve_command(&backend.model));
+    if as_json {
+        let value = json!({
+            "verdict": verdict,
+            "simulated": simulated,
+            "configuration": trial.map(|trial| &trial.entry.trial.configuration),
+            "metrics": trial.and_then(|trial| trial.entry.measurement()),
+            "vllm_serve": command,
+        });
+        writeln!(out, "{value:#}")?;
+    } else {
+        writeln!(out, "{}", verdict.replace('_', " "))?;
+        writeln!(out, "{}", if simulated { "(from simulated numbers)" } else { "(from measured numbers)" })?;
+        if let Verdict::NoneFeasible(near) = &analysis.verdict {
+            writeln!(out, "{} was missed by most, even in the trial that came closest", near.binding.constraint)?;
+        }
+        if let Some(command) = command {
+            writeln!(out, "{command}")?;
+        }
+    }
+    Ok(match trial {
+        Some(_) => ExitCode::SUCCESS,
+        None => ExitCode::from(NO_CONFIGURATION),
+    })
+}
+
+/// Reads a result set and warns of the parts that it had to leave out.
+fn read(folder: &Path) -> Result<Loaded, Error> {
+    let loaded = ResultSet::read(folder)?;
+    for fault in &loaded.faults {
+        eprintln!("warning: left out: {fault}");
+    }
+    Ok(loaded)
+}
