@@ -172,6 +172,7 @@ fn an_exhausted_space_gives_fewer_and_then_none() {
         assert!(all.len() <= 6, "{name}");
         let mut study = run(problem.clone(), sampler, 0, 10, evaluate);
         assert_eq!(study.history().len(), 6, "{name}");
+        assert_eq!(study.ask_many(usize::MAX), Ok(vec![]), "{name}");
         assert_eq!(study.ask(), Ok(None), "{name}");
     }
 }
