@@ -46,7 +46,7 @@ pub(crate) fn minimise(
 
     let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
         .with_tolerance_grad(1e-7)
-        .and_then(|solver| solver.with_tolerance_cost(1e-12))
+        .and_then(|solver| solver.with_tolerance_cost(1e-9))
         .ok()?;
     // A failed line search or a spent budget is no failure of the search: the best point met stands.
     let _ = Executor::new(&problem, solver)

@@ -171,10 +171,7 @@ impl Constraint {
 
     /// Whether a value of the metric meets the bound.
     pub fn is_met(&self, value: f64) -> bool {
-        match self.bound {
-            Bound::AtLeast(bound) => value >= bound,
-            Bound::AtMost(bound) => value <= bound,
-        }
+        self.bound.is_met_by(value)
     }
 }
 
@@ -183,6 +180,14 @@ impl Bound {
     pub fn value(self) -> f64 {
         match self {
             Self::AtLeast(bound) | Self::AtMost(bound) => bound,
+        }
+    }
+
+    /// Whether a value of the metric meets the bound.
+    pub(crate) fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
         }
     }
 }

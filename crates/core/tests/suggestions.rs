@@ -17,7 +17,7 @@ fn mixed() -> SearchSpace {
         ],
         vec![Rule::at_least("width", "parts")],
     )
-    .unwrap()
+    .expect("a valid space")
 }
 
 fn problem() -> Problem {
@@ -55,7 +55,7 @@ fn grid(space: &SearchSpace) -> Grid {
             levels("kind", vec!["b".into()]),
         ],
     )
-    .unwrap()
+    .expect("levels of the space")
 }
 
 fn samplers(space: &SearchSpace) -> Vec<Box<dyn Sampler>> {
@@ -70,11 +70,11 @@ fn run(
     trials: usize,
     evaluate: impl Fn(&Configuration) -> Outcome,
 ) -> Study {
-    let mut study = Study::new(problem, sampler, seed).unwrap();
+    let mut study = Study::new(problem, sampler, seed).expect("a valid problem");
     while study.history().len() < trials {
-        let Some(trial) = study.ask().unwrap() else { break };
+        let Some(trial) = study.ask().expect("a suggestion") else { break };
         let outcome = evaluate(&trial.configuration);
-        study.tell(trial.id, outcome, 1.0).unwrap();
+        study.tell(trial.id, outcome, 1.0).expect("a usable outcome");
     }
     study
 }
@@ -157,7 +157,8 @@ const BAYESIAN: [&str; 5] = [
 ];
 
 fn small(parameters: Vec<Parameter>, rules: Vec<Rule>) -> Problem {
-    Problem::new(SearchSpace::new(parameters, rules).unwrap(), Objective::minimise("latency"))
+    let space = SearchSpace::new(parameters, rules).expect("a valid space");
+    Problem::new(space, Objective::minimise("latency"))
 }
 
 #[test]
@@ -171,6 +172,7 @@ fn an_exhausted_space_gives_fewer_and_then_none() {
         assert!(all.len() <= 6, "{name}");
         let mut study = run(problem.clone(), sampler, 0, 10, evaluate);
         assert_eq!(study.history().len(), 6, "{name}");
+        assert_eq!(study.ask_many(usize::MAX), Ok(vec![]), "{name}");
         assert_eq!(study.ask(), Ok(None), "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! Hyperparameters by maximum a posteriori.
 
-use ndarray::Array2;
+use ndarray::{Array2, Axis};
 
 use super::{GpError, Hyperparameters, inference::Inference, prior::LogNormal};
 use crate::{
@@ -22,8 +22,14 @@ const MEANS: Bounds = (-10.0, 10.0);
 /// Random starts, of which the best are refined together with the most likely one a priori.
 const RANDOM_STARTS: usize = 6;
 
-/// How many starts are refined.
+/// How many starts are refined, and above how many observations only one is: there the posterior
+/// has one clear peak, and evaluations are dear.
 const REFINED_STARTS: usize = 2;
+const ONE_START_ABOVE: usize = 64;
+
+/// Hyperparameters are learnt from at most this many observations: more change them little, and
+/// cost n³ at each of about a hundred evaluations.
+const LEARNT_FROM: usize = 200;
 
 /// Evaluations of the likelihood in each refinement.
 const EVALUATIONS: usize = 60;
@@ -43,6 +49,15 @@ impl Posterior<'_> {
     /// θ = (log l, log v, m). The prior's mode and a fixed set of random starts are
     /// compared, and the best of them refined by L-BFGS.
     pub(super) fn maximise(&self) -> Result<Hyperparameters, GpError> {
+        let n = self.y.len();
+        if n > LEARNT_FROM {
+            // Evenly over the order in which they came.
+            let rows: Vec<usize> = (0..LEARNT_FROM).map(|i| i * n / LEARNT_FROM).collect();
+            let x = self.x.select(Axis(0), &rows);
+            let pick = |all: &[f64]| rows.iter().map(|&i| all[i]).collect::<Vec<f64>>();
+            let (y, known_noise) = (&pick(self.y), &pick(self.known_noise));
+            return Posterior { columns: self.columns, x: &x, y, known_noise }.maximise();
+        }
         let d = self.columns.len();
         let mut bounds = vec![(LENGTHSCALES.0.ln(), LENGTHSCALES.1.ln()); d];
         bounds.push((NOISE_VARIANCES.0.ln(), NOISE_VARIANCES.1.ln()));
@@ -60,7 +75,7 @@ impl Posterior<'_> {
         };
         starts
             .iter()
-            .take(REFINED_STARTS)
+            .take(if n > ONE_START_ABOVE { 1 } else { REFINED_STARTS })
             .filter_map(|(theta, _)| minimise(objective, theta, &bounds, EVALUATIONS))
             .min_by(|a, b| a.value.total_cmp(&b.value))
             .map(|best| natural(&best.x))

@@ -30,6 +30,7 @@
 //!
 //! Both also implement linfa's `Fit` and `PredictInplace`.
 
+mod error;
 mod fit;
 mod inference;
 mod kernel;
@@ -41,6 +42,7 @@ mod targets;
 use ndarray::Array2;
 
 use crate::Column;
+pub use error::GpError;
 use inference::{Inference, row};
 use linalg::dot;
 pub use targets::Observations;
@@ -106,7 +108,8 @@ impl GpSpec {
     }
 
     /// The process with the most likely hyperparameters, given the observations and the priors of
-    /// Hvarfner, Hellsten and Nardi (2024).
+    /// Hvarfner, Hellsten and Nardi (2024). From more than 200 observations, the hyperparameters are
+    /// those of 200 of them; predictions always rest on all.
     ///
     /// # Errors
     /// When points have another number of columns, or when the numerics fail; the error names the
@@ -350,63 +353,6 @@ impl Gp {
     fn check_point(&self, point: &[f64]) {
         assert_eq!(point.len(), self.columns.len(), "one coordinate for each column");
     }
-}
-
-/// Why a Gaussian process could not be fitted.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GpError {
-    /// There is nothing to learn from.
-    #[error("there are no observations; give at least one point with at least one column")]
-    Empty,
-    /// Two sizes do not match.
-    #[error("expected {expected} {field}, got {got}")]
-    Length {
-        /// What was counted.
-        field: &'static str,
-        /// How many there should be.
-        expected: usize,
-        /// How many there are.
-        got: usize,
-    },
-    /// A number is NaN, infinite, or a negative variance.
-    #[error(
-        "the {field} of row {row} is {value}; leave the row out or give a finite number (a variance: 0 or more)"
-    )]
-    NotFinite {
-        /// `coordinate`, `target` or `noise variance`.
-        field: &'static str,
-        /// The row, from 0.
-        row: usize,
-        /// The number seen.
-        value: f64,
-    },
-    /// A given hyperparameter is out of range.
-    #[error(
-        "the {name} is {value}; give a finite positive number (the mean: finite; the noise variance: 0 or more)"
-    )]
-    Hyperparameter {
-        /// Which one.
-        name: &'static str,
-        /// The number seen.
-        value: f64,
-    },
-    /// The Cholesky factorisation failed even with the largest jitter.
-    #[error(
-        "the covariance matrix is not positive definite at row {row}, even with {jitter} added to its diagonal; look for repeated points, or give a noise variance"
-    )]
-    NotPositiveDefinite {
-        /// The row, from 0, whose pivot vanished.
-        row: usize,
-        /// The largest jitter tried.
-        jitter: f64,
-    },
-    /// The likelihood was undefined wherever the search for hyperparameters began.
-    #[error("no hyperparameters could be found: the likelihood is undefined at every start")]
-    NoHyperparameters,
-    /// linfa refused the data set.
-    #[error("the data set is unusable: {0}")]
-    DataSet(String),
 }
 
 #[cfg(test)]

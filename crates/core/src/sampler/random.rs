@@ -24,8 +24,8 @@ impl Sampler for Random {
     ) -> Result<Vec<Suggestion>, SuggestError> {
         let dimensions = problem.space().parameters().len();
         let mut unseen = Unseen::new(problem.space(), history);
-        let mut suggestions = Vec::with_capacity(count);
-        for position in history.len()..history.len() + count {
+        let mut suggestions = Vec::new();
+        for position in (history.len()..).take(count) {
             // One stream a trial, so that asking for two at once is asking twice.
             let mut random = stream(seed, "random search", position as u64);
             let walk =

@@ -1,6 +1,6 @@
 //! What is refused, with what remedy; and that configurations survive every way there and back.
 
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::RngSeed};
 
 use super::*;
 
@@ -175,7 +175,7 @@ fn every_level_owns_an_equal_share_of_its_axis() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(0), ..ProptestConfig::default() })]
 
     #[test]
     fn a_configuration_survives_encoding(unit in proptest::collection::vec(0.0..=1.0, 6)) {

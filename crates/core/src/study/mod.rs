@@ -94,7 +94,7 @@ impl Study {
     /// When the sampler cannot give a suggestion; the study is unchanged.
     pub fn ask_many(&mut self, count: usize) -> Result<Vec<Trial>, AskError> {
         let from_user = count.min(self.given.len());
-        let mut suggestions: Vec<Suggestion> = Vec::with_capacity(count);
+        let mut suggestions: Vec<Suggestion> = Vec::new();
         if from_user < count {
             // Nothing is taken from the queue before the sampler has succeeded.
             let mut known = self.history.clone();
@@ -109,7 +109,7 @@ impl Study {
         let given = given
             .into_iter()
             .map(|configuration| Suggestion { configuration, origin: Origin::Given });
-        let mut trials = Vec::with_capacity(count);
+        let mut trials = Vec::new();
         for Suggestion { configuration, origin } in given.chain(suggestions) {
             debug_assert_eq!(self.problem.space().check(&configuration), Ok(()));
             let trial = self.trial(self.history.len(), configuration, origin);

@@ -133,7 +133,7 @@ impl Surrogate {
         let mut feasible = true;
         for Limited { metric, gp, bound } in &mut self.constraints {
             let mean = gp.posterior_at(point).mean;
-            feasible &= log_feasibility(mean, SMALLEST_DEVIATION, *bound).value > -1.0;
+            feasible &= bound.is_met_by(mean);
             *gp = believed(gp, point, mean, metric)?;
         }
         if let Some(Improvement { metric, gp, direction, best }) = &mut self.improvement {

@@ -1,0 +1,200 @@
+//! Gradients, invariances, and what is refused.
+
+use ndarray::Array2;
+
+use super::super::{fit::Posterior as MapPosterior, *};
+use crate::reference::{assert_close, assert_close_absolute};
+
+/// A small fitted process, for what the reference does not hold.
+fn wavy(known_noise: f64) -> (Observations, Gp) {
+    let x = Array2::from_shape_fn((12, 3), |(i, j)| match j {
+        2 => f64::from(u8::from(i % 3 == 0)),
+        _ => ((i * (j + 2)) as f64 * 0.37).fract(),
+    });
+    let y: Vec<f64> =
+        x.rows().into_iter().map(|p| 50.0 + 7.0 * (4.0 * p[0]).sin() + 3.0 * p[1] * p[2]).collect();
+    let observations = Observations::with_noise(x, y, vec![known_noise; 12]).unwrap();
+    let gp = GpSpec::new(vec![Column::Ordered, Column::Ordered, Column::Categorical])
+        .fit(&observations)
+        .unwrap();
+    (observations, gp)
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let (observations, gp) = wavy(0.5);
+    let step = 1e-5;
+    for point in [[0.3, 0.6, 1.0], [0.05, 0.9, 0.0]] {
+        let (_, gradient) = gp.posterior_with_gradient(&point);
+        for j in 0..2 {
+            let shifted = |by: f64| {
+                let mut point = point;
+                point[j] += by;
+                gp.posterior_at(&point)
+            };
+            let (ahead, behind) = (shifted(step), shifted(-step));
+            assert_close(gradient.mean[j], (ahead.mean - behind.mean) / (2.0 * step), 1e-6);
+            assert_close(
+                gradient.variance[j],
+                (ahead.variance - behind.variance) / (2.0 * step),
+                1e-6,
+            );
+        }
+        assert!(gradient.mean[2].abs() + gradient.variance[2].abs() <= 0.0);
+    }
+    let posterior = MapPosterior {
+        columns: &gp.columns,
+        x: &observations.x,
+        y: &gp.y,
+        known_noise: &gp.known_noise,
+    };
+    let theta = [-0.7, 0.2, 1.1, -3.0, 0.1];
+    let (_, gradient) = posterior.value_and_gradient(&theta).unwrap();
+    for (k, &slope) in gradient.iter().enumerate() {
+        let shifted = |by: f64| {
+            let mut theta = theta;
+            theta[k] += by;
+            posterior.value_and_gradient(&theta).unwrap().0
+        };
+        assert_close(slope, (shifted(step) - shifted(-step)) / (2.0 * step), 1e-6);
+    }
+}
+
+#[test]
+fn a_change_of_unit_changes_predictions_alike() {
+    let (observations, gp) = wavy(0.25);
+    let scaled = Observations::with_noise(
+        observations.x.clone(),
+        observations.y.iter().map(|y| 1000.0 * y - 3.0).collect(),
+        observations.noise_variances.iter().map(|v| 1e6 * v).collect(),
+    )
+    .unwrap();
+    let other = GpSpec::new(gp.columns.clone()).fit(&scaled).unwrap();
+    let point = [0.4, 0.2, 1.0];
+    let (a, b) = (gp.posterior_at(&point), other.posterior_at(&point));
+    assert_close(1000.0 * a.mean - 3.0, b.mean, 1e-7);
+    assert_close(1e6 * a.variance, b.variance, 1e-5);
+}
+
+#[test]
+fn known_noise_is_added_to_the_learned_one() {
+    let (observations, exact) = wavy(0.0);
+    let (_, noisy) = wavy(4.0);
+    let residual = |gp: &Gp| -> f64 {
+        let posteriors = gp.posterior(&observations.x);
+        posteriors.iter().zip(&observations.y).map(|(p, y)| (p.mean - y).powi(2)).sum()
+    };
+    assert!(residual(&noisy) > residual(&exact));
+    // Between-run noise is learned on top, so it need not explain what is known.
+    assert!(
+        noisy.hyperparameters().noise_variance <= exact.hyperparameters().noise_variance * 10.0
+    );
+}
+
+#[test]
+fn one_more_observation_equals_conditioning_on_all() {
+    let (observations, gp) = wavy(0.0);
+    let point = [0.45, 0.55, 1.0];
+    let believed = gp.posterior_at(&point).mean;
+    let more = gp.with_observation(&point, believed).unwrap();
+    assert!(more.posterior_at(&point).variance < gp.posterior_at(&point).variance);
+    for other in observations.x.rows() {
+        let other = other.to_vec();
+        // Believing the mean leaves the mean alone everywhere.
+        assert_close(more.posterior_at(&other).mean, gp.posterior_at(&other).mean, 1e-10);
+    }
+    assert!(matches!(gp.with_observation(&[0.5], 1.0), Err(GpError::Length { .. })));
+    assert!(matches!(
+        gp.with_observation(&point, f64::NAN),
+        Err(GpError::NotFinite { row: 12, .. })
+    ));
+}
+
+#[test]
+fn order_of_observations_does_not_matter() {
+    let (observations, gp) = wavy(0.1);
+    let reversed: Vec<usize> = (0..observations.y.len()).rev().collect();
+    let other = Observations::with_noise(
+        observations.x.select(ndarray::Axis(0), &reversed),
+        reversed.iter().map(|&i| observations.y[i]).collect(),
+        observations.noise_variances.clone(),
+    )
+    .unwrap();
+    let other = GpSpec::new(gp.columns.clone()).fit(&other).unwrap();
+    let (a, b) = (gp.posterior_at(&[0.5, 0.5, 0.0]), other.posterior_at(&[0.5, 0.5, 0.0]));
+    assert_close(a.mean, b.mean, 1e-7);
+    assert_close(a.variance, b.variance, 1e-4);
+}
+
+/// Hyperparameters are those of some, predictions rest on all, and faer does the work.
+#[test]
+fn many_observations_are_all_used() {
+    let x =
+        Array2::from_shape_fn((260, 2), |(i, j)| ((i * (3 * j + 2)) as f64 * 0.618_034).fract());
+    let y = x.rows().into_iter().map(|p| (5.0 * p[0]).sin() + p[1]).collect();
+    let observations = Observations::new(x, y).unwrap();
+    let gp = GpSpec::new(vec![Column::Ordered; 2]).fit(&observations).unwrap();
+    for (posterior, y) in gp.posterior(&observations.x).iter().zip(&observations.y) {
+        assert!((posterior.mean - y).abs() < 0.02, "{} is not {y}", posterior.mean);
+    }
+    let point = [0.31, 0.77];
+    let (alone, (with_gradient, _)) = (gp.posterior_at(&point), gp.posterior_with_gradient(&point));
+    assert_close(alone.mean, with_gradient.mean, 1e-12);
+    assert_close_absolute(alone.variance, with_gradient.variance, 1e-12);
+}
+
+#[test]
+fn unusable_input_is_refused() {
+    let x = || Array2::from_elem((2, 1), 0.5);
+    let spec = GpSpec::new(vec![Column::Ordered]);
+    assert_eq!(Observations::new(Array2::zeros((0, 1)), vec![]).unwrap_err(), GpError::Empty);
+    let error = Observations::new(x(), vec![1.0]).unwrap_err();
+    assert_eq!(error, GpError::Length { field: "targets", expected: 2, got: 1 });
+    let error = Observations::with_noise(x(), vec![1.0, 2.0], vec![0.0, -1.0]).unwrap_err();
+    assert_eq!(error, GpError::NotFinite { field: "noise variance", row: 1, value: -1.0 });
+    let error = Observations::new(Array2::from_elem((1, 1), f64::NAN), vec![1.0]).unwrap_err();
+    assert!(matches!(error, GpError::NotFinite { field: "coordinate", row: 0, .. }));
+
+    let observations = Observations::new(x(), vec![1.0, 2.0]).unwrap();
+    let error = GpSpec::new(vec![]).fit(&observations).unwrap_err();
+    assert_eq!(error, GpError::Length { field: "columns", expected: 0, got: 1 });
+    let good = Hyperparameters {
+        lengthscales: vec![1.0],
+        outputscale: 1.0,
+        noise_variance: 0.1,
+        mean: 0.0,
+    };
+    let bad = |change: fn(&mut Hyperparameters)| {
+        let mut hyperparameters = good.clone();
+        change(&mut hyperparameters);
+        spec.condition(&observations, hyperparameters).unwrap_err()
+    };
+    assert!(matches!(
+        bad(|h| h.lengthscales.clear()),
+        GpError::Length { field: "lengthscales", .. }
+    ));
+    for (error, expected) in [
+        (bad(|h| h.lengthscales[0] = 0.0), "lengthscale"),
+        (bad(|h| h.outputscale = -1.0), "outputscale"),
+        (bad(|h| h.noise_variance = f64::NAN), "noise variance"),
+        (bad(|h| h.mean = f64::INFINITY), "mean"),
+    ] {
+        assert!(
+            matches!(error, GpError::Hyperparameter { name, .. } if name == expected),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn stands_where_linfas_regressors_do() {
+    use linfa::traits::{Fit, Predict};
+
+    let (observations, gp) = wavy(0.0);
+    let data = linfa::Dataset::new(observations.x.clone(), observations.y.clone().into());
+    let fitted = Fit::fit(&GpSpec::new(gp.columns.clone()), &data).unwrap();
+    let predicted = fitted.predict(&observations.x);
+    for (predicted, posterior) in predicted.iter().zip(gp.posterior(&observations.x)) {
+        assert_close(*predicted, posterior.mean, 1e-12);
+    }
+}
