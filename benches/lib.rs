@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use slotune::{
     Finished, Observer,
     core::{History, Objective, Trial, sampler::Sampler},
-    serving::{Progress, Stage, metrics::Metric},
+    serving::{Progress, Silent, Stage, metrics::Metric},
 };
 use slotune_examples::{Error, Scenario, baseline, default_configuration};
 
@@ -22,7 +22,7 @@ pub fn objective(scenario: &Scenario) -> Result<Objective, Error> {
         History::new(),
         &[baseline()],
     )?;
-    tuner.run_blocking(1, &Quiet)?;
+    tuner.run_blocking(1, &Silent)?;
     let measurement = tuner.study().history().entries()[0].measurement().cloned();
     scenario.objective(&measurement.ok_or("the baseline was not measured")?)
 }
@@ -43,21 +43,6 @@ pub fn incumbents(
     let curve = Curve::default();
     tuner.run_blocking(trials, &curve)?;
     Ok(curve.0.into_inner()?)
-}
-
-/// Hears nothing.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn stage(&self, _: Stage) {}
-}
-
-impl Observer for Quiet {
-    fn begun(&self, _: &Trial) {}
-
-    fn finished(&self, _: &Finished<'_>) -> Result<(), Error> {
-        Ok(())
-    }
 }
 
 /// Notes the incumbent after each trial.

@@ -79,8 +79,7 @@ fn main() -> Result<(), Error> {
     let comparisons: Vec<Comparison> = thread::scope(|scope| {
         let second = scope.spawn(|| halves.1.iter().map(|&seed| compare(seed)).collect());
         let first: Result<Vec<_>, Error> = halves.0.iter().map(|&seed| compare(seed)).collect();
-        let second: Result<Vec<_>, Error> =
-            second.join().map_err(|_| "a thread panicked")?;
+        let second: Result<Vec<_>, Error> = second.join().map_err(|_| "a thread panicked")?;
         Ok::<_, Error>(first?.into_iter().chain(second?).collect())
     })?;
 
@@ -99,12 +98,14 @@ fn main() -> Result<(), Error> {
     if options.json {
         let rows: Vec<_> = comparisons
             .iter()
-            .map(|c| json!({
-                "seed": c.seed,
-                "trials_to_reach_grid": c.trials_to_reach_grid,
-                "search_e2e_p95_s": c.search,
-                "random_e2e_p95_s": c.random,
-            }))
+            .map(|c| {
+                json!({
+                    "seed": c.seed,
+                    "trials_to_reach_grid": c.trials_to_reach_grid,
+                    "search_e2e_p95_s": c.search,
+                    "random_e2e_p95_s": c.random,
+                })
+            })
             .collect();
         let value = json!({
             "trials": options.trials,
@@ -120,21 +121,33 @@ fn main() -> Result<(), Error> {
         return Ok(());
     }
     println!("grid: {grid_trials} trials, best P95 {grid_best:.2} s that meets the targets\n");
-    println!("{:>5} {:>22} {:>17} {:>17}", "seed", "trials to reach grid", "search P95, s", "random P95, s");
+    println!(
+        "{:>5} {:>22} {:>17} {:>17}",
+        "seed", "trials to reach grid", "search P95, s", "random P95, s"
+    );
     for c in &comparisons {
-        let reached = c.trials_to_reach_grid.map_or("never".to_owned(), |trials| trials.to_string());
+        let reached =
+            c.trials_to_reach_grid.map_or("never".to_owned(), |trials| trials.to_string());
         println!("{:>5} {reached:>22} {:>17.2} {:>17.2}", c.seed, c.search, c.random);
     }
     let n = comparisons.len();
-    println!("\nas good as the grid within a third of its trials ({third}): {within_third} of {n} seeds");
+    println!(
+        "\nas good as the grid within a third of its trials ({third}): {within_third} of {n} seeds"
+    );
     let quartile = |percent| percentile(&to_reach, percent).unwrap_or(f64::NAN);
     println!(
         "trials to reach the grid: minimum {}, quartiles {} {} {}, maximum {}",
-        quartile(0.0), quartile(25.0), quartile(50.0), quartile(75.0), quartile(100.0)
+        quartile(0.0),
+        quartile(25.0),
+        quartile(50.0),
+        quartile(75.0),
+        quartile(100.0)
     );
     println!(
         "after {} trials: search better than random in {wins} of {n} seeds; median P95 {:.2} s against {:.2} s",
-        options.trials, median(&search).unwrap_or(f64::NAN), median(&random).unwrap_or(f64::NAN)
+        options.trials,
+        median(&search).unwrap_or(f64::NAN),
+        median(&random).unwrap_or(f64::NAN)
     );
     Ok(())
 }

@@ -35,9 +35,7 @@ use slotune::{
     },
     serving::{Progress, Provenance, Run, Stage, metrics::Metric},
 };
-use slotune_examples::{
-    Error, RATE_PER_S, Scenario, backend, baseline, default_configuration,
-};
+use slotune_examples::{Error, RATE_PER_S, Scenario, backend, baseline, default_configuration};
 
 /// Tunes a simulated Qwen2.5-7B server on one H100 and fills the Week-3 page.
 #[derive(Debug, Parser)]
@@ -167,17 +165,15 @@ fn run(options: &Options) -> Result<(), Error> {
     let loaded = read(&options.out)?;
     let written = week3::write(
         &loaded.set,
-        |trial| {
-            loaded
-                .requests(&trial.study, trial.entry.trial.id)
-                .map(Option::unwrap_or_default)
-        },
+        |trial| loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default),
         &options.out,
     )?;
     print_summary(&Analysis::new(&loaded.set));
     println!("\nAll numbers above are simulated. What they rest on stands in the page:");
     println!("  page       {}", written.page.display());
-    for picture in written.pictures.iter().filter(|picture| picture.extension().is_some_and(|e| e == "png")) {
+    for picture in
+        written.pictures.iter().filter(|picture| picture.extension().is_some_and(|e| e == "png"))
+    {
         println!("  picture    {}", picture.display());
     }
     println!("  result set {}/trials/*.parquet, {0}/requests/*.parquet", options.out.display());
@@ -194,12 +190,7 @@ fn measure_references(scenario: &Scenario) -> Result<Vec<(Entry, Run)>, Error> {
     Ok(collector.0.into_inner()?)
 }
 
-fn manifest(
-    seed: u64,
-    scenario: &Scenario,
-    objective: &Objective,
-    plan: &[Planned],
-) -> Manifest {
+fn manifest(seed: u64, scenario: &Scenario, objective: &Objective, plan: &[Planned]) -> Manifest {
     let reference = StudyManifest {
         name: "reference".to_owned(),
         role: StudyRole::Reference,
@@ -235,7 +226,11 @@ fn open(folder: &Path, manifest: &Manifest) -> Result<(Arc<Mutex<Writer>>, Loade
     };
     let stored = read(folder)?;
     if !stored.set.trials.is_empty() {
-        println!("\ngoing on with {}: {} trials are there", folder.display(), stored.set.trials.len());
+        println!(
+            "\ngoing on with {}: {} trials are there",
+            folder.display(),
+            stored.set.trials.len()
+        );
     }
     Ok((Arc::new(Mutex::new(writer)), stored))
 }
@@ -243,7 +238,9 @@ fn open(folder: &Path, manifest: &Manifest) -> Result<(Arc<Mutex<Writer>>, Loade
 fn read(folder: &Path) -> Result<Loaded, Error> {
     let loaded = ResultSet::read(folder)?;
     match loaded.faults.first() {
-        Some(fault) => Err(format!("{fault}; restore the file, or remove it to run its trial again").into()),
+        Some(fault) => {
+            Err(format!("{fault}; restore the file, or remove it to run its trial again").into())
+        }
         None => Ok(loaded),
     }
 }
@@ -296,7 +293,11 @@ impl Narrator {
         let Finished { entry, history, objective, .. } = finished;
         let outcome = match &entry.state {
             State::Told { outcome: Outcome::Completed(measurement), .. } => {
-                let mark = if objective.is_feasible(measurement) { "meets targets" } else { "misses a target" };
+                let mark = if objective.is_feasible(measurement) {
+                    "meets targets"
+                } else {
+                    "misses a target"
+                };
                 format!("P95 {}  {mark:15}", seconds(measurement.value(&objective.metric)))
             }
             State::Told { outcome, .. } => format!("{:27}", outcome.name()),
@@ -353,18 +354,24 @@ fn print_summary(analysis: &Analysis<'_>) {
     }
     if let (Some(search), Some(best)) = (analysis.search(), analysis.grid().and_then(Curve::best)) {
         match search.trials_to_reach(objective, best) {
-            Some(trials) => println!("\nthe search was as good as the whole grid after {trials} trials"),
+            Some(trials) => {
+                println!("\nthe search was as good as the whole grid after {trials} trials")
+            }
             None => println!("\nthe search did not reach the grid's best"),
         }
     }
-    println!("{}", match &analysis.verdict {
-        Verdict::Change(found) => format!("recommended: {}", found.trial.entry.trial.configuration),
-        Verdict::KeepDefault { .. } => "recommended: keep the default".to_owned(),
-        Verdict::NoneFeasible(near) => {
-            format!("no configuration meets the targets; {} binds", near.binding.constraint)
+    println!(
+        "{}",
+        match &analysis.verdict {
+            Verdict::Change(found) =>
+                format!("recommended: {}", found.trial.entry.trial.configuration),
+            Verdict::KeepDefault { .. } => "recommended: keep the default".to_owned(),
+            Verdict::NoneFeasible(near) => {
+                format!("no configuration meets the targets; {} binds", near.binding.constraint)
+            }
+            Verdict::NothingMeasured => "nothing was measured".to_owned(),
         }
-        Verdict::NothingMeasured => "nothing was measured".to_owned(),
-    });
+    );
 }
 
 fn seconds(value: Option<f64>) -> String {

@@ -8,8 +8,8 @@ use std::{path::PathBuf, sync::Arc};
 use slotune::{
     Tuner,
     core::{
-        Configuration, Constraint, History, Measurement, Objective, Parameter, Problem, SearchSpace,
-        Study, Value,
+        Configuration, Constraint, History, Measurement, Objective, Parameter, Problem,
+        SearchSpace, Study, Value,
         sampler::{Grid, Sampler},
     },
     serving::{

@@ -148,9 +148,7 @@ fn the_time_limit_reaches_the_run() {
 #[test]
 fn passes_the_conformance_suite() {
     let make = || -> Box<dyn Backend> {
-        Box::new(
-            Simulator::new(ServerModel::measured()).with_cache_reset_to(CacheState::cold()),
-        )
+        Box::new(Simulator::new(ServerModel::measured()).with_cache_reset_to(CacheState::cold()))
     };
     let suite = pin!(slotune_serving::testing::conformance(make));
     assert!(suite.poll(&mut Context::from_waker(Waker::noop())).is_ready());

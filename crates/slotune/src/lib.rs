@@ -26,3 +26,8 @@ mod tuner;
 
 pub use recorder::Recorder;
 pub use tuner::{Finished, Observer, TuneError, Tuner};
+
+/// Compiles and runs the README's code.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -112,9 +112,17 @@ fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
         writeln!(out, "{value:#}")?;
     } else {
         writeln!(out, "{}", verdict.replace('_', " "))?;
-        writeln!(out, "{}", if simulated { "(from simulated numbers)" } else { "(from measured numbers)" })?;
+        writeln!(
+            out,
+            "{}",
+            if simulated { "(from simulated numbers)" } else { "(from measured numbers)" }
+        )?;
         if let Verdict::NoneFeasible(near) = &analysis.verdict {
-            writeln!(out, "{} was missed by most, even in the trial that came closest", near.binding.constraint)?;
+            writeln!(
+                out,
+                "{} was missed by most, even in the trial that came closest",
+                near.binding.constraint
+            )?;
         }
         if let Some(command) = command {
             writeln!(out, "{command}")?;

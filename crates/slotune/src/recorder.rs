@@ -53,7 +53,10 @@ impl Progress for Recorder {
 impl Observer for Recorder {
     fn begun(&self, _: &Trial) {}
 
-    fn finished(&self, trial: &Finished<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn finished(
+        &self,
+        trial: &Finished<'_>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.record(trial.entry, None, trial.run)?)
     }
 }

@@ -45,7 +45,8 @@ const HEAVY: &[(&str, &[&str])] = &[
 
 /// What a crate's normal and build dependencies are; tests may use anything.
 fn dependencies() -> BTreeMap<String, Vec<String>> {
-    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/slotune has a parent");
+    let crates =
+        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("crates/slotune has a parent");
     let mut found = BTreeMap::new();
     for folder in fs::read_dir(crates).expect("crates/ can be listed") {
         let manifest = folder.expect("entry").path().join("Cargo.toml");

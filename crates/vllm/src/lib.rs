@@ -78,7 +78,8 @@ impl ServerConfiguration {
     /// # Errors
     /// [`ConfigurationError`] names the field and the remedy.
     pub fn check(&self) -> Result<(), ConfigurationError> {
-        let error = |field, problem: &str| Err(ConfigurationError { field, problem: problem.to_owned() });
+        let error =
+            |field, problem: &str| Err(ConfigurationError { field, problem: problem.to_owned() });
         if self.model.is_empty() {
             return error("model", "is empty; name the model that the server serves");
         }
@@ -141,7 +142,10 @@ mod tests {
             (managed(&[], 8000, 900.0), Some("target.manage.command")),
             (managed(&["vllm"], 0, 900.0), Some("target.manage.port")),
             (managed(&["vllm"], 8000, f64::NAN), Some("target.manage.start_up_limit_s")),
-            (ServerConfiguration { model: String::new(), ..managed(&["vllm"], 1, 1.0) }, Some("model")),
+            (
+                ServerConfiguration { model: String::new(), ..managed(&["vllm"], 1, 1.0) },
+                Some("model"),
+            ),
         ];
         for (configuration, field) in table {
             assert_eq!(configuration.check().err().map(|error| error.field), field);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use slotune_serving::random;
 use slotune_serving::RequestSpec;
+use slotune_serving::random;
 
 /// A number for the contents of each full block of each prompt, counted from 0.
 ///

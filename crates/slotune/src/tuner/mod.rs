@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use slotune_core::{AskError, Entry, History, Objective, Outcome, Reason, Study, TellError, Trial};
 use slotune_serving::{
-    Backend, BackendError, EngineArguments, Progress, Run, Schedule, TrialRequest,
+    Backend, BackendError, EngineArguments, Progress, Run, Schedule, Silent, TrialRequest,
     engine_arguments::ArgumentError,
     metrics::{MeasureError, MeasureOptions, Metric, UnknownMetric, measure},
 };
@@ -33,7 +33,18 @@ pub trait Observer: Progress {
     ///
     /// # Errors
     /// Anything that must end the study, such as a full disk.
-    fn finished(&self, trial: &Finished<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+    fn finished(
+        &self,
+        trial: &Finished<'_>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+}
+
+impl Observer for Silent {
+    fn begun(&self, _: &Trial) {}
+
+    fn finished(&self, _: &Finished<'_>) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(())
+    }
 }
 
 /// A trial that ended.
@@ -102,10 +113,13 @@ impl Tuner {
     ///
     /// # Panics
     /// When called from within a runtime; await [`run`](Self::run) there.
-    pub fn run_blocking(&mut self, trials: usize, observer: &dyn Observer) -> Result<(), TuneError> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(TuneError::Runtime)?;
+    pub fn run_blocking(
+        &mut self,
+        trials: usize,
+        observer: &dyn Observer,
+    ) -> Result<(), TuneError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().build().map_err(TuneError::Runtime)?;
         runtime.block_on(self.run(trials, observer))
     }
 
@@ -141,7 +155,12 @@ impl Tuner {
         let history = self.study.history();
         let entry = history.get(trial.id).expect("the trial was just told");
         observer
-            .finished(&Finished { entry, run: run.as_ref(), history, objective: self.study.problem().objective() })
+            .finished(&Finished {
+                entry,
+                run: run.as_ref(),
+                history,
+                objective: self.study.problem().objective(),
+            })
             .map_err(TuneError::Observer)
     }
 
