@@ -46,7 +46,7 @@ pub struct StudyManifest {
     pub sampler: String,
     /// Root of its random streams.
     pub seed: u64,
-    /// How many trials it may take.
+    /// How many trials it may take. [`Writer::open`](crate::Writer::open) may raise it.
     pub trials: u64,
 }
 
@@ -105,13 +105,25 @@ impl Manifest {
     /// The first field in which another manifest of the same set must agree and does not: its
     /// path, the value here, the value there.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        // When it was begun, and by which version, may differ.
+        // When it was begun, by which version, and how long it may go on may differ.
         let comparable = |manifest: &Self| {
-            let begun =
+            let mut fixed =
                 Self { created: String::new(), slotune_version: String::new(), ..manifest.clone() };
-            serde_json::to_value(begun).expect("a manifest is plain data with text keys")
+            fixed.studies.iter_mut().for_each(|study| study.trials = 0);
+            serde_json::to_value(fixed).expect("a manifest is plain data with text keys")
         };
         first_difference("", &comparable(self), &comparable(other))
+    }
+
+    /// Raises the budgets to those of another manifest of the same set where that grants more;
+    /// whether any rose.
+    pub(crate) fn raise_budgets(&mut self, other: &Self) -> bool {
+        let mut raised = false;
+        for (study, other) in self.studies.iter_mut().zip(&other.studies) {
+            raised |= other.trials > study.trials;
+            study.trials = study.trials.max(other.trials);
+        }
+        raised
     }
 }
 

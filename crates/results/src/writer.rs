@@ -50,23 +50,31 @@ impl ResultSet {
 
 impl Writer {
     /// Goes on with the result set in a folder, and removes the unfinished files that a kill may
-    /// have left there.
+    /// have left there. Where the manifest given grants a study more trials than the stored one,
+    /// the stored one is raised, durably; nothing else of it ever changes.
     ///
     /// # Errors
     /// [`WriteError`] when the folder holds no readable set, or one whose manifest differs in more
-    /// than the time and the version of slotune that began it.
+    /// than the time and the version of slotune that began it and how many trials its studies may
+    /// take.
     pub fn open(folder: impl AsRef<Path>, manifest: &Manifest) -> Result<Self, WriteError> {
         let folder = folder.as_ref();
-        let stored = read::read_manifest(folder)?;
+        // Before the lock is made, so that a folder that holds no set is left as it is.
+        read::read_manifest(folder)?;
+        let lock = lock(folder)?;
+        // And again, as the last writer may have raised a budget before it let go.
+        let mut stored = read::read_manifest(folder)?;
         if let Some((field, stored, given)) = stored.first_difference(manifest) {
             return Err(WriteError::OtherStudy { folder: folder.to_owned(), field, stored, given });
         }
-        let lock = lock(folder)?;
         for path in [folder.join(TRIALS), folder.join(REQUESTS)] {
             fs::create_dir_all(&path).map_err(io_error(&path))?;
             remove_temporaries(&path).map_err(io_error(&path))?;
         }
         remove_temporaries(folder).map_err(io_error(folder))?;
+        if stored.raise_budgets(manifest) {
+            durable::write(folder, MANIFEST, &manifest_json(&stored)?).map_err(io_error(folder))?;
+        }
         Ok(Self { folder: folder.to_owned(), manifest: stored, _lock: lock })
     }
 

@@ -97,12 +97,12 @@ fn a_part_of_another_set_is_a_fault() {
     let folder = set();
     let other = tempfile::tempdir().unwrap();
     let mut manifest = manifest();
-    manifest.metrics.push("ttft_p95_s".to_owned());
+    manifest.metrics.push("energy_j".to_owned());
     write(other.path(), &manifest, &trials());
     fs::copy(other.path().join(VICTIM), folder.path().join(VICTIM)).unwrap();
     let problem = only_fault(&folder);
     assert!(
-        matches!(&problem, PartProblem::Column { column, .. } if column.starts_with("ttft_p95_s")),
+        matches!(&problem, PartProblem::Column { column, .. } if column.starts_with("energy_j")),
         "{problem}"
     );
 }

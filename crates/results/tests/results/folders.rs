@@ -30,6 +30,29 @@ fn a_set_is_gone_on_with() {
 }
 
 #[test]
+fn a_budget_may_rise_and_never_falls() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &manifest(), &trials());
+    let granting = |reference, search| {
+        let mut manifest = manifest();
+        manifest.studies[0].trials = reference;
+        manifest.studies[1].trials = search;
+        manifest
+    };
+    for (asked, expected) in [
+        (granting(20, 50), granting(20, 50)),
+        (granting(30, 10), granting(30, 50)),
+        (granting(1, 1), granting(30, 50)),
+    ] {
+        let later = Manifest { created: "2027-01-01T00:00:00Z".to_owned(), ..asked };
+        let writer = Writer::open(folder.path(), &later).unwrap();
+        assert_eq!(writer.manifest(), &expected, "it keeps when it was begun");
+        let set = ResultSet::read(folder.path()).unwrap().set;
+        assert_eq!(set, ResultSet { manifest: expected, trials: trials() });
+    }
+}
+
+#[test]
 fn a_folder_in_use_is_never_begun_again() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("thesis.tex"), "years of work").unwrap();
@@ -65,10 +88,14 @@ fn another_study_is_not_gone_on_with() {
     drop(ResultSet::create(&folder, &manifest()).unwrap());
     let mut other = manifest();
     other.studies[1].seed = 8;
-    other.studies[1].trials = 9;
     let error = Writer::open(&folder, &other).unwrap_err();
     let WriteError::OtherStudy { field, stored, given, .. } = &error else { panic!("{error}") };
     assert_eq!([field, stored, given], ["studies[1].seed", "7", "8"]);
+
+    // A refused manifest raises no budget.
+    other.studies[1].trials = 99;
+    Writer::open(&folder, &other).unwrap_err();
+    assert_eq!(ResultSet::read(&folder).unwrap().set.manifest, manifest());
 
     other = manifest();
     other.studies.pop();
@@ -97,6 +124,7 @@ fn a_folder_without_a_sound_manifest_is_no_set() {
         Writer::open(folder.path(), &manifest()),
         Err(WriteError::Read(ReadError::NotASet { .. }))
     ));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was added");
 
     fs::write(&path, "{\"schema_version\": 1,").unwrap();
     assert!(matches!(read(), ReadError::Manifest { .. }));

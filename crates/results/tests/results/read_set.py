@@ -22,7 +22,7 @@ assert list(trials["seed"]) == [2**64 - 1, 2**64 - 1, 2**64 - 2, 2**64 - 3]
 assert pyarrow.dataset.dataset(f"{folder}/trials", format="parquet", exclude_invalid_files=True).count_rows() == 4
 
 query = duckdb.sql(f"""
-    SELECT study, count(*), max(output_throughput), max(server_kv_blocks), bool_or(parameter_enable_chunked_prefill)
+    SELECT study, count(*), max(output_throughput_tok_per_s), max(server_kv_blocks), bool_or(parameter_enable_chunked_prefill)
     FROM '{folder}/trials/*.parquet' GROUP BY study ORDER BY study
 """).fetchall()
 assert query == [("reference", 1, 949.0, 27000, True), ("search-1", 3, 949.0, None, True)], query

@@ -7,8 +7,9 @@ use slotune_core::{
 use slotune_results::{Manifest, SCHEMA_VERSION, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::{
     BackendInfo, Calibration, Hardware, Provenance, RequestRecord, RequestStatus, ServerFacts,
-    Workload,
     engine_arguments::{CudagraphMode, ResolvedEngineArguments, SchedulingPolicy},
+    metrics::{Metric, Statistic},
+    workload::{Arrivals, LengthLaw, Lengths, Size, Synthetic, Workload},
 };
 
 pub(crate) fn manifest() -> Manifest {
@@ -38,10 +39,18 @@ pub(crate) fn manifest() -> Manifest {
         slotune_version: "0.1.0".to_owned(),
         created: "2026-11-24T00:00:00Z".to_owned(),
         space: space.expect("the space is sound"),
-        objective: Objective::minimise("e2e_p95_s")
-            .subject_to(Constraint::at_least("output_throughput", 1200.0 * (0.1 + 0.2))),
-        metrics: ["e2e_p95_s", "output_throughput", "queue_share"].map(str::to_owned).to_vec(),
-        workload: Workload {},
+        objective: Objective::minimise(Metric::E2e(Statistic::P95))
+            .subject_to(Constraint::at_least(Metric::OutputThroughput, 1200.0 * (0.1 + 0.2))),
+        metrics: Metric::all().map(Metric::name).collect(),
+        workload: Workload::Synthetic(Synthetic {
+            arrivals: Arrivals::Poisson { rate_per_s: 0.1 + 0.2 },
+            lengths: Lengths::Independent {
+                prompt: LengthLaw::Uniform { min_tokens: 64, max_tokens: 512 },
+                output: LengthLaw::Fixed(150),
+            },
+            size: Size::Requests(4),
+            seed: 7,
+        }),
         backend: BackendInfo {
             name: "sim".to_owned(),
             vllm_version: "0.25.1".to_owned(),
@@ -75,8 +84,8 @@ pub(crate) fn trials() -> Vec<StoredTrial> {
         .with("kv_cache_dtype", "fp8")
         .with("async_scheduling", false);
     let measured = Measurement::new()
-        .with_estimate("e2e_p95_s", Estimate { value: 4.4, standard_error: 0.1 })
-        .with("output_throughput", 949.0);
+        .with_estimate(Metric::E2e(Statistic::P95), Estimate { value: 4.4, standard_error: 0.1 })
+        .with(Metric::OutputThroughput, 949.0);
     vec![
         StoredTrial {
             label: Some("baseline of week 2, “größer”".to_owned()),
@@ -85,7 +94,7 @@ pub(crate) fn trials() -> Vec<StoredTrial> {
                 "reference",
                 0,
                 whole.clone(),
-                Outcome::Completed(measured.clone().with("queue_share", 0.85)),
+                Outcome::Completed(measured.clone().with(Metric::QueueShare, 0.85)),
             )
         },
         // A condition that is not met, a metric that was not measured, facts that were not told.
