@@ -149,6 +149,15 @@ pub enum BackendError {
     },
 }
 
+impl BackendError {
+    /// Seconds that the evaluation cost until that was known.
+    pub fn cost_s(&self) -> f64 {
+        match self {
+            Self::Infeasible { cost_s, .. } | Self::Failed { cost_s, .. } => *cost_s,
+        }
+    }
+}
+
 /// Kinds of configurations that cannot work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -130,28 +130,21 @@ impl Tuner {
             seed: trial.seed,
             record_chunk_times: false,
         };
-        let mut spent_s = 0.0;
+        let mut cost_s = 0.0;
         let mut retries = RETRIES;
         let (outcome, run) = loop {
-            match self.backend.evaluate(&request, observer).await {
-                Ok(run) => {
-                    spent_s += run.cost_s();
-                    break (self.outcome(&run)?, Some(run));
-                }
-                Err(BackendError::Infeasible { class, message, cost_s }) => {
-                    spent_s += cost_s;
+            let result = self.backend.evaluate(&request, observer).await;
+            cost_s += result.as_ref().map_or_else(BackendError::cost_s, Run::cost_s);
+            match result {
+                Ok(run) => break (self.outcome(&run)?, Some(run)),
+                Err(BackendError::Infeasible { class, message, .. }) => {
                     break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
                 }
-                Err(BackendError::Failed { cost_s, .. }) if retries > 0 => {
-                    spent_s += cost_s;
-                    retries -= 1;
-                }
-                Err(error) => {
-                    break (Outcome::Failed(Reason::new("world", error.to_string())), None);
-                }
+                Err(BackendError::Failed { .. }) if retries > 0 => retries -= 1,
+                Err(error) => break (Outcome::Failed(Reason::new("world", error.to_string())), None),
             }
         };
-        self.study.tell(trial.id, outcome, spent_s)?;
+        self.study.tell(trial.id, outcome, cost_s)?;
         let history = self.study.history();
         let entry = history.get(trial.id).expect("the trial was just told");
         observer

@@ -1,0 +1,168 @@
+//! The loop over a backend that does what it is told to.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use slotune::{
+    Finished, Observer, TuneError, Tuner,
+    core::{
+        Constraint, Objective, Outcome, Parameter, Problem, SearchSpace, State, Study, Trial,
+        sampler::Random,
+    },
+    serving::{
+        Backend, BackendError, BackendInfo, EngineArguments, InfeasibleClass, Load, Progress,
+        RequestSpec, Run, Schedule, Silent, Stage, TrialRequest, metrics::MeasureOptions,
+    },
+    sim::{CacheState, ServerModel, Simulator},
+};
+
+/// Answers from a script, then as the simulator does.
+struct Scripted {
+    script: Mutex<Vec<BackendError>>,
+    asked: AtomicUsize,
+    simulator: Simulator,
+}
+
+impl Scripted {
+    fn new(script: Vec<BackendError>) -> Arc<Self> {
+        let simulator =
+            Simulator::new(ServerModel::measured()).with_cache_reset_to(CacheState::cold());
+        Arc::new(Self { script: Mutex::new(script), asked: AtomicUsize::new(0), simulator })
+    }
+}
+
+#[async_trait::async_trait]
+impl Backend for Scripted {
+    fn describe(&self) -> BackendInfo {
+        self.simulator.describe()
+    }
+
+    async fn evaluate(
+        &self,
+        request: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Run, BackendError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let next = self.script.lock().unwrap().pop();
+        match next {
+            Some(error) => Err(error),
+            None => self.simulator.evaluate(request, progress).await,
+        }
+    }
+}
+
+fn study(metric: &str, parameter: &str) -> Study {
+    let space =
+        SearchSpace::new(vec![Parameter::integer(parameter, 16, 512).log()], vec![]).unwrap();
+    let objective = Objective::minimise(metric)
+        .subject_to(Constraint::at_least("output_throughput_tok_per_s", 1.0));
+    Study::new(Problem::new(space, objective), Box::new(Random), 3).unwrap()
+}
+
+fn tuner(study: Study, backend: Arc<dyn Backend>) -> Result<Tuner, TuneError> {
+    let request = |index: u32| RequestSpec {
+        arrival_s: f64::from(index) * 0.1,
+        prompt_tokens: 200,
+        output_tokens: 20,
+        shared_prefix: vec![],
+    };
+    let schedule = Schedule { load: Load::Open, requests: (0..40).map(request).collect() };
+    let fixed = EngineArguments::default();
+    Tuner::new(study, backend, Arc::new(schedule), fixed, MeasureOptions::default())
+}
+
+fn world_in_the_way() -> BackendError {
+    BackendError::Failed { message: "port 8000 is taken".to_owned(), cost_s: 2.0 }
+}
+
+#[test]
+fn a_run_is_measured_and_told_with_its_cost() {
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), Scripted::new(vec![])).unwrap();
+    tuner.run_blocking(2, &Silent).unwrap();
+    let history = tuner.study().history();
+    assert_eq!(history.completed().count(), 2);
+    let State::Told { cost, .. } = history.entries()[0].state else { panic!("not told") };
+    // A cold start of the simulated server and four seconds of arrivals.
+    assert!(cost > 60.0, "{cost}");
+}
+
+#[test]
+fn what_the_world_broke_is_tried_again_and_its_time_is_counted() {
+    let backend = Scripted::new(vec![world_in_the_way(), world_in_the_way()]);
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), backend.clone()).unwrap();
+    tuner.run_blocking(1, &Silent).unwrap();
+    assert_eq!(backend.asked.load(Ordering::Relaxed), 3);
+    assert_eq!(tuner.study().history().completed().count(), 1);
+}
+
+#[test]
+fn what_stays_broken_is_told_as_failed() {
+    let backend = Scripted::new(vec![world_in_the_way(), world_in_the_way(), world_in_the_way()]);
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), backend).unwrap();
+    tuner.run_blocking(1, &Silent).unwrap();
+    let State::Told { outcome: Outcome::Failed(reason), cost } =
+        &tuner.study().history().entries()[0].state
+    else {
+        panic!("not told as failed")
+    };
+    assert!(reason.message.contains("port 8000 is taken"), "{}", reason.message);
+    assert!((cost - 6.0).abs() < 1e-12, "all three attempts cost time: {cost}");
+}
+
+#[test]
+fn an_infeasible_configuration_is_told_as_such_at_once() {
+    let backend = Scripted::new(vec![BackendError::Infeasible {
+        class: InfeasibleClass::Memory,
+        message: "No available memory for the cache blocks.".to_owned(),
+        cost_s: 40.0,
+    }]);
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), backend.clone()).unwrap();
+    tuner.run_blocking(1, &Silent).unwrap();
+    assert_eq!(backend.asked.load(Ordering::Relaxed), 1);
+    let State::Told { outcome: Outcome::Infeasible(reason), .. } =
+        &tuner.study().history().entries()[0].state
+    else {
+        panic!("not told as infeasible")
+    };
+    assert_eq!(reason.class, "memory");
+}
+
+#[test]
+fn unknown_names_are_refused_before_anything_starts() {
+    let backend = Scripted::new(vec![]);
+    let error = tuner(study("e2e_p59_s", "max_num_seqs"), backend.clone()).err().unwrap();
+    assert!(matches!(error, TuneError::UnknownMetric(_)));
+    assert!(error.to_string().contains("e2e_p95_s"), "{error}");
+
+    let error = tuner(study("e2e_p95_s", "max_num_seq"), backend.clone()).err().unwrap();
+    assert!(matches!(error, TuneError::Argument(_)));
+    assert!(error.to_string().contains("max_num_seqs"), "{error}");
+    assert_eq!(backend.asked.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_trial_that_cannot_be_recorded_ends_the_loop_but_is_kept() {
+    struct FullDisk;
+
+    impl Progress for FullDisk {
+        fn stage(&self, _: Stage) {}
+    }
+
+    impl Observer for FullDisk {
+        fn begun(&self, _: &Trial) {}
+
+        fn finished(
+            &self,
+            _: &Finished<'_>,
+        ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+            Err("no space left on device".into())
+        }
+    }
+
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), Scripted::new(vec![])).unwrap();
+    let error = tuner.run_blocking(5, &FullDisk).unwrap_err();
+    assert!(error.to_string().contains("no space left"), "{error}");
+    assert_eq!(tuner.study().history().completed().count(), 1);
+}
