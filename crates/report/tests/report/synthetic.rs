@@ -7,6 +7,8 @@ use slotune_core::{
 use slotune_results::{Manifest, ResultSet, SCHEMA_VERSION, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::{
     BackendInfo, Calibration, Hardware, Provenance, RequestRecord, RequestStatus, Workload,
+    metrics::Metric,
+    workload::{Arrivals, LengthLaw, Lengths, Size, Synthetic},
 };
 
 /// Seconds that every evaluation costs.
@@ -110,6 +112,7 @@ pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> Resu
             created: "2026-11-24T20:00:00Z".to_owned(),
             space: space(),
             objective: objective(),
+            metrics: Metric::all().map(Metric::name).collect(),
             workload: workload(),
             backend: BackendInfo {
                 name: "sim".to_owned(),
@@ -131,7 +134,15 @@ pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> Resu
 }
 
 fn workload() -> Workload {
-    Workload {}
+    Workload::Synthetic(Synthetic {
+        arrivals: Arrivals::Poisson { rate_per_s: 6.0 },
+        lengths: Lengths::Independent {
+            prompt: LengthLaw::Uniform { min_tokens: 64, max_tokens: 512 },
+            output: LengthLaw::Fixed(200),
+        },
+        size: Size::Requests(400),
+        seed: 7,
+    })
 }
 
 /// One study of the manifest.
