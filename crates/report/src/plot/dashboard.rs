@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     analysis::{Curve, Verdict, value},
-    format::{Unit, label},
+    format::{heading, scaled, unit},
 };
 
 const THROUGHPUT: &str = "output_throughput_tok_per_s";
@@ -34,7 +34,8 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
         let groups = scene.by_metric(&classes);
         let legend = scene.legend(Mark::Square);
         let axis = |tops| Axis::for_bars("seconds", tops);
-        bars(&lower[0], "P95 latency by length of request", axis, &legend, &groups, None)?;
+        let heading = "P95 E2E latency by length of output";
+        bars(&lower[0], heading, "e2e_p95_s", axis, &legend, &groups, None)?;
         queue_time::split(scene, &lower[1])
     })
 }
@@ -53,23 +54,21 @@ fn study_colour(scene: &Scene<'_>, study: &str) -> RGBColor {
 
 /// The metric's name and unit for an axis.
 fn axis_title(metric: &str) -> String {
-    let unit = match Unit::of(metric) {
-        Unit::Share => "%",
-        unit => unit.sign().trim_start(),
-    };
-    if unit.is_empty() { label(metric) } else { format!("{}, {unit}", label(metric)) }
+    match unit(metric) {
+        "" => heading(metric),
+        unit => format!("{}, {unit}", heading(metric)),
+    }
 }
 
 /// Best objective so far against trials, one line for each study.
 fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let objective = scene.analysis.objective();
-    let unit = Unit::of(&objective.metric);
     let curves = &scene.analysis.curves;
     let default = scene
         .analysis
         .default
         .and_then(|trial| value(trial, &objective.metric))
-        .map(|v| unit.scale(v));
+        .map(|default| scaled(&objective.metric, default));
     let mut entries: Vec<Entry> = curves
         .iter()
         .map(|curve| {
@@ -80,7 +79,7 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let longest = curves.iter().map(|curve| curve.points.len()).max().unwrap_or(0);
     let incumbents =
         curves.iter().flat_map(|curve| &curve.points).filter_map(|point| point.incumbent);
-    let values = incumbents.map(|value| unit.scale(value)).chain(default);
+    let values = incumbents.map(|value| scaled(&objective.metric, value)).chain(default);
     let x = Axis::counting("trials", 1, longest);
     let y = Axis::for_points(&axis_title(&objective.metric), values);
     let panel =
@@ -97,7 +96,9 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
             .points
             .iter()
             .enumerate()
-            .filter_map(|(i, point)| Some(((i + 1) as f64, unit.scale(point.incumbent?))))
+            .filter_map(|(i, point)| {
+                Some(((i + 1) as f64, scaled(&objective.metric, point.incumbent?)))
+            })
             .collect();
         let colour = study_colour(scene, &curve.study.name);
         if let Some(&(x, y)) = points.last() {
@@ -112,7 +113,6 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
 /// Every measured trial: throughput against the objective.
 fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let objective = scene.analysis.objective();
-    let unit = Unit::of(&objective.metric);
     let points: Vec<(f64, f64, bool, RGBColor)> = scene
         .analysis
         .curves
@@ -122,14 +122,17 @@ fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
             let throughput = value(point.trial, THROUGHPUT)?;
             Some((
                 throughput,
-                unit.scale(point.value?),
+                scaled(&objective.metric, point.value?),
                 point.feasible,
                 study_colour(scene, &curve.study.name),
             ))
         })
         .collect();
     let chosen = scene.analysis.verdict.trial().and_then(|trial| {
-        Some((value(trial, THROUGHPUT)?, unit.scale(value(trial, &objective.metric)?)))
+        Some((
+            value(trial, THROUGHPUT)?,
+            scaled(&objective.metric, value(trial, &objective.metric)?),
+        ))
     });
     let chosen_label = match scene.analysis.verdict {
         Verdict::Change(_) => "recommended",

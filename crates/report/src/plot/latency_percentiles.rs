@@ -19,7 +19,8 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
         let groups = scene.by_metric(&percentiles);
         let legend = scene.legend(Mark::Square);
         let axis = |tops| Axis::for_bars("seconds", tops);
-        bars(&panels[0], "Percentiles of end-to-end latency", axis, &legend, &groups, None)?;
+        let heading = "Percentiles of end-to-end latency";
+        bars(&panels[0], heading, "e2e_p50_s", axis, &legend, &groups, None)?;
         distribution(scene, &panels[1])
     })
 }
@@ -60,13 +61,12 @@ fn distribution(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     Ok(())
 }
 
-/// End-to-end latencies of the completed requests, seconds, shortest first.
+/// End-to-end latencies of the completed requests, seconds, shortest first; those that a log scale
+/// can show.
 fn latencies(records: &[RequestRecord]) -> Vec<f64> {
-    let completed = records.iter().filter(|record| record.is_completed());
-    let mut latencies: Vec<f64> = completed
-        .filter_map(|record| Some(record.last_token_s? - record.intended_s))
-        .filter(|latency| latency.is_finite() && *latency > 0.0)
-        .collect();
+    let latencies = records.iter().filter_map(RequestRecord::e2e_s);
+    let mut latencies: Vec<f64> =
+        latencies.filter(|latency| latency.is_finite() && *latency > 0.0).collect();
     latencies.sort_by(f64::total_cmp);
     latencies
 }

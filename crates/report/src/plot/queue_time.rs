@@ -18,7 +18,8 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
         let target = scene.target("queue_share");
         let target = target.as_ref().map(|(value, label)| (*value, label.as_str()));
         let axis = |tops| Axis::from_zero("share of latency, %", tops);
-        bars(&panels[1], "Queue time share", axis, &[], &scene.by_server("queue_share"), target)
+        let metric = "queue_share";
+        bars(&panels[1], "Queue time share", metric, axis, &[], &scene.by_server(metric), target)
     })
 }
 

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Change, Curve, Recommendation, Sweep, Verdict, value},
-    format::{bound, count, percent, phrase, quantity, significant},
+    format::{bound, count, label, percent, quantity, significant},
 };
 
 /// A parameter whose levels' medians differ by less than this share has no effect to speak of.
@@ -32,7 +32,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     {
         lessons.push(format!(
             "Against the baseline, the recommended configuration's {} is {}.",
-            phrase(metric),
+            label(metric),
             change(metric, Some(gain)),
         ));
     }
@@ -47,7 +47,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
         };
         lessons.push(format!(
             "Against vLLM's default, its {} is {}{targets}.",
-            phrase(metric),
+            label(metric),
             change(metric, Some(*gain))
         ));
     }
@@ -62,7 +62,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     for (effect, parameter, best) in effects.iter().take(2) {
         lessons.push(format!(
             "`{parameter}` matters: between its best value ({best}) and its worst, the median {} differs by {}.",
-            phrase(metric),
+            label(metric),
             percent(*effect),
         ));
     }
@@ -88,7 +88,7 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
     if let Verdict::KeepDefault { best: Some(found), .. } = &analysis.verdict {
         lessons.push(format!(
             "The best that the search found is not better than vLLM's default: {} is {}.",
-            phrase(metric),
+            label(metric),
             change(metric, found.change),
         ));
     }
@@ -115,7 +115,7 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
             format!(
                 " Without it, trial {} would win, with a {} of {}.",
                 trial.entry.trial.id,
-                phrase(metric),
+                label(metric),
                 quantity(metric, value)
             )
         });
@@ -153,7 +153,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
         lessons.push(format!(
             "{} made no difference to speak of: the median {} differs by less than {} between values.",
             idle.join(", "),
-            phrase(metric),
+            label(metric),
             percent(NO_EFFECT),
         ));
     }
@@ -173,7 +173,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
             lessons.push(format!(
                 "More is not better for `{}`: the median {} is best at {} and {} {} at {}.",
                 sweep.parameter,
-                phrase(metric),
+                label(metric),
                 setting(best.value),
                 percent(distance.abs()),
                 if distance > 0.0 { "higher" } else { "lower" },
@@ -288,7 +288,7 @@ fn default_share(analysis: &Analysis<'_>) -> Option<String> {
         };
         format!(
             "Most of the improvement comes with vLLM's defaults: {} falls from {} to {}, by a factor of {}; {rest}.",
-            phrase(metric),
+            label(metric),
             quantity(metric, baseline),
             quantity(metric, default),
             significant(baseline / default),
@@ -311,7 +311,7 @@ fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
         format!(
             "The {} baseline is furthest from week 2 in {}: {} against {text} documented.",
             kind(&analysis.set.manifest.backend),
-            phrase(metric),
+            label(metric),
             quantity(metric, seen),
         )
     })

@@ -3,13 +3,13 @@
 use super::wording::{change, configuration, miss};
 use crate::{
     analysis::{Analysis, Verdict, value},
-    format::{percent, phrase, quantity},
+    format::{label, percent, quantity},
 };
 
 /// The verdict as a paragraph.
 pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
     let metric = &analysis.objective().metric;
-    let name = phrase(metric);
+    let name = label(metric);
     match &analysis.verdict {
         Verdict::Change(found) => {
             let which =

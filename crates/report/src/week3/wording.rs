@@ -1,11 +1,11 @@
 //! Phrases that several parts of the page use.
 
-use slotune_core::{Configuration, Value};
+use slotune_core::{Configuration, Estimate, Value};
 use slotune_serving::{BackendInfo, Provenance};
 
 use crate::{
     analysis::{Change, Miss},
-    format::{bound, fixed, less_is_better, quantity_or, significant},
+    format::{bound, fixed, is_worse, plus_minus, quantity_or, significant},
 };
 
 /// Where the numbers come from, in a line; what matters most comes first, as the end may be cut.
@@ -28,10 +28,13 @@ pub(super) fn kind(backend: &BackendInfo) -> &'static str {
     }
 }
 
-/// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse or
-/// within the noise.
+/// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse, within
+/// the noise, or too small to show.
 pub(super) fn change(metric: &str, change: Option<Change>) -> String {
     let Some(change) = change else { return "n/a".to_owned() };
+    if change.relative.abs() < 0.0005 && change.standard_error < 0.0005 {
+        return "unchanged".to_owned();
+    }
     let error = change.standard_error;
     let decimals = usize::from(change.relative.abs() < 0.0995 || (error > 0.0 && error < 0.0995));
     let percent = |share: f64| format!("{}%", fixed(share * 100.0, decimals));
@@ -41,23 +44,23 @@ pub(super) fn change(metric: &str, change: Option<Change>) -> String {
         _ => String::new(),
     };
     if !change.is_beyond_noise() {
-        let sign = if change.relative > 0.0 { "+" } else { "" };
-        return if change.relative == 0.0 {
-            "no change".to_owned()
-        } else {
-            format!("within noise ({sign}{}{known})", percent(change.relative))
-        };
+        let sign = if change.relative >= 0.0005 { "+" } else { "" };
+        return format!("within noise ({sign}{}{known})", percent(change.relative));
     }
     let size = match change.relative {
-        r if r > 2.0 => format!("{} times as high", significant(1.0 + r)),
-        r if r > 0.0 => format!("{} higher", percent(r)),
+        r if r > 2.0 => {
+            let times = Estimate { value: 1.0 + r, standard_error: error };
+            let times = plus_minus(times).unwrap_or_else(|| significant(times.value));
+            format!("{times} times as high")
+        }
+        r if r > 0.0 => format!("{} higher{known}", percent(r)),
         // Never "100% lower" of what is not nothing.
-        r if r > -1.0 && r < -0.999 => "more than 99.9% lower".to_owned(),
-        r if r < -0.99 && r > -1.0 => format!("{}% lower", fixed(-r * 100.0, 1)),
-        r => format!("{} lower", percent(-r)),
+        r if r > -1.0 && r < -0.999 => format!("more than 99.9% lower{known}"),
+        r if r < -0.99 && r > -1.0 => format!("{}% lower{known}", fixed(-r * 100.0, 1)),
+        r => format!("{} lower{known}", percent(-r)),
     };
-    let worse = if (change.relative < 0.0) == less_is_better(metric) { "" } else { " (worse)" };
-    format!("{size}{known}{worse}")
+    let worse = if is_worse(metric, change.relative) { " (worse)" } else { "" };
+    format!("{size}{worse}")
 }
 
 /// A missed target: `queue time share ≤ 50%, reached 62.0%`.
@@ -125,7 +128,10 @@ mod tests {
         assert_eq!(of("queue_share", -0.995, 0.0), "99.5% lower");
         assert_eq!(of("queue_share", -1.0, 0.0), "100% lower");
         assert_eq!(of("e2e_p95_s", -0.02, 0.02), "within noise (−2.0% ± 2.0 pp)");
-        assert_eq!(of("e2e_p95_s", 0.0, 0.0), "no change");
+        assert_eq!(of("queue_share", 531.0, 78.0), "532 ± 78 times as high (worse)");
+        assert_eq!(of("request_throughput_per_s", -0.000_02, 1e-6), "unchanged");
+        assert_eq!(of("e2e_p95_s", 0.0, 0.0), "unchanged");
+        assert_eq!(of("e2e_p95_s", 0.0, 0.02), "within noise (0.0% ± 2.0 pp)");
         assert_eq!(change("e2e_p95_s", None), "n/a");
     }
 

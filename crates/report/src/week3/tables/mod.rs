@@ -14,7 +14,7 @@ use markdown::Table;
 
 use crate::{
     analysis::{Analysis, Change, Curve, Sweep, misses, value},
-    format::{bound_value, count, estimate, label, quantity, quantity_or, span},
+    format::{bound_value, count, estimate, heading, label, quantity, quantity_or, span},
     subject::{Role, Subject, subjects},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn targets(analysis: &Analysis<'_>) -> String {
         ["Target", "Bound"].into_iter().chain(subjects.iter().map(|subject| subject.label)),
     );
     for constraint in &analysis.objective().constraints {
-        let mut row = vec![label(&constraint.metric), bound_value(constraint)];
+        let mut row = vec![heading(&constraint.metric), bound_value(constraint)];
         row.extend(subjects.iter().map(|subject| match value(subject.trial, &constraint.metric) {
             Some(value) => {
                 let verdict = if constraint.is_met(value) { "✅" } else { "❌" };
@@ -92,7 +92,7 @@ pub(super) fn sweep(analysis: &Analysis<'_>, sweep: &Sweep<'_>, metrics: &[&str]
     let objective = analysis.objective();
     let mut headings = vec![format!("`{}`", sweep.parameter), "Trials".to_owned()];
     headings.extend(["Cannot run".to_owned(), "Meet all targets".to_owned()]);
-    headings.extend(metrics.iter().map(|metric| format!("{} (median)", label(metric))));
+    headings.extend(metrics.iter().map(|metric| format!("{} (median)", heading(metric))));
     let objective_label = label(&objective.metric);
     headings.push(format!("Best {objective_label} that meets all targets"));
     let mut table = Table::new(headings);
@@ -115,7 +115,7 @@ pub(super) fn sweep(analysis: &Analysis<'_>, sweep: &Sweep<'_>, metrics: &[&str]
 pub(super) fn improvements(analysis: &Analysis<'_>, search: &Curve<'_>) -> Option<String> {
     let metric = &analysis.objective().metric;
     let mut table =
-        Table::new(["Trial", label(metric).as_str(), "Output throughput", "Configuration"]);
+        Table::new(["Trial", heading(metric).as_str(), "Output throughput", "Configuration"]);
     let mut incumbent = None;
     for point in &search.points {
         if point.incumbent != incumbent {
@@ -206,7 +206,7 @@ pub(super) fn constraints(analysis: &Analysis<'_>) -> Option<String> {
             format!("trial {}: {}", trial.entry.trial.id, quantity_or(metric, value(trial, metric)))
         });
         table.row([
-            label(&effect.constraint.metric),
+            heading(&effect.constraint.metric),
             bound_value(effect.constraint),
             format!("{} of {}", effect.missed, effect.completed),
             effect.missed_alone.to_string(),
