@@ -155,6 +155,12 @@ pub(crate) fn significant(value: f64) -> String {
     to_digits(value, DIGITS, DECIMALS)
 }
 
+/// A part of a total and the rest, with the decimals of the total: `0.67 + 4.50`.
+pub(crate) fn parts(part: f64, total: f64) -> String {
+    let decimals = decimals(total, DIGITS, DECIMALS);
+    format!("{} + {}", fixed(part, decimals), fixed(total - part, decimals))
+}
+
 /// A number with so many significant digits, but at most `most` decimals.
 fn to_digits(value: f64, digits: i32, most: i32) -> String {
     let smallest = 10_f64.powi(-most);
@@ -227,6 +233,13 @@ mod tests {
         ] {
             assert_eq!(significant(value), text, "{value}");
         }
+    }
+
+    #[test]
+    fn parts_have_the_digits_of_their_total() {
+        assert_eq!(parts(0.6693, 5.1699), "0.67 + 4.50");
+        assert_eq!(parts(25.643, 29.243), "25.6 + 3.6");
+        assert_eq!(parts(0.0, 5.93), "0.00 + 5.93");
     }
 
     #[test]
