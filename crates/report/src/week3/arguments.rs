@@ -47,10 +47,12 @@ fn environment(backend: &BackendInfo, model_max_len: u32) -> Option<Environment>
 
 /// A Python program that makes the engine.
 pub(super) fn python(model: &str, arguments: &EngineArguments) -> String {
-    let arguments = arguments.python_arguments();
-    let arguments: String =
-        arguments.iter().map(|(name, value)| format!("    {name}={value},\n")).collect();
-    format!("from vllm import LLM\n\nllm = LLM(\n    model={model:?},\n{arguments})")
+    let model = std::iter::once(("model", format!("{model:?}")));
+    let arguments: Vec<String> = model
+        .chain(arguments.python_arguments())
+        .map(|(name, value)| format!("    {name}={value},"))
+        .collect();
+    format!("from vllm import LLM\n\nllm = LLM(\n{}\n)", arguments.join("\n"))
 }
 
 /// A shell command that starts the server, a line for each argument.

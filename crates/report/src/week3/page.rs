@@ -11,7 +11,7 @@ use super::{
     sections::{Search, Section, search, sections},
     tables::{before_after, execution_log, missed, parameters, targets},
     verdict,
-    wording::{configuration, kind, list, source},
+    wording::{and, configuration, date, kind, list, source},
 };
 use crate::{
     analysis::{Analysis, Verdict, value},
@@ -27,6 +27,7 @@ const TEMPLATE: &str = include_str!("page.md.jinja");
 struct Page {
     status: String,
     banner: String,
+    workload: String,
     kind: &'static str,
     simulated: bool,
     /// What this set's baseline had, one for each issue of week 2, in their order.
@@ -69,6 +70,7 @@ impl Page {
         Self {
             status: status(analysis),
             banner: banner(analysis),
+            workload: manifest.workload.to_string(),
             kind: kind(backend),
             simulated: backend.provenance != Provenance::Measured,
             reproduced: reproduced(analysis),
@@ -120,7 +122,7 @@ fn programs(backend: &BackendInfo, trial: &StoredTrial) -> String {
     } else {
         format!(
             "{} {} not searched; the numbers of this page hold for the {} above.\n\n",
-            fixed.join(" and "),
+            and(&fixed),
             if fixed.len() == 1 { "was" } else { "were" },
             if fixed.len() == 1 { "value" } else { "values" },
         )
@@ -138,7 +140,7 @@ fn status(analysis: &Analysis<'_>) -> String {
         "{} of {}, begun {}, slotune {}",
         count(analysis.set.trials.len(), "trial"),
         count(manifest.studies.len(), "study").replace("studys", "studies"),
-        manifest.created,
+        date(&manifest.created),
         manifest.slotune_version,
     )
 }
@@ -212,7 +214,7 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
             configuration(&subject.trial.entry.trial.configuration)
         )
     } else {
-        format!("❌ not met ({kind}): {}", missed.join(" and "))
+        format!("❌ not met ({kind}): {}", and(&missed))
     }
 }
 
@@ -239,8 +241,9 @@ fn test_environment(analysis: &Analysis<'_>) -> Vec<(&'static str, String)> {
         Provenance::Simulated(_) => "none: nothing else runs on a simulated GPU",
     };
     vec![
-        ("Date", manifest.created.clone()),
+        ("Date", date(&manifest.created)),
         ("Model", manifest.backend.model.clone()),
+        ("Workload", manifest.workload.to_string()),
         ("Other Workloads", others.to_owned()),
     ]
 }

@@ -40,7 +40,6 @@ pub(super) fn change(metric: &str, change: Option<Change>) -> String {
     let percent = |share: f64| format!("{}%", fixed(share * 100.0, decimals));
     let known = match error * 100.0 {
         points if points >= 0.05 => format!(" ± {} pp", fixed(points, decimals)),
-        points if points > 0.0 => " ± <0.1 pp".to_owned(),
         _ => String::new(),
     };
     if !change.is_beyond_noise() {
@@ -75,6 +74,15 @@ pub(super) fn miss(miss: &Miss<'_>) -> String {
     }
 }
 
+/// A time in RFC 3339 to the second: `2026-11-24 20:00:00 UTC`; any other text as it is.
+pub(super) fn date(created: &str) -> String {
+    let utc = || {
+        let (day, time) = created.strip_suffix('Z')?.split_once('T')?;
+        Some(format!("{day} {} UTC", time.split('.').next()?))
+    };
+    utc().unwrap_or_else(|| created.to_owned())
+}
+
 /// A value of a parameter as it stands in a table.
 pub(super) fn value(value: Option<&Value>) -> String {
     match value {
@@ -103,6 +111,15 @@ pub(super) fn configuration(configuration: &Configuration) -> String {
     }
 }
 
+/// Items in a sentence: `a, b and c`.
+pub(super) fn and(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// Items as a Markdown list.
 pub(super) fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n")
@@ -119,7 +136,7 @@ mod tests {
         };
         assert_eq!(of("e2e_p95_s", -0.42, 0.0), "42% lower");
         assert_eq!(of("e2e_p95_s", -0.42, 0.015), "42.0% lower ± 1.5 pp");
-        assert_eq!(of("e2e_p95_s", -0.42, 0.0002), "42.0% lower ± <0.1 pp");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.0002), "42.0% lower");
         assert_eq!(of("e2e_p95_s", 0.05, 0.0), "5.0% higher (worse)");
         assert_eq!(of("output_throughput_tok_per_s", 0.264, 0.0), "26% higher");
         assert_eq!(of("output_throughput_tok_per_s", 3.0, 0.0), "4.00 times as high");
@@ -133,6 +150,19 @@ mod tests {
         assert_eq!(of("e2e_p95_s", 0.0, 0.0), "unchanged");
         assert_eq!(of("e2e_p95_s", 0.0, 0.02), "within noise (0.0% ± 2.0 pp)");
         assert_eq!(change("e2e_p95_s", None), "n/a");
+    }
+
+    #[test]
+    fn items_read_as_in_a_sentence() {
+        let of = |items: &[&str]| and(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
+    }
+
+    #[test]
+    fn dates_are_to_the_second() {
+        assert_eq!(date("2026-11-24T23:05:07.696214343Z"), "2026-11-24 23:05:07 UTC");
+        assert_eq!(date("2026-11-24T20:00:00Z"), "2026-11-24 20:00:00 UTC");
+        assert_eq!(date("yesterday"), "yesterday");
     }
 
     #[test]
