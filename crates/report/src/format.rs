@@ -1,108 +1,57 @@
 //! Numbers and metrics as a reader wants them: rounded, with units, never more digits than known.
 
 use slotune_core::{Bound, Constraint, Direction, Estimate, Objective};
+use slotune_serving::metrics::Metric;
 
 /// Digits of a number in running text.
 const DIGITS: i32 = 3;
 
-/// What kind of number a metric is, read off its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Seconds,
-    TokensPerSecond,
-    RequestsPerSecond,
-    Share,
-    None,
-}
+/// Most decimals of a number.
+const DECIMALS: i32 = 4;
 
-impl Unit {
-    /// The unit that a metric's name ends with.
-    pub(crate) fn of(metric: &str) -> Self {
-        if metric.ends_with("_tok_per_s") {
-            Self::TokensPerSecond
-        } else if metric.ends_with("_per_s") {
-            Self::RequestsPerSecond
-        } else if metric.ends_with("_s") {
-            Self::Seconds
-        } else if metric.ends_with("_share") {
-            Self::Share
-        } else {
-            Self::None
-        }
-    }
+/// Most decimals of a percentage.
+const PERCENT_DECIMALS: i32 = 2;
 
-    /// The sign that follows a number; shares are written in percent.
-    pub(crate) fn sign(self) -> &'static str {
-        match self {
-            Self::Seconds => " s",
-            Self::TokensPerSecond => " tok/s",
-            Self::RequestsPerSecond => " req/s",
-            Self::Share => "%",
-            Self::None => "",
-        }
-    }
-
-    /// The number as it is written: shares in percent.
-    pub(crate) fn scale(self, value: f64) -> f64 {
-        if self == Self::Share { value * 100.0 } else { value }
+/// What stands behind a number of the metric: its unit; `%` for a share; nothing for a name that
+/// the catalogue does not know.
+pub(crate) fn unit(metric: &str) -> &'static str {
+    match Metric::from_name(metric).map(Metric::unit) {
+        Ok("") => "%",
+        Ok(unit) => unit,
+        Err(_) => "",
     }
 }
 
-/// Whether less of the metric is better: of all but rates and the share of completed requests.
-pub(crate) fn less_is_better(metric: &str) -> bool {
-    metric != "completed_share"
-        && !matches!(Unit::of(metric), Unit::TokensPerSecond | Unit::RequestsPerSecond)
+/// The value in the unit in which it is written: shares in percent.
+pub(crate) fn scaled(metric: &str, value: f64) -> f64 {
+    if unit(metric) == "%" { value * 100.0 } else { value }
 }
 
-/// What a metric is called over a column or at an axis, without its unit.
+/// Whether a change in this direction is known to be for the worse.
+pub(crate) fn is_worse(metric: &str, change: f64) -> bool {
+    Metric::from_name(metric).is_ok_and(|metric| match metric.direction() {
+        Direction::Minimise => change > 0.0,
+        Direction::Maximise => change < 0.0,
+    })
+}
+
+/// What a metric is called within a sentence, without its unit; by its bare name where the
+/// catalogue does not know it.
 pub(crate) fn label(metric: &str) -> String {
-    const TIMES: [(&str, &str); 5] = [
-        ("e2e_", "latency"),
-        ("ttft_", "TTFT"),
-        ("tpot_", "TPOT"),
-        ("itl_", "ITL"),
-        ("queue_time_", "queue time"),
-    ];
-    match metric {
-        "queue_share" => return "Queue time share".to_owned(),
-        "output_throughput_tok_per_s" => return "Output throughput".to_owned(),
-        "request_throughput_per_s" => return "Request throughput".to_owned(),
-        _ => {}
-    }
-    let time = TIMES.iter().find_map(|(prefix, noun)| {
-        let rest = metric.strip_prefix(prefix)?.strip_suffix("_s")?;
-        let (statistic, class) = rest.split_once('_').unwrap_or((rest, ""));
-        let statistic = match statistic.strip_prefix('p') {
-            Some(percentile) => format!("P{percentile}"),
-            None if statistic == "mean" => "Mean".to_owned(),
-            None => return None,
-        };
-        let class = if class.is_empty() {
-            String::new()
-        } else {
-            format!(", {} requests", class.replace('_', " "))
-        };
-        Some(format!("{statistic} {noun}{class}"))
-    });
-    time.unwrap_or_else(|| metric.replace('_', " "))
+    Metric::from_name(metric).map_or_else(|_| metric.to_owned(), Metric::label)
 }
 
-/// The same within a sentence: `queue time share`, but `P95 latency`.
-pub(crate) fn phrase(metric: &str) -> String {
-    let label = label(metric);
-    let mut letters = label.chars();
-    match (letters.next(), letters.next()) {
-        (Some(first), Some(second)) if second.is_lowercase() => {
-            format!("{}{}", first.to_lowercase(), &label[first.len_utf8()..])
-        }
-        _ => label,
-    }
+/// The same over a column, at an axis, or at the start of a sentence.
+pub(crate) fn heading(metric: &str) -> String {
+    let Ok(metric) = Metric::from_name(metric) else { return metric.to_owned() };
+    let label = metric.label();
+    let first = label.chars().next().map_or(0, char::len_utf8);
+    format!("{}{}", label[..first].to_uppercase(), &label[first..])
 }
 
 /// A value of a metric with its unit, such as `2.54 s` or `85.0%`.
 pub(crate) fn quantity(metric: &str, value: f64) -> String {
-    let unit = Unit::of(metric);
-    format!("{}{}", significant(unit.scale(value)), unit.sign())
+    with_unit(metric, &number(metric, scaled(metric, value), DIGITS))
 }
 
 /// The same, or `n/a` where there is none.
@@ -110,21 +59,45 @@ pub(crate) fn quantity_or(metric: &str, value: Option<f64>) -> String {
     value.map_or_else(|| "n/a".to_owned(), |value| quantity(metric, value))
 }
 
-/// A value of a metric with its unit and, where it is known, its standard error: `2.54 ± 0.08 s`.
+/// A value of a metric with its unit and, where it is known and shows in the digits, its standard
+/// error: `2.54 ± 0.08 s`.
 pub(crate) fn estimate(metric: &str, estimate: Estimate) -> String {
-    let unit = Unit::of(metric);
-    let (value, error) = (unit.scale(estimate.value), unit.scale(estimate.standard_error));
-    if error > 0.0 {
-        let decimals = decimals(value, DIGITS).max(decimals(error, 1));
-        format!("{} ± {}{}", fixed(value, decimals), fixed(error, decimals), unit.sign())
-    } else {
-        quantity(metric, estimate.value)
+    let scaled = Estimate {
+        value: scaled(metric, estimate.value),
+        standard_error: scaled(metric, estimate.standard_error),
+    };
+    plus_minus(scaled)
+        .map_or_else(|| quantity(metric, estimate.value), |text| with_unit(metric, &text))
+}
+
+/// A value and its standard error, `2.54 ± 0.08`; `None` where the error is 0 or too small to show.
+pub(crate) fn plus_minus(estimate: Estimate) -> Option<String> {
+    let Estimate { value, standard_error } = estimate;
+    // Two digits more than numbers otherwise have are enough for any error that matters.
+    let most = decimals(value.abs().max(standard_error), DIGITS + 2, DECIMALS);
+    let decimals = decimals(standard_error, 1, DECIMALS).min(most);
+    let error = fixed(standard_error, decimals);
+    let shows = error.bytes().any(|digit| (b'1'..=b'9').contains(&digit));
+    shows.then(|| format!("{} ± {error}", fixed(value, decimals)))
+}
+
+/// A number of a metric, in the unit in which it is written, with so many significant digits.
+pub(crate) fn number(metric: &str, scaled: f64, digits: i32) -> String {
+    let most = if unit(metric) == "%" { PERCENT_DECIMALS } else { DECIMALS };
+    to_digits(scaled, digits, most)
+}
+
+fn with_unit(metric: &str, number: &str) -> String {
+    match unit(metric) {
+        "" => number.to_owned(),
+        "%" => format!("{number}%"),
+        unit => format!("{number} {unit}"),
     }
 }
 
 /// A bound within a sentence: `output throughput ≥ 1,200 tok/s`.
 pub(crate) fn bound(constraint: &Constraint) -> String {
-    format!("{} {}", phrase(&constraint.metric), bound_value(constraint))
+    format!("{} {}", label(&constraint.metric), bound_value(constraint))
 }
 
 /// The side and place of a bound: `≥ 1,200 tok/s`.
@@ -133,25 +106,24 @@ pub(crate) fn bound_value(constraint: &Constraint) -> String {
         Bound::AtLeast(_) => '≥',
         Bound::AtMost(_) => '≤',
     };
-    let unit = Unit::of(&constraint.metric);
-    let value = unit.scale(constraint.bound.value());
+    let metric = &constraint.metric;
     // A bound is a number someone chose: write it as it was chosen, without padding zeros.
-    let padded = fixed(value, decimals(value, DIGITS));
+    let padded = number(metric, scaled(metric, constraint.bound.value()), DIGITS);
     let chosen = if padded.contains('.') {
         padded.trim_end_matches('0').trim_end_matches('.')
     } else {
         &padded
     };
-    format!("{sign} {chosen}{}", unit.sign())
+    format!("{sign} {}", with_unit(metric, chosen))
 }
 
-/// The objective in words: `minimize P95 latency`.
+/// The objective in words: `minimize P95 E2E latency`.
 pub(crate) fn objective(objective: &Objective) -> String {
     let verb = match objective.direction {
         Direction::Minimise => "minimize",
         Direction::Maximise => "maximize",
     };
-    format!("{verb} {}", phrase(&objective.metric))
+    format!("{verb} {}", label(&objective.metric))
 }
 
 /// A share in percent with one digit more than whole numbers: `12.5%`.
@@ -180,33 +152,40 @@ pub(crate) fn span(seconds: f64) -> String {
 
 /// A number with three significant digits, or all digits before the point: `2.54`, `12,346`.
 pub(crate) fn significant(value: f64) -> String {
-    to_digits(value, DIGITS)
+    to_digits(value, DIGITS, DECIMALS)
 }
 
-/// A number with so many significant digits, but at most four decimals.
-pub(crate) fn to_digits(value: f64, digits: i32) -> String {
+/// A part of a total and the rest, with the decimals of the total: `0.67 + 4.50`.
+pub(crate) fn parts(part: f64, total: f64) -> String {
+    let decimals = decimals(total, DIGITS, DECIMALS);
+    format!("{} + {}", fixed(part, decimals), fixed(total - part, decimals))
+}
+
+/// A number with so many significant digits, but at most `most` decimals.
+fn to_digits(value: f64, digits: i32, most: i32) -> String {
+    let smallest = 10_f64.powi(-most);
     match value.abs() {
-        tiny if tiny > 0.0 && tiny < 0.000_05 => "<0.0001".to_owned(),
-        _ => fixed(value, decimals(value, digits)),
+        tiny if tiny > 0.0 && tiny < smallest / 2.0 => {
+            format!("<{}", fixed(smallest, most.unsigned_abs() as usize))
+        }
+        _ => fixed(value, decimals(value, digits, most)),
     }
 }
 
-/// Decimals that show this many significant digits of a value.
-fn decimals(value: f64, digits: i32) -> usize {
-    /// No table is helped by more.
-    const MOST: i32 = 4;
+/// Decimals, at most `most`, that show this many significant digits of a value.
+fn decimals(value: f64, digits: i32, most: i32) -> usize {
     if value == 0.0 || !value.is_finite() {
         return 0;
     }
     let places = |magnitude: f64| {
         #[expect(clippy::cast_possible_truncation, reason = "the exponent of an f64 is small")]
         let exponent = magnitude.log10().floor() as i32;
-        (digits - 1 - exponent).clamp(0, MOST)
+        (digits - 1 - exponent).clamp(0, most)
     };
     // Rounding may add a digit before the point: 9.996 becomes 10.0, not 10.00.
     let unit = 10_f64.powi(places(value.abs()));
     let rounded = (value.abs() * unit).round() / unit;
-    let places = if rounded > 0.0 { places(rounded) } else { MOST };
+    let places = if rounded > 0.0 { places(rounded) } else { most };
     places.unsigned_abs() as usize
 }
 
@@ -257,31 +236,53 @@ mod tests {
     }
 
     #[test]
-    fn estimates_show_as_many_digits_as_their_error_needs() {
+    fn parts_have_the_digits_of_their_total() {
+        assert_eq!(parts(0.6693, 5.1699), "0.67 + 4.50");
+        assert_eq!(parts(25.643, 29.243), "25.6 + 3.6");
+        assert_eq!(parts(0.0, 5.93), "0.00 + 5.93");
+    }
+
+    #[test]
+    fn percentages_have_two_decimals_at_most() {
+        for (share, text) in [
+            (0.85, "85.0%"),
+            (0.0135, "1.35%"),
+            (0.000_279, "0.03%"),
+            (0.000_01, "<0.01%"),
+            (0.0, "0%"),
+        ] {
+            assert_eq!(quantity("queue_share", share), text);
+        }
+    }
+
+    #[test]
+    fn estimates_show_the_digits_that_their_error_leaves() {
         let of = |value, standard_error| estimate("e2e_p95_s", Estimate { value, standard_error });
         assert_eq!(of(2.5436, 0.0), "2.54 s");
         assert_eq!(of(2.5436, 0.081), "2.54 ± 0.08 s");
+        assert_eq!(of(20.03, 1.9), "20 ± 2 s");
         assert_eq!(of(2.5436, 0.0007), "2.5436 ± 0.0007 s");
+        assert_eq!(of(17.888_712, 2e-5), "17.9 s", "too small to show");
         let share = Estimate { value: 0.1234, standard_error: 0.021 };
-        assert_eq!(estimate("queue_share", share), "12.3 ± 2.1%");
+        assert_eq!(estimate("queue_share", share), "12 ± 2%");
+        let small = Estimate { value: 0.000_279, standard_error: 0.000_040 };
+        assert_eq!(estimate("queue_share", small), "0.028 ± 0.004%");
     }
 
     #[test]
     fn metrics_are_named_and_carry_their_unit() {
-        assert_eq!(label("e2e_p95_s"), "P95 latency");
-        assert_eq!(label("e2e_p95_very_long_s"), "P95 latency, very long requests");
-        assert_eq!(label("ttft_p95_s"), "P95 TTFT");
-        assert_eq!(label("e2e_mean_s"), "Mean latency");
-        assert_eq!(label("queue_time_p50_s"), "P50 queue time");
-        assert_eq!(label("e2e__s"), "e2e  s");
-        assert_eq!(phrase("queue_share"), "queue time share");
-        assert_eq!(phrase("e2e_p95_s"), "P95 latency");
-        assert_eq!(label("something_else"), "something else");
+        assert_eq!(label("e2e_p95_s"), "P95 E2E latency");
+        assert_eq!(label("queue_share"), "queue share of E2E latency");
+        assert_eq!(heading("queue_share"), "Queue share of E2E latency");
         assert_eq!(quantity("output_throughput_tok_per_s", 1234.6), "1,235 tok/s");
         assert_eq!(quantity("request_throughput_per_s", 4.6), "4.60 req/s");
-        assert_eq!(quantity("queue_share", 0.85), "85.0%");
         assert_eq!(quantity_or("e2e_p95_s", None), "n/a");
-        assert!(less_is_better("queue_share") && !less_is_better("request_throughput_per_s"));
+        assert!(is_worse("queue_share", 0.1) && !is_worse("queue_share", -0.1));
+        assert!(is_worse("request_throughput_per_s", -0.1));
+        // What the catalogue does not know goes by its bare name, and nothing is said of it.
+        assert_eq!((label("heat_w"), heading("heat_w")), ("heat_w".into(), "heat_w".into()));
+        assert_eq!(quantity("heat_w", 650.0), "650");
+        assert!(!is_worse("heat_w", 1.0) && !is_worse("heat_w", -1.0));
     }
 
     #[test]

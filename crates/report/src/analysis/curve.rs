@@ -101,4 +101,11 @@ impl<'a> Curve<'a> {
         };
         self.points.iter().map(cost).sum()
     }
+
+    /// The part of [`cost`](Self::cost) in which servers that came up were starting, seconds;
+    /// `None` where no trial tells.
+    pub fn start_up_s(&self) -> Option<f64> {
+        let servers = self.points.iter().filter_map(|point| point.trial.server.as_ref());
+        servers.map(|server| server.start_up_s).reduce(|sum, next| sum + next)
+    }
 }

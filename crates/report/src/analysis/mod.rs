@@ -18,6 +18,7 @@ pub use verdict::{NearMiss, Recommendation, Verdict};
 
 use slotune_core::Objective;
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
+use slotune_serving::metrics::percentile;
 
 /// Everything that a report says of a result set.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,13 +136,8 @@ fn sweep_study(set: &ResultSet) -> Option<&str> {
         .map(|study| study.name.as_str())
 }
 
-/// The median, type 7; `None` of nothing.
+/// The median; `None` of nothing.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
+    percentile(&values, 50.0)
 }

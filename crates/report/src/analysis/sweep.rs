@@ -7,14 +7,18 @@ use super::{best, is_feasible, median, value};
 
 /// Trials of one study, told apart by the value of one parameter.
 ///
-/// Over a full grid the other parameters take the same values at each level, so levels can be
-/// compared by their medians; over other designs such a comparison is only a hint.
+/// Rules and failures make holes in a grid, so the trials at two values may differ in the other
+/// parameters too. Values are therefore compared over those settings of the others that were
+/// measured at every value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sweep<'a> {
     /// Name of the parameter.
     pub parameter: &'a str,
     /// Its values, smallest first; at least two.
     pub levels: Vec<Level<'a>>,
+    /// Settings of the other parameters that were measured at every value, values that were never
+    /// measured left aside. Where it is 0, all trials are compared, which is only a hint.
+    pub settings: usize,
 }
 
 /// The trials at one value of the parameter.
@@ -24,6 +28,8 @@ pub struct Level<'a> {
     pub value: Option<&'a Value>,
     /// The trials, in order; at least one.
     pub trials: Vec<&'a StoredTrial>,
+    /// Those of them that are compared with other values.
+    pub compared: Vec<&'a StoredTrial>,
 }
 
 impl<'a> Sweep<'a> {
@@ -39,11 +45,18 @@ impl<'a> Sweep<'a> {
             let value = trial.entry.trial.configuration.get(parameter);
             match levels.iter_mut().find(|level| level.value == value) {
                 Some(level) => level.trials.push(trial),
-                None => levels.push(Level { value, trials: vec![trial] }),
+                None => levels.push(Level { value, trials: vec![trial], compared: Vec::new() }),
             }
         }
         levels.sort_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal));
-        Self { parameter, levels }
+        let common = common_settings(parameter, &levels);
+        for level in &mut levels {
+            level.compared.clone_from(&level.trials);
+            if !common.is_empty() {
+                level.compared.retain(|trial| common.contains(&others(parameter, trial)));
+            }
+        }
+        Self { parameter, levels, settings: common.len() }
     }
 
     /// How much the parameter matters: the largest median objective of a level over the smallest,
@@ -59,23 +72,58 @@ impl<'a> Sweep<'a> {
 
     /// The level with the best median objective, constraints left aside.
     pub fn best_level(&self, objective: &Objective) -> Option<&Level<'a>> {
+        self.extreme(objective, |value, other| objective.is_better(value, other))
+    }
+
+    /// The level with the worst median objective, constraints left aside.
+    pub fn worst_level(&self, objective: &Objective) -> Option<&Level<'a>> {
+        self.extreme(objective, |value, other| objective.is_better(other, value))
+    }
+
+    /// The level whose median objective goes before all others; the first of equals.
+    fn extreme(
+        &self,
+        objective: &Objective,
+        goes_before: impl Fn(f64, f64) -> bool,
+    ) -> Option<&Level<'a>> {
         let measured = self.levels.iter().filter_map(|l| Some((l, l.median(&objective.metric)?)));
         measured
-            .reduce(|best, next| if objective.is_better(next.1, best.1) { next } else { best })
+            .reduce(|first, next| if goes_before(next.1, first.1) { next } else { first })
             .map(|(level, _)| level)
     }
 }
 
-impl<'a> Level<'a> {
-    /// The median of a metric over the completed trials, in its unit, constraints left aside.
-    pub fn median(&self, metric: &str) -> Option<f64> {
-        median(self.trials.iter().filter_map(|trial| value(trial, metric)).collect())
-    }
+/// What a trial sets besides the parameter.
+fn others<'t>(parameter: &str, trial: &'t StoredTrial) -> Vec<(&'t str, &'t Value)> {
+    trial.entry.trial.configuration.iter().filter(|(name, _)| *name != parameter).collect()
+}
 
-    /// The median objective of the trials that meet every constraint.
-    pub fn feasible_median(&self, objective: &Objective) -> Option<f64> {
-        let feasible = self.trials.iter().filter(|trial| is_feasible(objective, trial));
-        median(feasible.filter_map(|trial| value(trial, &objective.metric)).collect())
+/// The settings of the other parameters that were measured at every level at which anything was.
+fn common_settings<'a>(parameter: &str, levels: &[Level<'a>]) -> Vec<Vec<(&'a str, &'a Value)>> {
+    let mut measured = levels.iter().filter_map(|level| {
+        let trials = level.trials.iter().filter(|trial| trial.entry.measurement().is_some());
+        let settings: Vec<_> = trials.map(|trial| others(parameter, trial)).collect();
+        (!settings.is_empty()).then_some(settings)
+    });
+    let mut common = measured.next().unwrap_or_default();
+    for settings in measured {
+        common.retain(|setting| settings.contains(setting));
+    }
+    // A setting that was measured twice counts once.
+    let all = std::mem::take(&mut common);
+    for setting in all {
+        if !common.contains(&setting) {
+            common.push(setting);
+        }
+    }
+    common
+}
+
+impl<'a> Level<'a> {
+    /// The median of a metric over the compared trials that were measured, in its unit, constraints
+    /// left aside.
+    pub fn median(&self, metric: &str) -> Option<f64> {
+        median(self.compared.iter().filter_map(|trial| value(trial, metric)).collect())
     }
 
     /// The best trial that meets every constraint.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     analysis::{Curve, Verdict, value},
-    format::{Unit, label},
+    format::{heading, scaled, unit},
 };
 
 const THROUGHPUT: &str = "output_throughput_tok_per_s";
@@ -34,7 +34,8 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
         let groups = scene.by_metric(&classes);
         let legend = scene.legend(Mark::Square);
         let axis = |tops| Axis::for_bars("seconds", tops);
-        bars(&lower[0], "P95 latency by length of request", axis, &legend, &groups, None)?;
+        let heading = "P95 E2E latency by length of output";
+        bars(&lower[0], heading, "e2e_p95_s", axis, &legend, &groups, None)?;
         queue_time::split(scene, &lower[1])
     })
 }
@@ -53,23 +54,21 @@ fn study_colour(scene: &Scene<'_>, study: &str) -> RGBColor {
 
 /// The metric's name and unit for an axis.
 fn axis_title(metric: &str) -> String {
-    let unit = match Unit::of(metric) {
-        Unit::Share => "%",
-        unit => unit.sign().trim_start(),
-    };
-    if unit.is_empty() { label(metric) } else { format!("{}, {unit}", label(metric)) }
+    match unit(metric) {
+        "" => heading(metric),
+        unit => format!("{}, {unit}", heading(metric)),
+    }
 }
 
 /// Best objective so far against trials, one line for each study.
 fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let objective = scene.analysis.objective();
-    let unit = Unit::of(&objective.metric);
     let curves = &scene.analysis.curves;
     let default = scene
         .analysis
         .default
         .and_then(|trial| value(trial, &objective.metric))
-        .map(|v| unit.scale(v));
+        .map(|default| scaled(&objective.metric, default));
     let mut entries: Vec<Entry> = curves
         .iter()
         .map(|curve| {
@@ -77,11 +76,17 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         })
         .collect();
     entries.extend(default.map(|_| Entry::new(Mark::Dashes, colour::GREY, "vLLM default")));
-    let longest = curves.iter().map(|curve| curve.points.len()).max().unwrap_or(0);
+    let lengths = || curves.iter().map(|curve| curve.points.len());
+    let (shortest, longest) = (lengths().min().unwrap_or(0), lengths().max().unwrap_or(0));
     let incumbents =
         curves.iter().flat_map(|curve| &curve.points).filter_map(|point| point.incumbent);
-    let values = incumbents.map(|value| unit.scale(value)).chain(default);
-    let x = Axis::counting("trials", 1, longest);
+    let values = incumbents.map(|value| scaled(&objective.metric, value)).chain(default);
+    // A long grid would push the others into a corner.
+    let x = if shortest > 0 && longest > 3 * shortest {
+        Axis::counting_log("trials", longest)
+    } else {
+        Axis::counting("trials", 1, longest)
+    };
     let y = Axis::for_points(&axis_title(&objective.metric), values);
     let panel =
         Panel::new(canvas, "Best configuration that meets all targets, so far", &entries, x, y)?;
@@ -97,7 +102,9 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
             .points
             .iter()
             .enumerate()
-            .filter_map(|(i, point)| Some(((i + 1) as f64, unit.scale(point.incumbent?))))
+            .filter_map(|(i, point)| {
+                Some(((i + 1) as f64, scaled(&objective.metric, point.incumbent?)))
+            })
             .collect();
         let colour = study_colour(scene, &curve.study.name);
         if let Some(&(x, y)) = points.last() {
@@ -109,52 +116,89 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     if drawn { Ok(()) } else { panel.remark("no trial meets all targets") }
 }
 
-/// Every measured trial: throughput against the objective.
+/// A measured trial in the plane of throughput and objective.
+struct Point {
+    throughput: f64,
+    objective: f64,
+    feasible: bool,
+    colour: RGBColor,
+}
+
+/// The measured trials: throughput against the objective.
 fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
-    let objective = scene.analysis.objective();
-    let unit = Unit::of(&objective.metric);
-    let points: Vec<(f64, f64, bool, RGBColor)> = scene
-        .analysis
-        .curves
-        .iter()
-        .flat_map(|curve| curve.points.iter().map(move |point| (curve, point)))
-        .filter_map(|(curve, point)| {
-            let throughput = value(point.trial, THROUGHPUT)?;
-            Some((
-                throughput,
-                unit.scale(point.value?),
-                point.feasible,
-                study_colour(scene, &curve.study.name),
-            ))
+    let metric = &scene.analysis.objective().metric;
+    let points = scene.analysis.curves.iter().flat_map(|curve| {
+        let colour = study_colour(scene, &curve.study.name);
+        curve.points.iter().filter_map(move |point| {
+            Some(Point {
+                throughput: value(point.trial, THROUGHPUT)?,
+                objective: scaled(metric, point.value?),
+                feasible: point.feasible,
+                colour,
+            })
         })
-        .collect();
-    let chosen = scene.analysis.verdict.trial().and_then(|trial| {
-        Some((value(trial, THROUGHPUT)?, unit.scale(value(trial, &objective.metric)?)))
     });
+    let (points, left_out) = without_distant(points.collect());
+    let chosen =
+        scene.analysis.verdict.trial().and_then(|trial| {
+            Some((value(trial, THROUGHPUT)?, scaled(metric, value(trial, metric)?)))
+        });
     let chosen_label = match scene.analysis.verdict {
         Verdict::Change(_) => "recommended",
         Verdict::KeepDefault { .. } => "best found",
         Verdict::NoneFeasible(_) | Verdict::NothingMeasured => "closest to the targets",
     };
     let target = scene.target(THROUGHPUT);
+    let misses = match left_out {
+        0 => "misses a target".to_owned(),
+        _ => format!("misses a target, {left_out} more on the left"),
+    };
     let mut entries = vec![
         Entry::new(Mark::Dot, colour::GREY, "meets all targets"),
-        Entry::new(Mark::Ring, colour::GREY, "misses a target"),
+        Entry::new(Mark::Ring, colour::GREY, misses),
     ];
     entries.extend(chosen.map(|_| Entry::new(Mark::Diamond, colour::INK, chosen_label)));
     entries.extend(target.as_ref().map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
     let bound = target.as_ref().map(|(value, _)| *value);
-    let x = Axis::for_points(&axis_title(THROUGHPUT), points.iter().map(|p| p.0).chain(bound));
-    let y = Axis::for_points(&axis_title(&objective.metric), points.iter().map(|p| p.1));
-    let panel = Panel::new(canvas, "All measured trials, colors as on the left", &entries, x, y)?;
+    let throughputs = points.iter().map(|point| point.throughput).chain(bound);
+    let x = Axis::for_points(&axis_title(THROUGHPUT), throughputs);
+    let y = Axis::for_points(&axis_title(metric), points.iter().map(|point| point.objective));
+    let panel = Panel::new(canvas, "Measured trials, colors as on the left", &entries, x, y)?;
     if let Some(bound) = bound {
         panel.upright(bound, colour::INK)?;
     }
-    for &(x, y, feasible, colour) in points.iter().rev() {
-        panel.mark(if feasible { Mark::Dot } else { Mark::Ring }, x, y, colour)?;
+    for point in points.iter().rev() {
+        let mark = if point.feasible { Mark::Dot } else { Mark::Ring };
+        panel.mark(mark, point.throughput, point.objective, point.colour)?;
     }
     if let Some((x, y)) = chosen {
         panel.mark(Mark::Diamond, x, y, colour::INK)?;
     }
     if points.is_empty() { panel.remark("no trial was measured") } else { Ok(()) }
+}
+
+/// Leaves out trials whose throughput is far below that of any feasible one, where showing them
+/// would press those into a corner; returns how many they were.
+fn without_distant(points: Vec<Point>) -> (Vec<Point>, usize) {
+    /// Throughput below that of the slowest feasible trial that is still shown, as a share of it.
+    const MARGIN: f64 = 0.05;
+    /// Least share of the panel's width that feasible trials should have.
+    const ROOM: f64 = 0.25;
+    let ends = |only_feasible: bool| {
+        let throughputs = points.iter().filter(|p| p.feasible || !only_feasible);
+        throughputs
+            .map(|p| (p.throughput, p.throughput))
+            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    };
+    let (Some((slowest, fastest)), Some((low, high))) = (ends(true), ends(false)) else {
+        return (points, 0);
+    };
+    if fastest - slowest >= ROOM * (high - low) {
+        return (points, 0);
+    }
+    let all = points.len();
+    let near: Vec<Point> =
+        points.into_iter().filter(|p| p.throughput >= slowest * (1.0 - MARGIN)).collect();
+    let left_out = all - near.len();
+    (near, left_out)
 }

@@ -1,16 +1,17 @@
 //! Latency percentiles before and after, and the whole distribution where requests are at hand.
 
-use slotune_serving::RequestRecord;
-
-use crate::subject::Role;
+use slotune_serving::{RequestRecord, metrics::percentile};
 
 use super::{
     Scene, colour_of,
     figure::{Axis, Canvas, DrawError, Drawn, Mark, Panel, bars, columns, page},
 };
 
-/// Points of a distribution's line: pixels are whole numbers, so that more make it ragged.
-const POINTS: usize = 60;
+/// Steps of a distribution's line: pixels are whole numbers, so that more make it ragged.
+const STEPS: u32 = 60;
+
+/// Percentages beyond the last step, where the line bends most.
+const TAIL: [f64; 4] = [99.0, 99.5, 99.9, 100.0];
 
 pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
     page("Latency before and after", &scene.source, super::ONE_ROW, |canvas| {
@@ -19,7 +20,8 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
         let groups = scene.by_metric(&percentiles);
         let legend = scene.legend(Mark::Square);
         let axis = |tops| Axis::for_bars("seconds", tops);
-        bars(&panels[0], "Percentiles of end-to-end latency", axis, &legend, &groups, None)?;
+        let heading = "Percentiles of end-to-end latency";
+        bars(&panels[0], heading, "e2e_p50_s", axis, &legend, &groups, None)?;
         distribution(scene, &panels[1])
     })
 }
@@ -45,14 +47,12 @@ fn distribution(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let heading = "Distribution of end-to-end latency";
     let panel = Panel::new(canvas, heading, &scene.legend(Mark::Line), x, y)?;
     for (role, latencies) in &lines {
-        let last = latencies.len() - 1;
-        let share = |i: usize| (latencies[i], (i + 1) as f64 / latencies.len() as f64 * 100.0);
-        let count = latencies.len().min(POINTS);
-        let points: Vec<(f64, f64)> =
-            (0..count).map(|k| share(if count > 1 { k * last / (count - 1) } else { 0 })).collect();
-        // Thinner on top, so that equal distributions show both colours.
-        let width = if *role == Role::Found { 2 } else { 4 };
-        panel.path(&points, false, colour_of(*role), width)?;
+        let steps = (0..STEPS).map(|step| f64::from(step) / f64::from(STEPS) * 100.0);
+        let points: Vec<(f64, f64)> = steps
+            .chain(TAIL)
+            .filter_map(|percent| Some((percentile(latencies, percent)?, percent)))
+            .collect();
+        panel.path(&points, false, colour_of(*role), 3)?;
     }
     if lines.is_empty() {
         panel.remark("no request records at hand")?;
@@ -60,13 +60,12 @@ fn distribution(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     Ok(())
 }
 
-/// End-to-end latencies of the completed requests, seconds, shortest first.
+/// End-to-end latencies of the completed requests, seconds, shortest first; those that a log scale
+/// can show.
 fn latencies(records: &[RequestRecord]) -> Vec<f64> {
-    let completed = records.iter().filter(|record| record.is_completed());
-    let mut latencies: Vec<f64> = completed
-        .filter_map(|record| Some(record.last_token_s? - record.intended_s))
-        .filter(|latency| latency.is_finite() && *latency > 0.0)
-        .collect();
+    let latencies = records.iter().filter_map(RequestRecord::e2e_s);
+    let mut latencies: Vec<f64> =
+        latencies.filter(|latency| latency.is_finite() && *latency > 0.0).collect();
     latencies.sort_by(f64::total_cmp);
     latencies
 }

@@ -12,6 +12,7 @@ use slotune_serving::RequestRecord;
 
 use crate::{
     analysis::Analysis,
+    format::{bound_value, scaled},
     subject::{Role, Subject},
 };
 use figure::{DrawError, Entry, Group, Mark, colour};
@@ -81,11 +82,10 @@ impl Scene<'_> {
 
     /// One bar for each server, with its name below.
     fn by_server(&self, metric: &str) -> Vec<Group> {
-        let unit = crate::format::Unit::of(metric);
         let group = |(subject, _): &(Subject<'_>, _)| {
             let estimate = Self::estimate(subject, metric).map(|e| Estimate {
-                value: unit.scale(e.value),
-                standard_error: unit.scale(e.standard_error),
+                value: scaled(metric, e.value),
+                standard_error: scaled(metric, e.standard_error),
             });
             let bar = figure::Bar { estimate, colour: colour_of(subject.role) };
             Group { name: subject.label.to_owned(), bars: vec![bar] }
@@ -121,7 +121,7 @@ impl Scene<'_> {
     fn target(&self, metric: &str) -> Option<(f64, String)> {
         let constraint =
             self.analysis.objective().constraints.iter().find(|c| c.metric == metric)?;
-        let value = crate::format::Unit::of(metric).scale(constraint.bound.value());
-        Some((value, format!("target {}", crate::format::bound_value(constraint))))
+        let value = scaled(metric, constraint.bound.value());
+        Some((value, format!("target {}", bound_value(constraint))))
     }
 }

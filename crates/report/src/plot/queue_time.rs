@@ -9,7 +9,7 @@ use super::{
         rectangle, style, text,
     },
 };
-use crate::format::significant;
+use crate::format::parts;
 
 pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
     page("Queue time before and after", &scene.source, super::ONE_ROW, |canvas| {
@@ -18,7 +18,8 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
         let target = scene.target("queue_share");
         let target = target.as_ref().map(|(value, label)| (*value, label.as_str()));
         let axis = |tops| Axis::from_zero("share of latency, %", tops);
-        bars(&panels[1], "Queue time share", axis, &[], &scene.by_server("queue_share"), target)
+        let metric = "queue_share";
+        bars(&panels[1], "Queue time share", metric, axis, &[], &scene.by_server(metric), target)
     })
 }
 
@@ -55,7 +56,7 @@ pub(super) fn split(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         };
         rectangle(canvas, panel.x(0.0)..panel.x(queue), top..bottom, colour::VERMILION)?;
         rectangle(canvas, panel.x(queue)..panel.x(total), top..bottom, colour::BLUE)?;
-        let words = format!("{} + {} s", significant(queue), significant(total - queue));
+        let words = format!("{} s", parts(queue, total));
         text(canvas, &words, (panel.x(total) + 6, middle), &label)?;
     }
     if rows.is_empty() {

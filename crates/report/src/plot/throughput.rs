@@ -17,6 +17,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
             bars(
                 panel,
                 heading,
+                metric,
                 |tops| Axis::from_zero(unit, tops),
                 &[],
                 &scene.by_server(metric),

@@ -9,9 +9,14 @@ pub(super) struct Documented {
     pub(super) text: &'static str,
 }
 
-/// The number of a metric, as it was written.
-pub(super) fn week2(metric: &str) -> Option<&'static str> {
-    WEEK2.iter().find(|documented| documented.metric == metric).map(|documented| documented.text)
+/// What week 2 measured of a metric.
+pub(super) fn documented(metric: &str) -> Option<&'static Documented> {
+    WEEK2.iter().find(|documented| documented.metric == metric)
+}
+
+/// What week 2 asks of a metric.
+pub(super) fn target(metric: &str) -> Option<&'static Documented> {
+    TARGETS.iter().find(|target| target.metric == metric)
 }
 
 /// All numbers.
@@ -27,6 +32,13 @@ pub(super) const WEEK2: [Documented; 8] = [
     of("e2e_p95_very_long_s", 4.396, "4.396 s"),
     of("output_throughput_tok_per_s", 949.0, "949 tok/s"),
     of("request_throughput_per_s", 4.6, "4.6 req/s"),
+];
+
+/// The targets that week 2 sets for week 3.
+const TARGETS: [Documented; 3] = [
+    of("queue_share", 0.5, "< 50%"),
+    of("e2e_p95_very_long_s", 3.0, "< 3.0 s"),
+    of("output_throughput_tok_per_s", 1200.0, "≥ 1,200 tok/s"),
 ];
 
 const fn of(metric: &'static str, value: f64, text: &'static str) -> Documented {

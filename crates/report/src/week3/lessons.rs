@@ -6,15 +6,15 @@ use slotune_results::StudyRole;
 use super::{
     documented::{Documented, WEEK2},
     tables::equal_budget,
-    wording::{change, kind, miss, value as setting},
+    wording::{and, change, kind, miss, value as setting},
 };
 use crate::{
-    analysis::{Analysis, Change, Curve, Recommendation, Sweep, Verdict, value},
-    format::{bound, count, percent, phrase, quantity, significant},
+    analysis::{Analysis, Change, Curve, Level, Recommendation, Sweep, Verdict, value},
+    format::{bound, count, label, percent, quantity, significant},
 };
 
 /// A parameter whose levels' medians differ by less than this share has no effect to speak of.
-const NO_EFFECT: f64 = 0.02;
+pub(super) const NO_EFFECT: f64 = 0.02;
 /// Two searches whose best differ by less than this share are called equally good.
 const SAME: f64 = 0.01;
 /// Distance from week 2, in log ratio, that a faithful reproduction may have.
@@ -32,7 +32,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     {
         lessons.push(format!(
             "Against the baseline, the recommended configuration's {} is {}.",
-            phrase(metric),
+            label(metric),
             change(metric, Some(gain)),
         ));
     }
@@ -47,26 +47,31 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
         };
         lessons.push(format!(
             "Against vLLM's default, its {} is {}{targets}.",
-            phrase(metric),
+            label(metric),
             change(metric, Some(*gain))
         ));
     }
-    let mut effects: Vec<(f64, &str, String)> = grid_sweeps(analysis)
-        .iter()
-        .filter_map(|sweep| {
-            let effect = sweep.effect(objective).filter(|effect| *effect > 5.0 * NO_EFFECT)?;
-            Some((effect, sweep.parameter, setting(sweep.best_level(objective)?.value)))
-        })
+    let mut effects: Vec<(f64, &Sweep<'_>)> = grid_sweeps(analysis)
+        .filter_map(|sweep| Some((sweep.effect(objective)?, sweep)))
+        .filter(|(effect, _)| *effect > 5.0 * NO_EFFECT)
         .collect();
     effects.sort_by(|a, b| b.0.total_cmp(&a.0));
-    for (effect, parameter, best) in effects.iter().take(2) {
-        lessons.push(format!(
-            "`{parameter}` matters: between its best value ({best}) and its worst, the median {} differs by {}.",
-            phrase(metric),
-            percent(*effect),
-        ));
+    for (_, sweep) in effects.iter().take(2) {
+        let of = |level: Option<&Level<'_>>| {
+            let level = level?;
+            Some((quantity(metric, level.median(metric)?), setting(level.value)))
+        };
+        if let (Some((best, at_best)), Some((worst, at_worst))) =
+            (of(sweep.best_level(objective)), of(sweep.worst_level(objective)))
+        {
+            lessons.push(format!(
+                "`{}` matters: the median {} is {best} with {at_best} and {worst} with {at_worst}.",
+                sweep.parameter,
+                label(metric),
+            ));
+        }
     }
-    lessons.extend(search_against_grid(analysis));
+    lessons.extend(search_against_grid(analysis, true));
     lessons.extend(against_others(analysis, true));
     if lessons.is_empty() {
         lessons.push("Nothing in this set is better than what there was before it.".to_owned());
@@ -82,13 +87,13 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         let missed: Vec<String> = near.misses().map(miss).collect();
         lessons.push(format!(
             "No configuration meets every target; the closest still misses {}.",
-            missed.join(" and ")
+            and(&missed)
         ));
     }
     if let Verdict::KeepDefault { best: Some(found), .. } = &analysis.verdict {
         lessons.push(format!(
             "The best that the search found is not better than vLLM's default: {} is {}.",
-            phrase(metric),
+            label(metric),
             change(metric, found.change),
         ));
     }
@@ -115,16 +120,20 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
             format!(
                 " Without it, trial {} would win, with a {} of {}.",
                 trial.entry.trial.id,
-                phrase(metric),
+                label(metric),
                 quantity(metric, value)
             )
         });
+        let alone = match effect.missed_alone {
+            0 => "always with another target".to_owned(),
+            all if all == effect.missed => "always alone".to_owned(),
+            some => format!("{some} of them alone"),
+        };
         lessons.push(format!(
-            "Target {}: {} of {} miss it, {} of them only it.{price}",
-            bound(effect.constraint),
+            "{} of {} missed the target {}, {alone}.{price}",
             effect.missed,
             count(effect.completed, "measured search trial"),
-            effect.missed_alone,
+            bound(effect.constraint),
         ));
     }
     if lessons.is_empty() {
@@ -143,23 +152,22 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     let metric = &objective.metric;
     let mut lessons = Vec::new();
     lessons.extend(default_share(analysis));
+    lessons.extend(search_against_grid(analysis, false));
     lessons.extend(against_others(analysis, false));
     let idle: Vec<String> = grid_sweeps(analysis)
-        .iter()
         .filter(|sweep| sweep.effect(objective).is_some_and(|effect| effect < NO_EFFECT))
         .map(|sweep| format!("`{}`", sweep.parameter))
         .collect();
     if !idle.is_empty() {
         lessons.push(format!(
             "{} made no difference to speak of: the median {} differs by less than {} between values.",
-            idle.join(", "),
-            phrase(metric),
+            and(&idle),
+            label(metric),
             percent(NO_EFFECT),
         ));
     }
     for sweep in grid_sweeps(analysis) {
-        let numbers =
-            |level: &crate::analysis::Level<'_>| level.value.and_then(slotune_core::Value::number);
+        let numbers = |level: &Level<'_>| level.value.and_then(slotune_core::Value::number);
         let (Some(best), Some(last)) = (sweep.best_level(objective), sweep.levels.last()) else {
             continue;
         };
@@ -173,7 +181,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
             lessons.push(format!(
                 "More is not better for `{}`: the median {} is best at {} and {} {} at {}.",
                 sweep.parameter,
-                phrase(metric),
+                label(metric),
                 setting(best.value),
                 percent(distance.abs()),
                 if distance > 0.0 { "higher" } else { "lower" },
@@ -190,26 +198,32 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     lessons
 }
 
-/// The sweeps of a grid; others compare values over different settings of the rest, and so teach
-/// nothing of one parameter.
-fn grid_sweeps<'s, 'a>(analysis: &'s Analysis<'a>) -> &'s [Sweep<'a>] {
-    if analysis.grid().is_some() { &analysis.sweeps } else { &[] }
+/// The sweeps of a grid that compare like with like; others teach nothing of one parameter.
+fn grid_sweeps<'s, 'a>(analysis: &'s Analysis<'a>) -> impl Iterator<Item = &'s Sweep<'a>> {
+    let is_grid = analysis.grid().is_some();
+    analysis.sweeps.iter().filter(move |sweep| is_grid && sweep.settings > 0)
 }
 
-/// How fast the search reached what the grid found.
-fn search_against_grid(analysis: &Analysis<'_>) -> Option<String> {
+/// How fast the search reached what the grid found: where it was faster, or where it was not.
+fn search_against_grid(analysis: &Analysis<'_>, faster: bool) -> Option<String> {
     let (search, grid) = (analysis.search()?, analysis.grid()?);
     let objective = analysis.objective();
     let target = grid.best()?;
     let (reached, needed) =
         (search.trials_to_reach(objective, target)?, grid.trials_to_reach(objective, target)?);
-    (reached < grid.points.len()).then(|| {
-        format!(
-            "The search was as good as the best of the grid ({}) after {}; the grid needed {needed} of its {}.",
-            quantity(&objective.metric, target),
-            count(reached, "trial"),
-            grid.points.len(),
-        )
+    let best = quantity(&objective.metric, target);
+    let all = grid.points.len();
+    ((reached < needed) == faster).then(|| {
+        if faster {
+            format!(
+                "The search was as good as the best of all {all} trials of the grid ({best}) after {reached}; the grid needed {needed}."
+            )
+        } else {
+            format!(
+                "The grid came upon its best ({best}) after {} of {all}, by the order of its values; the search needed {reached}.",
+                count(needed, "trial"),
+            )
+        }
     })
 }
 
@@ -247,9 +261,14 @@ fn against_others(analysis: &Analysis<'_>, beaten: bool) -> Vec<String> {
                     of(ours)
                 ),
             ),
-            (Some(ours), Some(theirs)) if objective.is_better(ours, theirs) => {
-                (true, format!("the search had {}, study `{name}` {}", of(ours), of(theirs)))
-            }
+            (Some(ours), Some(theirs)) if objective.is_better(ours, theirs) => (
+                true,
+                format!(
+                    "the search's best was {}, that of study `{name}` {}",
+                    of(ours),
+                    of(theirs)
+                ),
+            ),
             (Some(ours), Some(theirs)) => (
                 false,
                 format!(
@@ -288,7 +307,7 @@ fn default_share(analysis: &Analysis<'_>) -> Option<String> {
         };
         format!(
             "Most of the improvement comes with vLLM's defaults: {} falls from {} to {}, by a factor of {}; {rest}.",
-            phrase(metric),
+            label(metric),
             quantity(metric, baseline),
             quantity(metric, default),
             significant(baseline / default),
@@ -311,7 +330,7 @@ fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
         format!(
             "The {} baseline is furthest from week 2 in {}: {} against {text} documented.",
             kind(&analysis.set.manifest.backend),
-            phrase(metric),
+            label(metric),
             quantity(metric, seen),
         )
     })

@@ -2,20 +2,20 @@
 
 use minijinja::{Environment, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
-use slotune_core::Configuration;
-use slotune_serving::Provenance;
+use slotune_results::StoredTrial;
+use slotune_serving::{BackendInfo, Provenance};
 
 use super::{
-    arguments::{python, vllm_serve},
+    arguments::{as_run, python, vllm_serve},
     lessons,
     sections::{Search, Section, search, sections},
     tables::{before_after, execution_log, missed, parameters, targets},
     verdict,
-    wording::{configuration, kind, list, source},
+    wording::{and, configuration, date, kind, list, source},
 };
 use crate::{
     analysis::{Analysis, Verdict, value},
-    format::{count, label, objective, quantity, significant},
+    format::{count, heading, objective, quantity, significant},
     plot::CAPTIONS,
     subject::{Role, subjects},
 };
@@ -27,6 +27,7 @@ const TEMPLATE: &str = include_str!("page.md.jinja");
 struct Page {
     status: String,
     banner: String,
+    workload: String,
     kind: &'static str,
     simulated: bool,
     /// What this set's baseline had, one for each issue of week 2, in their order.
@@ -37,11 +38,8 @@ struct Page {
     search: Search,
     verdict: String,
     parameters: String,
-    /// A Python program.
-    python: String,
-    /// A shell command.
-    command: String,
-    recommended: bool,
+    /// The advised configuration as programs; empty where none is advised.
+    programs: String,
     before_after: String,
     pictures: Vec<(&'static str, &'static str)>,
     worked: String,
@@ -69,15 +67,10 @@ impl Page {
     fn new(analysis: &Analysis<'_>) -> Self {
         let manifest = &analysis.set.manifest;
         let backend = &manifest.backend;
-        let chosen: Configuration = match &analysis.verdict {
-            Verdict::Change(found) => found.trial.entry.trial.configuration.clone(),
-            _ => analysis
-                .default
-                .map_or_else(Configuration::new, |d| d.entry.trial.configuration.clone()),
-        };
         Self {
             status: status(analysis),
             banner: banner(analysis),
+            workload: manifest.workload.to_string(),
             kind: kind(backend),
             simulated: backend.provenance != Provenance::Measured,
             reproduced: reproduced(analysis),
@@ -87,12 +80,7 @@ impl Page {
             search: search(analysis),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
-            python: python(&backend.model, &chosen),
-            command: vllm_serve(&backend.model, &chosen),
-            recommended: matches!(
-                analysis.verdict,
-                Verdict::Change(_) | Verdict::KeepDefault { .. }
-            ),
+            programs: advised(analysis).map_or_else(String::new, |t| programs(backend, t)),
             before_after: before_after(analysis),
             pictures: CAPTIONS.to_vec(),
             worked: list(&lessons::worked(analysis)),
@@ -107,13 +95,52 @@ impl Page {
     }
 }
 
+/// The trial whose configuration the page advises to run, if it advises any.
+fn advised<'a>(analysis: &Analysis<'a>) -> Option<&'a StoredTrial> {
+    match &analysis.verdict {
+        Verdict::Change(found) => Some(found.trial),
+        Verdict::KeepDefault { default, .. } => Some(default),
+        Verdict::NoneFeasible(_) | Verdict::NothingMeasured => None,
+    }
+}
+
+/// The configuration of a trial in Python and as a shell command, and what in it was not searched.
+fn programs(backend: &BackendInfo, trial: &StoredTrial) -> String {
+    let arguments = match as_run(trial, backend) {
+        Ok(arguments) => arguments,
+        Err(error) => return format!("It cannot be written as a vLLM command: {error}."),
+    };
+    let searched = &trial.entry.trial.configuration;
+    let as_run = arguments.to_configuration();
+    let fixed: Vec<String> = as_run
+        .iter()
+        .filter(|(name, _)| searched.get(name).is_none())
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    let fixed = if fixed.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "{} {} not searched; the numbers of this page hold for the {} above.\n\n",
+            and(&fixed),
+            if fixed.len() == 1 { "was" } else { "were" },
+            if fixed.len() == 1 { "value" } else { "values" },
+        )
+    };
+    let (python, command) =
+        (python(&backend.model, &arguments), vllm_serve(&backend.model, &arguments));
+    format!("```python\n{python}\n```\n\nAs a server:\n\n```bash\n{command}\n```\n\n{fixed}")
+        .trim_end()
+        .to_owned()
+}
+
 fn status(analysis: &Analysis<'_>) -> String {
     let manifest = &analysis.set.manifest;
     format!(
         "{} of {}, begun {}, slotune {}",
         count(analysis.set.trials.len(), "trial"),
         count(manifest.studies.len(), "study").replace("studys", "studies"),
-        manifest.created,
+        date(&manifest.created),
         manifest.slotune_version,
     )
 }
@@ -152,7 +179,7 @@ fn reproduced(analysis: &Analysis<'_>) -> [String; 4] {
         Some(trial) => {
             let seen = metrics.iter().filter_map(|metric| Some((metric, value(trial, metric)?)));
             let seen: Vec<String> = seen
-                .map(|(metric, v)| format!("{} {}", label(metric), quantity(metric, v)))
+                .map(|(metric, v)| format!("{} {}", heading(metric), quantity(metric, v)))
                 .collect();
             if seen.is_empty() {
                 "not recorded".to_owned()
@@ -187,7 +214,7 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
             configuration(&subject.trial.entry.trial.configuration)
         )
     } else {
-        format!("❌ not met ({kind}): {}", missed.join(" and "))
+        format!("❌ not met ({kind}): {}", and(&missed))
     }
 }
 
@@ -214,8 +241,9 @@ fn test_environment(analysis: &Analysis<'_>) -> Vec<(&'static str, String)> {
         Provenance::Simulated(_) => "none: nothing else runs on a simulated GPU",
     };
     vec![
-        ("Date", manifest.created.clone()),
+        ("Date", date(&manifest.created)),
         ("Model", manifest.backend.model.clone()),
+        ("Workload", manifest.workload.to_string()),
         ("Other Workloads", others.to_owned()),
     ]
 }

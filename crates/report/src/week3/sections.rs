@@ -1,14 +1,17 @@
 //! The optimization sections of the page: four that look at single parameters, and the search.
 
 use serde::Serialize;
+use slotune_core::Objective;
 
 use super::{
+    arguments::in_effect,
+    lessons::NO_EFFECT,
     tables::{comparison, constraints, failures, improvements, sweep},
     wording::value as setting,
 };
 use crate::{
-    analysis::{Analysis, Curve, Sweep},
-    format::{count, label, percent},
+    analysis::{Analysis, Curve, Level, Sweep, value},
+    format::{count, label, percent, quantity},
 };
 
 /// One of the optimizations that look at single parameters.
@@ -79,15 +82,7 @@ fn section(
     let mut results: Vec<String> = Vec::new();
     for found in &sweeps {
         results.push(sweep(analysis, found, metrics));
-        if let (Some(effect), Some(best)) = (found.effect(objective), found.best_level(objective)) {
-            results.push(format!(
-                "Best median {} at `{}` = {}; the worst value's differs by {}.",
-                label(&objective.metric),
-                found.parameter,
-                setting(best.value),
-                percent(effect),
-            ));
-        }
+        results.push(summary(objective, found));
     }
     if !missing.is_empty() {
         results.push(format!(
@@ -101,11 +96,7 @@ fn section(
         let values: Vec<String> = sweep.levels.iter().map(|l| setting(l.value)).collect();
         format!("`{}` at {}", sweep.parameter, values.join(", "))
     };
-    if !sweeps.is_empty() && analysis.grid().is_none() {
-        results.push(format!(
-            "{study} is no grid: the rows differ in other parameters too, and are a hint only."
-        ));
-    }
+    results.extend(baseline(analysis, parameters, metrics));
     let configuration = if sweeps.is_empty() {
         named(parameters)
     } else {
@@ -121,6 +112,55 @@ fn section(
             format!("✅ Done: {} of {study}", count(trials, "trial"))
         },
     }
+}
+
+/// What a sweep shows, and how much it can.
+fn summary(objective: &Objective, sweep: &Sweep<'_>) -> String {
+    let compared = match sweep.settings {
+        0 => "No setting of the other parameters was measured at every value: the medians are over all measured trials, and a hint only.".to_owned(),
+        settings => format!(
+            "Medians over {} of the other parameters, those measured at every value.",
+            count(settings, "setting")
+        ),
+    };
+    let medians = || {
+        let (best, worst) = (sweep.best_level(objective)?, sweep.worst_level(objective)?);
+        let metric = &objective.metric;
+        let of = |level: &Level<'_>| {
+            Some(format!("{} ({})", setting(level.value), quantity(metric, level.median(metric)?)))
+        };
+        Some(if sweep.effect(objective)? < NO_EFFECT {
+            format!(
+                " The {} differs by less than {} between values.",
+                label(metric),
+                percent(NO_EFFECT)
+            )
+        } else {
+            format!(
+                " The {} is best with {} and worst with {}.",
+                label(metric),
+                of(best)?,
+                of(worst)?
+            )
+        })
+    };
+    format!("{compared}{}", medians().unwrap_or_default())
+}
+
+/// The baseline beside a section's tables, which may not go as far as it.
+fn baseline(analysis: &Analysis<'_>, parameters: &[&str], metrics: &[&str]) -> Option<String> {
+    let trial = analysis.baseline?;
+    let settings: Vec<String> = parameters
+        .iter()
+        .filter_map(|name| Some(format!("`{name}` = {}", setting(Some(&in_effect(trial, name)?)))))
+        .collect();
+    let measured: Vec<String> = metrics
+        .iter()
+        .filter_map(|m| Some(format!("{} {}", label(m), quantity(m, value(trial, m)?))))
+        .collect();
+    (!settings.is_empty() && !measured.is_empty()).then(|| {
+        format!("For comparison, the baseline ({}): {}.", settings.join(", "), measured.join("; "))
+    })
 }
 
 /// The search over all parameters, and what it is compared with.
@@ -141,7 +181,12 @@ pub(super) fn search(analysis: &Analysis<'_>) -> Search {
             searched(analysis, search),
             improvements(analysis, search).unwrap_or_else(|| none("No trial met every target.")),
             format!(
-                "✅ Done: {} of {} planned",
+                "{}: {} of {} planned",
+                if search.points.len() as u64 >= search.study.trials {
+                    "✅ Done"
+                } else {
+                    "⏳ Not complete"
+                },
                 count(search.points.len(), "trial"),
                 search.study.trials
             ),

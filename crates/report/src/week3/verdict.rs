@@ -1,15 +1,17 @@
 //! What to do, in words.
 
-use super::wording::{change, configuration, miss};
+use slotune_results::StoredTrial;
+
+use super::wording::{and, change, configuration, miss};
 use crate::{
-    analysis::{Analysis, Verdict, value},
-    format::{percent, phrase, quantity},
+    analysis::{Analysis, Change, Verdict, value},
+    format::{is_worse, label, percent, quantity},
 };
 
 /// The verdict as a paragraph.
 pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
     let metric = &analysis.objective().metric;
-    let name = phrase(metric);
+    let name = label(metric);
     match &analysis.verdict {
         Verdict::Change(found) => {
             let which =
@@ -19,7 +21,7 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             let why = match (&found.change, found.default_misses.as_slice()) {
                 (_, missed) if !missed.is_empty() => {
                     let missed: Vec<String> = missed.iter().map(miss).collect();
-                    format!("vLLM's default misses {}.", missed.join(" and "))
+                    format!("vLLM's default misses {}.", and(&missed))
                 }
                 (Some(gain), _) => format!(
                     "Compared with vLLM's default, {name} is {}.",
@@ -27,7 +29,13 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                 ),
                 (None, _) => "This set holds no measured default to compare with.".to_owned(),
             };
-            format!("**Use the configuration below**: {which} meets every target{reached}. {why}")
+            let price = match price(analysis, found.trial).as_slice() {
+                [] => String::new(),
+                worse => format!(" It is worse than the default in {}.", worse.join("; ")),
+            };
+            format!(
+                "**Use the configuration below**: {which} meets every target{reached}. {why}{price}"
+            )
         }
         Verdict::KeepDefault { best, .. } => {
             let why = match best {
@@ -57,4 +65,38 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             "**No recommendation**: this set holds no measured trial of a search.".to_owned()
         }
     }
+}
+
+/// What is worse than the default's beyond noise, each with both values: what the gain costs.
+fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> Vec<String> {
+    const METRICS: [&str; 12] = [
+        "queue_share",
+        "ttft_p95_s",
+        "tpot_p95_s",
+        "e2e_p50_s",
+        "e2e_p95_s",
+        "e2e_p99_s",
+        "e2e_p95_tiny_s",
+        "e2e_p95_short_s",
+        "e2e_p95_medium_s",
+        "e2e_p95_long_s",
+        "e2e_p95_very_long_s",
+        "output_throughput_tok_per_s",
+    ];
+    let Some(default) = analysis.default.and_then(|default| default.entry.measurement()) else {
+        return Vec::new();
+    };
+    let worse = METRICS.into_iter().filter_map(|metric| {
+        let (before, after) = (default.get(metric)?, found.entry.measurement()?.get(metric)?);
+        let change = Change::between(before, after)?;
+        (change.is_beyond_noise() && is_worse(metric, change.relative)).then(|| {
+            format!(
+                "{}, {} against {}",
+                label(metric),
+                quantity(metric, after.value),
+                quantity(metric, before.value)
+            )
+        })
+    });
+    worse.collect()
 }

@@ -1,11 +1,11 @@
 //! Phrases that several parts of the page use.
 
-use slotune_core::{Configuration, Value};
+use slotune_core::{Configuration, Estimate, Value};
 use slotune_serving::{BackendInfo, Provenance};
 
 use crate::{
     analysis::{Change, Miss},
-    format::{bound, fixed, less_is_better, quantity_or, significant},
+    format::{bound, fixed, is_worse, plus_minus, quantity_or, significant},
 };
 
 /// Where the numbers come from, in a line; what matters most comes first, as the end may be cut.
@@ -28,36 +28,38 @@ pub(super) fn kind(backend: &BackendInfo) -> &'static str {
     }
 }
 
-/// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse or
-/// within the noise.
+/// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse, within
+/// the noise, or too small to show.
 pub(super) fn change(metric: &str, change: Option<Change>) -> String {
     let Some(change) = change else { return "n/a".to_owned() };
+    if change.relative.abs() < 0.0005 && change.standard_error < 0.0005 {
+        return "unchanged".to_owned();
+    }
     let error = change.standard_error;
     let decimals = usize::from(change.relative.abs() < 0.0995 || (error > 0.0 && error < 0.0995));
     let percent = |share: f64| format!("{}%", fixed(share * 100.0, decimals));
     let known = match error * 100.0 {
         points if points >= 0.05 => format!(" ± {} pp", fixed(points, decimals)),
-        points if points > 0.0 => " ± <0.1 pp".to_owned(),
         _ => String::new(),
     };
     if !change.is_beyond_noise() {
-        let sign = if change.relative > 0.0 { "+" } else { "" };
-        return if change.relative == 0.0 {
-            "no change".to_owned()
-        } else {
-            format!("within noise ({sign}{}{known})", percent(change.relative))
-        };
+        let sign = if change.relative >= 0.0005 { "+" } else { "" };
+        return format!("within noise ({sign}{}{known})", percent(change.relative));
     }
     let size = match change.relative {
-        r if r > 2.0 => format!("{} times as high", significant(1.0 + r)),
-        r if r > 0.0 => format!("{} higher", percent(r)),
+        r if r > 2.0 => {
+            let times = Estimate { value: 1.0 + r, standard_error: error };
+            let times = plus_minus(times).unwrap_or_else(|| significant(times.value));
+            format!("{times} times as high")
+        }
+        r if r > 0.0 => format!("{} higher{known}", percent(r)),
         // Never "100% lower" of what is not nothing.
-        r if r > -1.0 && r < -0.999 => "more than 99.9% lower".to_owned(),
-        r if r < -0.99 && r > -1.0 => format!("{}% lower", fixed(-r * 100.0, 1)),
-        r => format!("{} lower", percent(-r)),
+        r if r > -1.0 && r < -0.999 => format!("more than 99.9% lower{known}"),
+        r if r < -0.99 && r > -1.0 => format!("{}% lower{known}", fixed(-r * 100.0, 1)),
+        r => format!("{} lower{known}", percent(-r)),
     };
-    let worse = if (change.relative < 0.0) == less_is_better(metric) { "" } else { " (worse)" };
-    format!("{size}{known}{worse}")
+    let worse = if is_worse(metric, change.relative) { " (worse)" } else { "" };
+    format!("{size}{worse}")
 }
 
 /// A missed target: `queue time share ≤ 50%, reached 62.0%`.
@@ -70,6 +72,15 @@ pub(super) fn miss(miss: &Miss<'_>) -> String {
         ),
         None => format!("{} (not measured)", bound(miss.constraint)),
     }
+}
+
+/// A time in RFC 3339 to the second: `2026-11-24 20:00:00 UTC`; any other text as it is.
+pub(super) fn date(created: &str) -> String {
+    let utc = || {
+        let (day, time) = created.strip_suffix('Z')?.split_once('T')?;
+        Some(format!("{day} {} UTC", time.split('.').next()?))
+    };
+    utc().unwrap_or_else(|| created.to_owned())
 }
 
 /// A value of a parameter as it stands in a table.
@@ -100,6 +111,15 @@ pub(super) fn configuration(configuration: &Configuration) -> String {
     }
 }
 
+/// Items in a sentence: `a, b and c`.
+pub(super) fn and(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// Items as a Markdown list.
 pub(super) fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n")
@@ -116,7 +136,7 @@ mod tests {
         };
         assert_eq!(of("e2e_p95_s", -0.42, 0.0), "42% lower");
         assert_eq!(of("e2e_p95_s", -0.42, 0.015), "42.0% lower ± 1.5 pp");
-        assert_eq!(of("e2e_p95_s", -0.42, 0.0002), "42.0% lower ± <0.1 pp");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.0002), "42.0% lower");
         assert_eq!(of("e2e_p95_s", 0.05, 0.0), "5.0% higher (worse)");
         assert_eq!(of("output_throughput_tok_per_s", 0.264, 0.0), "26% higher");
         assert_eq!(of("output_throughput_tok_per_s", 3.0, 0.0), "4.00 times as high");
@@ -125,8 +145,24 @@ mod tests {
         assert_eq!(of("queue_share", -0.995, 0.0), "99.5% lower");
         assert_eq!(of("queue_share", -1.0, 0.0), "100% lower");
         assert_eq!(of("e2e_p95_s", -0.02, 0.02), "within noise (−2.0% ± 2.0 pp)");
-        assert_eq!(of("e2e_p95_s", 0.0, 0.0), "no change");
+        assert_eq!(of("queue_share", 531.0, 78.0), "532 ± 78 times as high (worse)");
+        assert_eq!(of("request_throughput_per_s", -0.000_02, 1e-6), "unchanged");
+        assert_eq!(of("e2e_p95_s", 0.0, 0.0), "unchanged");
+        assert_eq!(of("e2e_p95_s", 0.0, 0.02), "within noise (0.0% ± 2.0 pp)");
         assert_eq!(change("e2e_p95_s", None), "n/a");
+    }
+
+    #[test]
+    fn items_read_as_in_a_sentence() {
+        let of = |items: &[&str]| and(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
+    }
+
+    #[test]
+    fn dates_are_to_the_second() {
+        assert_eq!(date("2026-11-24T23:05:07.696214343Z"), "2026-11-24 23:05:07 UTC");
+        assert_eq!(date("2026-11-24T20:00:00Z"), "2026-11-24 20:00:00 UTC");
+        assert_eq!(date("yesterday"), "yesterday");
     }
 
     #[test]

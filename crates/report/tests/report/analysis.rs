@@ -1,7 +1,8 @@
 //! Conclusions from result sets built in code.
 
 use crate::synthetic::{
-    configuration, labelled, main_job, measurement, objective, reference_of, set, study, trial,
+    COST_S, START_UP_S, configuration, labelled, main_job, measurement, objective, reference_of,
+    set, study, trial,
 };
 use proptest::prelude::*;
 use slotune_core::{Bound, Configuration, Entry, Estimate, History, Measurement, Outcome, Reason};
@@ -120,7 +121,9 @@ fn curves_never_get_worse_and_count_trials_to_a_target() {
     }
     let grid = analysis.grid().expect("there is a grid");
     assert_eq!((grid.points.len(), grid.infeasible(), grid.failed()), (60, 8, 0));
-    assert!((grid.cost() - 60.0 * crate::synthetic::COST_S).abs() < 1e-9);
+    assert!((grid.cost() - 60.0 * COST_S).abs() < 1e-9);
+    let start_up_s = grid.start_up_s().expect("servers told");
+    assert!((start_up_s - 52.0 * START_UP_S).abs() < 1e-9, "of those that came up");
 }
 
 #[test]
@@ -143,6 +146,38 @@ fn sweeps_show_what_the_formula_does() {
     assert_eq!(seqs.levels[0].best(analysis.objective()), None, "256 misses the queue target");
     let queue: Vec<f64> = seqs.levels.iter().filter_map(|l| l.median("queue_time_p50_s")).collect();
     assert!(queue.windows(2).all(|pair| pair[1] < pair[0]));
+}
+
+#[test]
+fn values_are_compared_over_the_same_settings_of_the_others() {
+    // Latency follows from the utilization alone; 512 was not tried, or did not run, at the first.
+    let of = |id, seqs, utilization, outcome: Option<f64>| {
+        let outcome = outcome.map_or_else(
+            || Outcome::Infeasible(Reason::new("memory", "none left")),
+            |p95| Outcome::Completed(measurement(0.1, 0.9, p95, 1500.0)),
+        );
+        trial("grid", id, configuration(seqs, utilization, true), outcome)
+    };
+    let grid = vec![study("grid", StudyRole::Comparison, "grid", 4)];
+    for hole in [vec![], vec![of(3, 512, 0.7, None)]] {
+        let mut trials = vec![
+            of(0, 256, 0.7, Some(1.0)),
+            of(1, 256, 0.9, Some(2.0)),
+            of(2, 512, 0.9, Some(2.0)),
+        ];
+        trials.extend(hole);
+        let set = set(grid.clone(), trials);
+        let analysis = Analysis::new(&set);
+        let sweep = |name| analysis.sweeps.iter().find(|s| s.parameter == name).expect("it varied");
+        let seqs = sweep("max_num_seqs");
+        assert_eq!((seqs.settings, seqs.effect(analysis.objective())), (1, Some(0.0)));
+        assert_eq!(sweep("gpu_memory_utilization").effect(analysis.objective()), Some(1.0));
+    }
+    let unlike = vec![of(0, 256, 0.7, Some(1.0)), of(1, 512, 0.9, Some(2.0))];
+    let set = set(grid, unlike);
+    let analysis = Analysis::new(&set);
+    assert_eq!(analysis.sweeps[0].settings, 0);
+    assert_eq!(analysis.sweeps[0].effect(analysis.objective()), Some(1.0), "a hint");
 }
 
 #[test]

@@ -6,11 +6,18 @@ use slotune_core::{
 };
 use slotune_results::{Manifest, ResultSet, SCHEMA_VERSION, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::{
-    BackendInfo, Calibration, Hardware, Provenance, RequestRecord, RequestStatus, Workload,
+    BackendInfo, Calibration, EngineArguments, Hardware, Provenance, RequestRecord, RequestStatus,
+    ServerFacts, Workload,
+    engine_arguments::{Environment, VllmVersion},
+    metrics::Metric,
+    workload::{Arrivals, LengthLaw, Lengths, Size, Synthetic},
 };
 
 /// Seconds that every evaluation costs.
 pub(crate) const COST_S: f64 = 90.0;
+/// Seconds of it in which the server starts, where it does.
+pub(crate) const START_UP_S: f64 = 40.0;
+const MEMORY_GIB: f64 = 79.2;
 
 /// The search space of the main job, made small.
 pub(crate) fn space() -> SearchSpace {
@@ -77,21 +84,43 @@ pub(crate) fn measurement(queue: f64, p50: f64, p95: f64, throughput: f64) -> Me
         .with_estimate("e2e_p95_very_long_s", with_error(1.45 * p95))
 }
 
-/// A told trial.
+/// What a server told, whose arguments resolve as on the set's machine.
+fn server(configuration: &Configuration) -> ServerFacts {
+    let environment = Environment {
+        version: VllmVersion::new(0, 25, 1),
+        gpu_memory_gib: MEMORY_GIB,
+        gpu_is_a100: false,
+        model_max_len: 32_768,
+    };
+    let arguments = EngineArguments::from_configuration(configuration).expect("valid arguments");
+    ServerFacts {
+        arguments: arguments.resolve(&environment),
+        start_up_s: START_UP_S,
+        kv_blocks: None,
+        preemptions: None,
+        engine_steps: None,
+        queue_time_sum_s: None,
+        prefix_cache_queries: None,
+        prefix_cache_hits: None,
+    }
+}
+
+/// A told trial; where it was measured, with what its server told.
 pub(crate) fn trial(
     study: &str,
     id: u64,
     configuration: Configuration,
     outcome: Outcome,
 ) -> StoredTrial {
+    let is_measured = matches!(outcome, Outcome::Completed(_));
     StoredTrial {
         study: study.to_owned(),
         label: None,
+        server: is_measured.then(|| server(&configuration)),
         entry: Entry {
             trial: Trial { id: TrialId(id), configuration, origin: Origin::Sampled, seed: id },
             state: State::Told { outcome, cost: COST_S },
         },
-        server: None,
     }
 }
 
@@ -110,6 +139,7 @@ pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> Resu
             created: "2026-11-24T20:00:00Z".to_owned(),
             space: space(),
             objective: objective(),
+            metrics: Metric::all().map(Metric::name).collect(),
             workload: workload(),
             backend: BackendInfo {
                 name: "sim".to_owned(),
@@ -117,6 +147,7 @@ pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> Resu
                 model: "Qwen/Qwen2.5-7B-Instruct".to_owned(),
                 hardware: Hardware {
                     gpu: Some("NVIDIA H100 80GB".to_owned()),
+                    gpu_memory_gib: Some(MEMORY_GIB),
                     ..Hardware::default()
                 },
                 provenance: Provenance::Simulated(Calibration {
@@ -131,7 +162,15 @@ pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> Resu
 }
 
 fn workload() -> Workload {
-    Workload {}
+    Workload::Synthetic(Synthetic {
+        arrivals: Arrivals::Poisson { rate_per_s: 6.0 },
+        lengths: Lengths::Independent {
+            prompt: LengthLaw::Uniform { min_tokens: 64, max_tokens: 512 },
+            output: LengthLaw::Fixed(200),
+        },
+        size: Size::Requests(400),
+        seed: 7,
+    })
 }
 
 /// One study of the manifest.

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, convert::Infallible, fs, path::Path};
 
-use crate::synthetic::{configuration, labelled, main_job, records, reference_of, trial};
+use crate::synthetic::{
+    configuration, labelled, main_job, measurement, records, reference_of, trial,
+};
 use resvg::tiny_skia::Pixmap;
 use slotune_core::{Bound, Outcome, State};
 use slotune_report::week3::{self, ReportError};
@@ -150,19 +152,66 @@ fn tables_are_well_formed() {
 fn the_verdict_is_said_plainly() {
     let kept = page(&main_job());
     assert!(kept.contains("**Keep the default**: it meets every target"));
-    assert!(kept.contains("--max-num-seqs 1024"), "the default's command");
+    assert!(
+        kept.contains(
+            "vllm serve Qwen/Qwen2.5-7B-Instruct \\\n    --max-num-seqs 1024 \\\n    --gpu-memory-utilization 0.9 \\\n    --max-model-len 32768 \\\n"
+        ),
+        "the default's command"
+    );
+    assert!(kept.contains("`max_model_len` was not searched"));
 
     let won = page(&with_winner());
-    assert!(won.contains("**Use the configuration below**: trial 2 of study `bayesian` meets every target with a P95 latency of 1.65 s."));
-    assert!(won.contains("P95 latency is 15.6% lower ± 1.4 pp"));
-    assert!(won.contains("    gpu_memory_utilization=0.95,\n    max_num_seqs=1024,"));
-    assert!(
-        won.contains("vllm serve Qwen/Qwen2.5-7B-Instruct \\\n    --enable-chunked-prefill \\\n")
-    );
+    assert!(won.contains("**Use the configuration below**: trial 2 of study `bayesian` meets every target with a P95 E2E latency of 1.65 s."));
+    assert!(won.contains("P95 E2E latency is 15.6% lower ± 1.4 pp"));
+    assert!(won.contains("    max_num_seqs=1024,\n    gpu_memory_utilization=0.95,"));
+    assert!(won.contains("vllm serve Qwen/Qwen2.5-7B-Instruct \\\n    --max-num-seqs 1024 \\\n"));
 
     let none = page(&none_feasible());
     assert!(none.contains("**No configuration meets the targets.** The binding target is output throughput ≥ 5,000 tok/s (reached 1,534 tok/s), off by 69% of the bound"));
     assert!(!none.contains("vllm serve Qwen"), "nothing to recommend");
+    assert!(none.contains("❌ Final configuration: none to recommend"));
+}
+
+#[test]
+fn what_the_gain_costs_is_said_beside_it() {
+    let mut set = with_winner();
+    assert!(!page(&set).contains("worse than the default"));
+    let winner = set.trials.iter_mut().find(|t| t.study == "bayesian" && t.entry.trial.id.0 == 2);
+    if let State::Told { outcome: Outcome::Completed(measurement), .. } =
+        &mut winner.expect("it is there").entry.state
+    {
+        *measurement = std::mem::take(measurement).with("ttft_p95_s", 3.0);
+    }
+    let page = page(&set);
+    assert!(page.contains(" It is worse than the default in P95 TTFT, 3.00 s against 0.553 s.\n"));
+}
+
+#[test]
+fn targets_scaled_to_another_baseline_are_explained() {
+    let explained = "that of week 2; on output throughput and on P95 E2E latency, very long (500+ tokens), the bound is scaled so that it asks for the same gain as week 2 does.";
+    let mut set = main_job();
+    assert!(!page(&set).contains("the bound is scaled"), "they are those of week 2");
+    let fast = measurement(10.0, 20.0, 50.0, 4745.0);
+    set.trials[0] = labelled(
+        "baseline",
+        trial("reference", 0, configuration(256, 0.9, true), Outcome::Completed(fast)),
+    );
+    let constraints = &mut set.manifest.objective.constraints;
+    constraints[0].bound = Bound::AtLeast(4745.0 * 1200.0 / 949.0);
+    constraints[1].bound = Bound::AtMost(1.45 * 50.0 * 3.0 / 4.396);
+    assert!(page(&set).contains(explained));
+}
+
+#[test]
+fn a_configuration_that_is_no_command_says_why() {
+    let mut set = with_winner();
+    for t in &mut set.trials {
+        let configuration = &mut t.entry.trial.configuration;
+        *configuration = std::mem::take(configuration).with("max_num_sqs", 1);
+    }
+    let page = page(&set);
+    assert!(page.contains("It cannot be written as a vLLM command: unknown engine argument `max_num_sqs`; did you mean `max_num_seqs`?"));
+    assert!(!page.contains("```python"));
 }
 
 #[test]
@@ -176,6 +225,11 @@ fn the_origin_of_the_numbers_is_said_plainly() {
     );
     assert!(simulated.contains("- **GPU**: NVIDIA H100 80GB (simulated)"));
     assert!(simulated.contains("- **CUDA Version**: not recorded"));
+    assert!(simulated.contains("- **Date**: 2026-11-24 20:00:00 UTC\n"));
+    let workload = set.manifest.workload.to_string();
+    assert!(simulated.contains(&format!("- **Workload**: {workload}\n")));
+    assert!(simulated.contains("| `grid` | 60 | 14 | 8 | 0 |"));
+    assert!(simulated.contains("| 90 min | 35 min |"), "60 × 90 s, of it 52 × 40 s");
 
     set.manifest.backend.provenance = Provenance::Measured;
     let measured = page(&set);
@@ -187,7 +241,7 @@ fn the_origin_of_the_numbers_is_said_plainly() {
 fn week_2_stays_as_documented_beside_the_sets_own_baseline() {
     let page = page(&main_job());
     for row in [
-        "| **Queue Time %** | 85.0% | 85.5 ± 1.0% | 1.89 ± 1.00% | 1.80 ± 1.00% |",
+        "| **Queue Time %** | 85.0% | 85 ± 1% | 2 ± 1% | 2 ± 1% |",
         "| **P95 Latency** | 2.544 s | 14.1 ± 0.2 s |",
         "| **Long Seq (500+ tok)** | 4.396 s |",
         "| **Throughput** | 949 tok/s | 949 tok/s | 1,453 tok/s | 1,487 tok/s | 57% higher | 2.4% higher |",
@@ -201,13 +255,13 @@ fn week_2_stays_as_documented_beside_the_sets_own_baseline() {
 fn lessons_come_from_the_numbers() {
     let won = page(&with_winner());
     for lesson in [
-        "`max_num_seqs` matters: between its best value (1024) and its worst, the median P95 latency differs by 133%.",
-        "The search was as good as the best of the grid (1.65 s) after 3 trials; the grid needed 35 of its 60.",
+        "`max_num_seqs` matters: the median P95 E2E latency is 1.86 s with 1024 and 4.59 s with 256.",
+        "The search was as good as the best of all 60 trials of the grid (1.65 s) after 3; the grid needed 35.",
         "15 of 122 trials could not run (memory).",
-        "20 of 26 measured search trials miss it, 12 of them only it.",
+        "5 of 26 measured search trials missed the target queue share of E2E latency ≤ 50%, always with another target.",
         "`stream_interval` made no difference to speak of",
-        "More is not better for `max_num_seqs`: the median P95 latency is best at 1024 and 69% higher at 4096.",
-        "The simulated baseline is furthest from week 2 in P50 latency: 12.2 s against 0.850 s documented.",
+        "More is not better for `max_num_seqs`: the median P95 E2E latency is best at 1024 and 69% higher at 4096.",
+        "The simulated baseline is furthest from week 2 in P50 E2E latency: 12.2 s against 0.850 s documented.",
     ] {
         assert!(won.contains(lesson), "{lesson}");
     }
@@ -216,8 +270,7 @@ fn lessons_come_from_the_numbers() {
     search_only.trials.retain(|t| t.study != "grid");
     search_only.manifest.studies.retain(|s| s.name != "grid");
     let page = page(&search_only);
-    assert!(!page.contains("matters: between its best value"));
-    assert!(page.contains("study `bayesian` is no grid"));
+    assert!(!page.contains("matters: the median"));
 }
 
 #[test]

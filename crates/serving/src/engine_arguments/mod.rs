@@ -166,6 +166,30 @@ impl EngineArguments {
     }
 }
 
+impl ResolvedEngineArguments {
+    /// The same arguments, all of them set: what resolves to these whatever the defaults are.
+    pub fn to_arguments(&self) -> EngineArguments {
+        EngineArguments {
+            max_num_seqs: Some(self.max_num_seqs),
+            max_num_batched_tokens: Some(self.max_num_batched_tokens),
+            gpu_memory_utilization: Some(self.gpu_memory_utilization),
+            max_model_len: Some(self.max_model_len),
+            block_size: Some(self.block_size),
+            enable_chunked_prefill: Some(self.enable_chunked_prefill),
+            long_prefill_token_threshold: Some(self.long_prefill_token_threshold),
+            enable_prefix_caching: Some(self.enable_prefix_caching),
+            async_scheduling: Some(self.async_scheduling),
+            scheduling_policy: Some(self.scheduling_policy),
+            stream_interval: Some(self.stream_interval),
+            cudagraph_mode: Some(self.cudagraph_mode),
+            // 0 tells that there are no graphs, which the mode says.
+            max_cudagraph_capture_size: Some(self.max_cudagraph_capture_size)
+                .filter(|&size| size > 0),
+            tensor_parallel_size: Some(self.tensor_parallel_size),
+        }
+    }
+}
+
 impl SchedulingPolicy {
     const ALL: [Self; 2] = [Self::Fcfs, Self::Priority];
     const NAMES: [&'static str; 2] = [Self::Fcfs.name(), Self::Priority.name()];

@@ -179,6 +179,17 @@ fn other_defaults_follow_the_version() {
 }
 
 #[test]
+fn resolved_arguments_resolve_to_themselves_whatever_the_defaults() {
+    let eager = EngineArguments { cudagraph_mode: Some(CudagraphMode::None), ..Default::default() };
+    for arguments in [EngineArguments::default(), everything(), eager] {
+        let resolved = arguments.resolve(&h100(VllmVersion::NEWEST_KNOWN));
+        let again = resolved.to_arguments();
+        again.check().unwrap();
+        assert_eq!(again.resolve(&h100(VllmVersion::OLDEST_KNOWN)), resolved);
+    }
+}
+
+#[test]
 fn batch_defaults_depend_on_each_other_as_in_vllm() {
     let environment = h100(VllmVersion::NEWEST_KNOWN);
     let batch = |arguments: EngineArguments| {

@@ -2,8 +2,12 @@
 
 use crate::format::fixed;
 
-/// Largest over smallest value from which a log axis shows more than a linear one.
+/// Largest over smallest value from which a log axis shows more bars than a linear one, on which
+/// their heights compare.
 const LOG_RATIO: f64 = 12.0;
+
+/// The same for points, which only need to be told apart.
+const LOG_RATIO_OF_POINTS: f64 = 5.0;
 
 /// A range of values, drawn from low to high.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ impl Axis {
     /// scale where they span much.
     pub(in super::super) fn for_points(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
         let (smallest, largest, axis) = Self::with_range(title, values);
-        if largest / smallest >= LOG_RATIO {
+        if largest / smallest >= LOG_RATIO_OF_POINTS {
             return Self::log(title, smallest, largest);
         }
         let room = (largest - smallest) * 0.1;
@@ -81,6 +85,13 @@ impl Axis {
         Self { ticks, ..Self::new(title, low, high) }
     }
 
+    /// Whole numbers from 1 to `last`, at least 2, on a log scale.
+    pub(in super::super) fn counting_log(title: &str, last: usize) -> Self {
+        let (low, high) = (1.0, last.max(2) as f64);
+        let title = format!("{title}, log scale");
+        Self { ticks: log_ticks(low, high), log: true, ..Self::new(&title, low, high) }
+    }
+
     /// A place for each name, at 0.5, 1.5, …
     pub(in super::super) fn names<'n>(names: impl IntoIterator<Item = &'n str>) -> Self {
         let ticks: Vec<(f64, String)> = names
@@ -111,9 +122,9 @@ const HEADROOM: f64 = 1.15;
 /// More than the rounding error of a division.
 const NUDGE: f64 = 1e-9;
 
-/// Four to eight round numbers.
+/// Round numbers, eight at most.
 fn linear_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
-    let rough = (high - low) / 5.0;
+    let rough = (high - low) / 7.0;
     let decade = 10_f64.powf(rough.log10().floor());
     let step = decade
         * [1.0, 2.0, 5.0, 10.0].into_iter().find(|round| round * decade >= rough).unwrap_or(10.0);
@@ -173,15 +184,23 @@ mod tests {
     #[test]
     fn ticks_are_round_numbers_written_without_noise() {
         assert_eq!(labels(&linear_ticks(0.0, 0.92)), ["0.0", "0.2", "0.4", "0.6", "0.8"]);
-        assert_eq!(labels(&linear_ticks(0.0, 1400.0)), ["0", "500", "1,000"]);
-        assert_eq!(labels(&linear_ticks(0.0, 0.3)), ["0.0", "0.1", "0.2", "0.3"]);
+        assert_eq!(labels(&linear_ticks(0.0, 1600.0)), ["0", "500", "1,000", "1,500"]);
+        assert_eq!(labels(&linear_ticks(0.0, 0.5)), ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"]);
+        assert_eq!(labels(&linear_ticks(10.8, 21.5)), ["12", "14", "16", "18", "20"]);
         assert_eq!(
             labels(&log_ticks(0.08, 30.0)),
             ["0.1", "0.2", "0.5", "1", "2", "5", "10", "20"]
         );
         assert_eq!(labels(&log_ticks(0.001, 100.0)), ["0.001", "0.01", "0.1", "1", "10", "100"]);
-        assert_eq!(labels(&Axis::counting("trials", 1, 30).ticks), ["1", "10", "20", "30"]);
+        assert_eq!(
+            labels(&Axis::counting("trials", 1, 30).ticks),
+            ["1", "5", "10", "15", "20", "25", "30"]
+        );
         assert_eq!(labels(&Axis::counting("trials", 1, 1).ticks), ["1", "2"]);
+        assert_eq!(
+            labels(&Axis::counting_log("trials", 174).ticks),
+            ["1", "2", "5", "10", "20", "50", "100"]
+        );
     }
 
     #[test]

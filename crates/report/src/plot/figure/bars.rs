@@ -10,7 +10,7 @@ use super::{
     Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, Style, TINY, colour, line,
     rectangle, style, text, width,
 };
-use crate::format::to_digits;
+use crate::format::number;
 
 /// Bars that share a name below them.
 #[derive(Clone, Debug)]
@@ -26,10 +26,12 @@ pub(in super::super) struct Bar {
     pub(in super::super) colour: RGBColor,
 }
 
-/// Draws groups of bars, and a dashed line at `target`, which the legend explains.
+/// Draws groups of bars, and a dashed line at `target`, which the legend explains. The values are
+/// written as those of `metric` are.
 pub(in super::super) fn bars(
     canvas: &Canvas<'_>,
     heading: &str,
+    metric: &str,
     axis: impl FnOnce(Vec<f64>) -> Axis,
     legend: &[Entry],
     groups: &[Group],
@@ -67,9 +69,9 @@ pub(in super::super) fn bars(
     }
     // Last, so that neither bars nor the target's line cross a label.
     let values: Vec<f64> = placed.iter().filter_map(|(_, e)| e.map(|e| e.value)).collect();
-    let writing = Writing::fitting(canvas, &values, pitch)?;
+    let writing = Writing::fitting(canvas, metric, &values, pitch)?;
     for (middle, estimate) in placed {
-        annotate(&panel, middle, estimate, writing)?;
+        annotate(&panel, middle, estimate, &writing)?;
     }
     if values.is_empty() {
         panel.remark("nothing was measured")?;
@@ -78,31 +80,37 @@ pub(in super::super) fn bars(
 }
 
 /// How the values above bars are written.
-#[derive(Clone, Copy)]
-struct Writing {
+struct Writing<'m> {
+    metric: &'m str,
     size: u32,
     digits: i32,
 }
 
-impl Writing {
+impl<'m> Writing<'m> {
     /// The most legible writing in which no value is wider than its bar; else the smallest.
-    fn fitting(canvas: &Canvas<'_>, values: &[f64], pitch: i32) -> Result<Self, DrawError> {
-        const CHOICES: [Writing; 3] = [
-            Writing { size: SMALL, digits: 3 },
-            Writing { size: TINY, digits: 3 },
-            Writing { size: TINY, digits: 2 },
-        ];
-        for writing in CHOICES {
-            let style = style(writing.size, colour::INK);
+    fn fitting(
+        canvas: &Canvas<'_>,
+        metric: &'m str,
+        values: &[f64],
+        pitch: i32,
+    ) -> Result<Self, DrawError> {
+        let mut chosen = Self { metric, size: SMALL, digits: 3 };
+        for (size, digits) in [(SMALL, 3), (TINY, 3), (TINY, 2)] {
+            chosen = Self { metric, size, digits };
+            let style = style(size, colour::INK);
             let mut widest = 0;
             for &value in values {
-                widest = widest.max(width(canvas, &to_digits(value, writing.digits), &style)?);
+                widest = widest.max(width(canvas, &chosen.text(value), &style)?);
             }
             if widest < pitch {
-                return Ok(writing);
+                break;
             }
         }
-        Ok(CHOICES[CHOICES.len() - 1])
+        Ok(chosen)
+    }
+
+    fn text(&self, value: f64) -> String {
+        number(self.metric, value, self.digits)
     }
 }
 
@@ -111,7 +119,7 @@ fn annotate(
     panel: &Panel<'_, '_>,
     middle: i32,
     estimate: Option<Estimate>,
-    writing: Writing,
+    writing: &Writing<'_>,
 ) -> Drawn {
     let Some(Estimate { value, standard_error }) = estimate else {
         let style = style(writing.size, colour::GREY);
@@ -128,7 +136,7 @@ fn annotate(
         top = high;
     }
     let style = style(writing.size, colour::INK);
-    label(panel, &to_digits(value, writing.digits), (middle, top - 3), style)
+    label(panel, &writing.text(value), (middle, top - 3), style)
 }
 
 /// A short text above a point, on white.

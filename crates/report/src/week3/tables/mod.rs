@@ -2,19 +2,19 @@
 
 mod markdown;
 
-use slotune_core::{Estimate, State};
+use slotune_core::{Constraint, Estimate, State};
 use slotune_results::StudyRole;
 
 use super::{
     arguments::in_effect,
-    documented::week2,
-    wording::{change, configuration, kind, value as setting},
+    documented::{documented, target},
+    wording::{and, change, configuration, kind, value as setting},
 };
 use markdown::Table;
 
 use crate::{
     analysis::{Analysis, Change, Curve, Sweep, misses, value},
-    format::{bound_value, count, estimate, label, quantity, quantity_or, span},
+    format::{bound_value, count, estimate, heading, is_worse, label, quantity, quantity_or, span},
     subject::{Role, Subject, subjects},
 };
 
@@ -25,10 +25,13 @@ pub(super) fn targets(analysis: &Analysis<'_>) -> String {
     }
     let subjects = subjects(analysis);
     let mut table = Table::new(
-        ["Target", "Bound"].into_iter().chain(subjects.iter().map(|subject| subject.label)),
+        ["Target", "Week 2", "Bound"]
+            .into_iter()
+            .chain(subjects.iter().map(|subject| subject.label)),
     );
     for constraint in &analysis.objective().constraints {
-        let mut row = vec![label(&constraint.metric), bound_value(constraint)];
+        let week2 = target(&constraint.metric).map_or("none", |target| target.text);
+        let mut row = vec![heading(&constraint.metric), week2.to_owned(), bound_value(constraint)];
         row.extend(subjects.iter().map(|subject| match value(subject.trial, &constraint.metric) {
             Some(value) => {
                 let verdict = if constraint.is_met(value) { "✅" } else { "❌" };
@@ -38,10 +41,35 @@ pub(super) fn targets(analysis: &Analysis<'_>) -> String {
         }));
         table.row(row);
     }
-    format!(
-        "subject to these targets ({} values):\n\n{table}",
-        kind(&analysis.set.manifest.backend)
-    )
+    let kind = kind(&analysis.set.manifest.backend);
+    let scaled = match scaled_targets(analysis).as_slice() {
+        [] => String::new(),
+        scaled => format!(
+            "\n\nThe baseline of this set is not that of week 2; {}, the bound is scaled so that it asks for the same gain as week 2 does.",
+            and(scaled)
+        ),
+    };
+    format!("subject to these targets ({kind} values):\n\n{table}{scaled}")
+}
+
+/// The metrics whose bound is as far from this set's baseline as the target of week 2 is from its
+/// own, and not simply that target.
+fn scaled_targets(analysis: &Analysis<'_>) -> Vec<String> {
+    /// Share by which a number may be off and still be called the same.
+    const SAME: f64 = 0.005;
+    let same = |a: f64, b: f64| (a - b).abs() <= SAME * b.abs();
+    let is_scaled = |constraint: &&Constraint| {
+        let bound = constraint.bound.value();
+        target(&constraint.metric).zip(documented(&constraint.metric)).is_some_and(
+            |(target, week2)| {
+                let baseline = analysis.baseline.and_then(|t| value(t, &constraint.metric));
+                !same(bound, target.value)
+                    && baseline.is_some_and(|b| same(bound / b, target.value / week2.value))
+            },
+        )
+    };
+    let constraints = analysis.objective().constraints.iter();
+    constraints.filter(is_scaled).map(|c| format!("on {}", label(&c.metric))).collect()
 }
 
 /// The metrics of the owner's table, in its order and words, then what else tells the story.
@@ -76,12 +104,23 @@ pub(super) fn before_after(analysis: &Analysis<'_>) -> String {
     let mut table = Table::new(headings);
     for (name, metric) in BEFORE_AFTER {
         let of = |subject: &Subject<'_>| subject.trial.entry.measurement()?.get(metric);
-        let mut row = vec![name.to_owned(), week2(metric).unwrap_or("n/a").to_owned()];
+        let mut row =
+            vec![name.to_owned(), documented(metric).map_or("n/a", |d| d.text).to_owned()];
         row.extend(
             subjects.iter().map(|s| of(s).map_or("n/a".to_owned(), |e| estimate(metric, e))),
         );
-        let gain = |before: &Subject<'_>| Change::between(of(before)?, found.and_then(of)?);
-        row.extend(gains.iter().map(|&before| change(metric, gain(before))));
+        let gain = |before: &Subject<'_>| {
+            let (before, after) = (of(before)?, found.and_then(of)?);
+            Some(match Change::between(before, after) {
+                // A ratio to nothing says nothing; the difference does.
+                None if after.value > 0.0 && before.value == 0.0 => {
+                    let worse = if is_worse(metric, after.value) { " (worse)" } else { "" };
+                    format!("{} more{worse}", quantity(metric, after.value))
+                }
+                ratio => change(metric, ratio),
+            })
+        };
+        row.extend(gains.iter().map(|&before| gain(before).unwrap_or_else(|| "n/a".to_owned())));
         table.row(row);
     }
     table.to_string()
@@ -92,7 +131,7 @@ pub(super) fn sweep(analysis: &Analysis<'_>, sweep: &Sweep<'_>, metrics: &[&str]
     let objective = analysis.objective();
     let mut headings = vec![format!("`{}`", sweep.parameter), "Trials".to_owned()];
     headings.extend(["Cannot run".to_owned(), "Meet all targets".to_owned()]);
-    headings.extend(metrics.iter().map(|metric| format!("{} (median)", label(metric))));
+    headings.extend(metrics.iter().map(|metric| format!("{} (median)", heading(metric))));
     let objective_label = label(&objective.metric);
     headings.push(format!("Best {objective_label} that meets all targets"));
     let mut table = Table::new(headings);
@@ -115,7 +154,7 @@ pub(super) fn sweep(analysis: &Analysis<'_>, sweep: &Sweep<'_>, metrics: &[&str]
 pub(super) fn improvements(analysis: &Analysis<'_>, search: &Curve<'_>) -> Option<String> {
     let metric = &analysis.objective().metric;
     let mut table =
-        Table::new(["Trial", label(metric).as_str(), "Output throughput", "Configuration"]);
+        Table::new(["Trial", heading(metric).as_str(), "Output throughput", "Configuration"]);
     let mut incumbent = None;
     for point in &search.points {
         if point.incumbent != incumbent {
@@ -144,6 +183,7 @@ pub(super) fn comparison(analysis: &Analysis<'_>) -> Option<String> {
     let budget = equal_budget(analysis);
     let grid_best = analysis.grid().and_then(Curve::best);
     let name = label(&objective.metric);
+    let kind = kind(&analysis.set.manifest.backend);
     let mut table = Table::new([
         "Study".to_owned(),
         "Trials".to_owned(),
@@ -153,7 +193,8 @@ pub(super) fn comparison(analysis: &Analysis<'_>) -> Option<String> {
         format!("Best {name} in {}", count(budget, "trial")),
         format!("Best {name} in all"),
         "Trials to reach the grid's best".to_owned(),
-        "Evaluation time".to_owned(),
+        format!("Server time ({kind})"),
+        "Of it starting up".to_owned(),
     ]);
     for curve in &analysis.curves {
         let best = |best: Option<f64>| {
@@ -176,6 +217,7 @@ pub(super) fn comparison(analysis: &Analysis<'_>) -> Option<String> {
             best(curve.best()),
             reached,
             span(curve.cost()),
+            curve.start_up_s().map_or_else(|| "not recorded".to_owned(), span),
         ]);
     }
     Some(table.to_string())
@@ -201,17 +243,22 @@ pub(super) fn constraints(analysis: &Analysis<'_>) -> Option<String> {
         "Furthest reached",
         "Best trial it excludes",
     ]);
+    let without = if analysis.search().is_some_and(|search| search.feasible() > 0) {
+        "none: it does not bind"
+    } else {
+        "none misses only it"
+    };
     for effect in &analysis.constraints {
         let excluded = effect.excludes.map(|trial| {
             format!("trial {}: {}", trial.entry.trial.id, quantity_or(metric, value(trial, metric)))
         });
         table.row([
-            label(&effect.constraint.metric),
+            heading(&effect.constraint.metric),
             bound_value(effect.constraint),
             format!("{} of {}", effect.missed, effect.completed),
             effect.missed_alone.to_string(),
             quantity_or(&effect.constraint.metric, effect.furthest),
-            excluded.unwrap_or_else(|| "none: it does not bind".to_owned()),
+            excluded.unwrap_or_else(|| without.to_owned()),
         ]);
     }
     Some(table.to_string())
