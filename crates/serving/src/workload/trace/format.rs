@@ -1,7 +1,7 @@
 //! The rows of a trace file, in any known format.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use jiff::civil::DateTime;
+use jiff::{Timestamp, civil::DateTime};
 
 use super::TraceError;
 use crate::workload::lengths::LengthPair;
@@ -236,10 +236,15 @@ impl Cells<'_> {
         number.ok_or_else(|| self.error(column, "a finite number of seconds"))
     }
 
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970, in UTC where the text has no offset.
     fn wall_time(&self, column: Column) -> Result<i128, TraceError> {
         const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
-        match self.text(column).parse::<DateTime>() {
+        let text = self.text(column);
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Ok(time.as_nanosecond());
+        }
+        // Only now: it would take a text with an offset, and leave the offset out.
+        match text.parse::<DateTime>() {
             Ok(time) => Ok(time.duration_since(EPOCH).as_nanos()),
             Err(_) => Err(self.error(column, "a time such as 2023-11-16 18:15:46.6805900")),
         }

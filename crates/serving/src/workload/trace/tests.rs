@@ -85,8 +85,13 @@ fn line_ends_spaces_and_other_columns_do_not_matter() {
 
 #[test]
 fn a_week_of_azure_has_offsets() {
-    let text = "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-11 00:00:00.009930+00:00,2399,6\n";
-    assert!((requests(text)[1].arrival_s - 86_400.0).abs() < 1e-9);
+    let header = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
+    let text = format!(
+        "{header}2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-11 00:00:00.009930+00:00,2399,6\n"
+    );
+    assert!((requests(&text)[1].arrival_s - 86_400.0).abs() < 1e-9);
+    let moved = format!("{header}2024-05-10T23:00:00Z,1,1\n2024-05-11 00:30:00+01:00,1,1\n");
+    assert!((requests(&moved)[1].arrival_s - 1800.0).abs() < 1e-9);
 }
 
 #[test]
