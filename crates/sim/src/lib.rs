@@ -35,9 +35,7 @@ mod simulate;
 mod simulator;
 mod start_up;
 
-pub use cost::{
-    FrontEndCosts, GraphPlan, HostCosts, StepCosts, StepMode, StepShape, StepTime, StepTimer,
-};
+pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;

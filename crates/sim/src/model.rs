@@ -61,12 +61,12 @@ impl ModelShape {
     }
 
     /// Parameters of the output head: those that every sampled token passes through.
-    pub fn head_parameters(&self) -> f64 {
+    pub(crate) fn head_parameters(&self) -> f64 {
         f64::from(self.vocabulary) * f64::from(self.hidden)
     }
 
     /// Bytes of weights that a step reads: layers and head.
-    pub fn step_weight_bytes(&self) -> f64 {
+    pub(crate) fn step_weight_bytes(&self) -> f64 {
         VALUE_BYTES * (self.body_parameters() + self.head_parameters())
     }
 
@@ -85,13 +85,13 @@ impl ModelShape {
 
     /// Operations that the weights of the layers cost one token: a multiplication and an addition
     /// each.
-    pub fn matmul_operations_per_token(&self) -> f64 {
+    pub(crate) fn matmul_operations_per_token(&self) -> f64 {
         2.0 * self.body_parameters()
     }
 
     /// Operations that one query-key pair costs over all layers: two products of `head_dim`
     /// multiplications and additions in each query head.
-    pub fn attention_operations_per_pair(&self) -> f64 {
+    pub(crate) fn attention_operations_per_pair(&self) -> f64 {
         4.0 * f64::from(self.layers) * f64::from(self.query_heads) * f64::from(self.head_dim)
     }
 

@@ -8,7 +8,10 @@ use std::f64::consts::TAU;
 
 use slotune_serving::random;
 
-/// Spread of the simulated times. Off by default, so that a simulation is exact.
+use crate::InputError;
+
+/// Spread of the simulated times, each number from 0 to 10. Off by default, so that a simulation is
+/// exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Noise {
     /// Deviation of the logarithm of the host's speed in steps that are no full graph, drawn once
@@ -36,6 +39,21 @@ impl Noise {
             gpu_step_variation: 0.01,
             front_end_variation: 0.10,
         }
+    }
+
+    /// Checks that every spread is one: beyond 10 the factors themselves would leave all range.
+    pub(crate) fn check(&self) -> Result<(), InputError> {
+        for (field, value) in [
+            ("noise.host_log_deviation", self.host_log_deviation),
+            ("noise.host_step_variation", self.host_step_variation),
+            ("noise.gpu_step_variation", self.gpu_step_variation),
+            ("noise.front_end_variation", self.front_end_variation),
+        ] {
+            if !(0.0..=10.0).contains(&value) {
+                return Err(InputError::Number { field, value, allowed: "from 0 to 10" });
+            }
+        }
+        Ok(())
     }
 
     /// The host's factor of a run: log-normal with median 1.
@@ -115,6 +133,17 @@ mod tests {
         let variance = draws.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / draws.len() as f64;
         assert!((mean - 1.0).abs() < 0.005, "{mean}");
         assert!((variance.sqrt() - 0.15).abs() < 0.005, "{variance}");
+    }
+
+    #[test]
+    fn the_host_factor_has_the_stated_median_and_deviation() {
+        let mut logs: Vec<f64> =
+            (0..10_000).map(|seed| Noise::measured().host_factor(seed).ln()).collect();
+        logs.sort_by(f64::total_cmp);
+        // A normal law has 68.3 % within one deviation of its median.
+        let (low, median, high) = (logs[1587], logs[5000], logs[8413]);
+        assert!(median.abs() < 0.01, "{median}");
+        assert!((0.5 * (high - low) - 0.25).abs() < 0.01, "{low} to {high}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use slotune_serving::{
     engine_arguments::{Environment, ResolvedEngineArguments, VllmVersion},
 };
 
-use crate::{FrontEndCosts, Gpu, HostCosts, ModelShape, StepCosts};
+use crate::{FrontEndCosts, Gpu, HostCosts, InputError, ModelShape, StepCosts};
 
 /// The version that was measured.
 const VLLM_VERSION: VllmVersion = VllmVersion::new(0, 25, 1);
@@ -62,7 +62,7 @@ impl ServerModel {
     }
 
     /// What it is, and on what its numbers rest.
-    pub fn describe(&self) -> BackendInfo {
+    pub(crate) fn describe(&self) -> BackendInfo {
         BackendInfo {
             name: "sim".into(),
             vllm_version: VLLM_VERSION.to_string(),
@@ -79,6 +79,54 @@ impl ServerModel {
                 basis: self.basis(),
             }),
         }
+    }
+
+    /// Checks that every number is one that times can be made of: with one that is not, the clock
+    /// could stand still for ever.
+    pub(crate) fn check(&self) -> Result<(), InputError> {
+        let Self { gpu, model, step, host, front_end, .. } = self;
+        let above_0 = [
+            ("gpu.memory_gib", gpu.memory_gib),
+            ("gpu.weight_bytes_per_ms", gpu.weight_bytes_per_ms),
+            ("gpu.cache_bytes_per_ms", gpu.cache_bytes_per_ms),
+            ("gpu.matmul_operations_per_ms", gpu.matmul_operations_per_ms),
+            ("gpu.attention_operations_per_ms", gpu.attention_operations_per_ms),
+            ("model.parameters, less the embeddings,", model.body_parameters()),
+        ];
+        let at_least_0 = [
+            ("step.fixed_ms", step.fixed_ms),
+            ("step.per_sequence_ms", step.per_sequence_ms),
+            ("step.mixed_ms", step.mixed_ms),
+            ("host.full_ms", host.full_ms),
+            ("host.full_per_request_ms", host.full_per_request_ms),
+            ("host.piecewise_ms", host.piecewise_ms),
+            ("host.piecewise_per_prefill_ms", host.piecewise_per_prefill_ms),
+            ("host.eager_ms", host.eager_ms),
+            ("host.eager_uncompiled_ms", host.eager_uncompiled_ms),
+            ("host.launch_ms", host.launch_ms),
+            ("host.launch_tail_ms", host.launch_tail_ms),
+            ("front_end.per_request_ms", front_end.per_request_ms),
+            ("front_end.per_prompt_token_ms", front_end.per_prompt_token_ms),
+            ("front_end.per_step_ms", front_end.per_step_ms),
+            ("front_end.per_chunk_ms", front_end.per_chunk_ms),
+            ("front_end.to_engine_ms", front_end.to_engine_ms),
+            ("front_end.to_client_ms", front_end.to_client_ms),
+        ];
+        for (field, value) in above_0 {
+            if !(value.is_finite() && value > 0.0) {
+                return Err(InputError::Number { field, value, allowed: "finite and above 0" });
+            }
+        }
+        for (field, value) in at_least_0 {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(InputError::Number { field, value, allowed: "finite and at least 0" });
+            }
+        }
+        if step.norm.is_nan() || step.norm < 1.0 {
+            let (field, value) = ("step.norm", step.norm);
+            return Err(InputError::Number { field, value, allowed: "at least 1" });
+        }
+        Ok(())
     }
 
     fn basis(&self) -> String {

@@ -8,7 +8,9 @@ use slotune_serving::{
     engine_arguments::ResolvedEngineArguments,
 };
 
-use crate::{CacheState, Noise, RunOptions, ServerModel, StartUp, StartUpFailure, simulate};
+use crate::{
+    CacheState, InputError, Noise, RunOptions, ServerModel, StartUp, StartUpFailure, simulate,
+};
 
 /// What a start finds on the machine.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ impl Simulator {
     ///
     /// # Errors
     /// [`BackendError::Infeasible`] where the server does not start, [`BackendError::Failed`] where
-    /// the schedule or the time limit is malformed.
+    /// a number of the server, the noise, the schedule or the time limit is malformed.
     pub fn run(&self, request: &TrialRequest) -> Result<Run, BackendError> {
         self.run_with(request, &Silent)
     }
@@ -94,6 +96,10 @@ impl Simulator {
         request: &TrialRequest,
         progress: &dyn Progress,
     ) -> Result<Run, BackendError> {
+        let malformed = |cost_s| {
+            move |error: InputError| BackendError::Failed { message: error.to_string(), cost_s }
+        };
+        self.server.check().map_err(malformed(0.0))?;
         progress.stage(Stage::Starting);
         let arguments = self.server.resolve(&request.arguments);
         let start_up = self.start(&arguments).map_err(|failure| BackendError::Infeasible {
@@ -112,10 +118,7 @@ impl Simulator {
         };
         let run =
             simulate(&self.server, &arguments, start_up.kv_blocks, &request.schedule, &options)
-                .map_err(|error| BackendError::Failed {
-                    message: error.to_string(),
-                    cost_s: start_up.duration_s,
-                })?;
+                .map_err(malformed(start_up.duration_s))?;
         progress.stage(Stage::Measuring { ended: scheduled, scheduled });
         progress.stage(Stage::Stopping);
         let server = ServerFacts {

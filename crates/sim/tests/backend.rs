@@ -97,6 +97,15 @@ fn a_malformed_schedule_says_nothing_about_the_configuration() {
     assert!(matches!(result, Err(BackendError::Failed { .. })), "{result:?}");
 }
 
+/// Nor does a malformed server, though a start would find no memory on it.
+#[test]
+fn a_malformed_server_says_nothing_about_the_configuration() {
+    let mut server = ServerModel::measured();
+    server.gpu.memory_gib = f64::NAN;
+    let result = Simulator::new(server).run(&trial(EngineArguments::default()));
+    assert!(matches!(result, Err(BackendError::Failed { .. })), "{result:?}");
+}
+
 /// A machine remembers its starts; only a new token budget compiles again.
 #[test]
 fn a_new_token_budget_costs_a_compilation() {

@@ -6,7 +6,8 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 /// The percentile of sorted values, `percent` from 0 to 100, by linear interpolation: type 7 of
 /// Hyndman and Fan, "Sample quantiles in statistical packages", 1996, as in R and `NumPy`.
 ///
-/// `None` for no values, and for a percentage outside 0 to 100.
+/// `None` for no values, for a percentage outside 0 to 100, and where it falls on NaN or halfway
+/// between opposite infinities.
 ///
 /// ```
 /// use slotune_serving::metrics::percentile;
@@ -15,7 +16,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 pub fn percentile(sorted: &[f64], percent: f64) -> Option<f64> {
     let rank = Rank::of(percent, sorted.len() as u64)?;
     let at = |position: u64| sorted.get(usize::try_from(position).ok()?).copied();
-    Some(rank.interpolate(at(rank.below)?, at(rank.above)?))
+    Some(rank.interpolate(at(rank.below)?, at(rank.above)?)).filter(|value| !value.is_nan())
 }
 
 /// Where a percentile lies among n sorted values: between two of them, which may be one.
@@ -41,9 +42,15 @@ impl Rank {
         Some(Self { below, above: (below + 1).min(last), fraction: position - below as f64 })
     }
 
+    /// The value that far from the one below to the one above, which is not less.
     pub(super) fn interpolate(self, below: f64, above: f64) -> f64 {
-        // Not `below` for a fraction of 0 alone: rounding must not carry the result past an end.
-        (below + self.fraction * (above - below)).clamp(below.min(above), below.max(above))
+        // Also for equal infinities, whose difference is NaN.
+        if self.fraction <= 0.0 || below >= above {
+            return below;
+        }
+        let between = below + self.fraction * (above - below);
+        // Rounding must not carry it past the end; NaN stays.
+        if between > above { above } else { between }
     }
 }
 

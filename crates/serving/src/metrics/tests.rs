@@ -45,6 +45,19 @@ fn percentiles_match_the_reference() {
 }
 
 #[test]
+fn percentiles_of_extreme_values_are_values_and_never_panic() {
+    let infinite = [f64::NEG_INFINITY, 1.0, f64::INFINITY];
+    for (percent, expected) in [(0.0, infinite[0]), (50.0, 1.0), (75.0, infinite[2])] {
+        assert_eq!(percentile(&infinite, percent), Some(expected));
+    }
+    assert_eq!(percentile(&[f64::NEG_INFINITY, f64::INFINITY], 50.0), None);
+    assert_eq!(percentile(&[f64::INFINITY; 2], 50.0), Some(f64::INFINITY));
+    assert_eq!(percentile(&[f64::MIN, f64::MAX], 100.0), Some(f64::MAX));
+    assert_eq!(percentile(&[f64::NAN], 50.0), None);
+    assert_eq!(percentile(&[1.0, f64::NAN], 75.0), None);
+}
+
+#[test]
 fn the_bootstrap_matches_the_reference() {
     let case = &reference()["bootstrap_p95"];
     let values = numbers(&case["values"]);

@@ -90,7 +90,11 @@ impl Arrivals {
         for i in 0..count {
             before = next(i, before);
             if end_s.is_finite() && before >= end_s {
-                return Ok(arrivals);
+                return if arrivals.is_empty() {
+                    Err(WorkloadError::NoArrivals { duration_s: end_s })
+                } else {
+                    Ok(arrivals)
+                };
             }
             if !before.is_finite() {
                 return Err(WorkloadError::Number {

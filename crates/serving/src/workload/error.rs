@@ -53,6 +53,12 @@ pub enum WorkloadError {
         "workload: a closed loop has no arrivals to cut at a duration; give `size` in requests"
     )]
     ClosedLoopDuration,
+    /// The first arrival falls after the end.
+    #[error("workload: no request arrives within {duration_s} s; raise the rate or the duration")]
+    NoArrivals {
+        /// The duration, seconds.
+        duration_s: f64,
+    },
     /// The workload is longer than a run can hold.
     #[error("workload: more than {most} requests; lower the rate or the duration")]
     TooMany {

@@ -88,7 +88,8 @@ pub struct ScheduleSummary {
 impl ScheduleSummary {
     /// Mean arrival rate, requests/s: gaps over span. `None` where all arrive at once.
     pub fn rate_per_s(&self) -> Option<f64> {
-        (self.arrival_span_s > 0.0).then(|| (self.requests - 1) as f64 / self.arrival_span_s)
+        let gaps = self.requests.saturating_sub(1);
+        (self.arrival_span_s > 0.0).then(|| gaps as f64 / self.arrival_span_s)
     }
 }
 

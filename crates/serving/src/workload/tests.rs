@@ -176,6 +176,7 @@ fn every_impossible_workload_is_refused_with_its_field() {
         (sized(poisson(1.0), Size::Requests(u32::MAX)), "more than 10000000 requests"),
         (sized(poisson(1.0), Size::DurationS(f64::INFINITY)), "`size.duration_s` is inf"),
         (sized(poisson(1e9), Size::DurationS(1e9)), "more than 10000000 requests"),
+        (sized(poisson(1e-3), Size::DurationS(5.0)), "no request arrives within 5 s"),
         (independent(LengthLaw::Fixed(0)), "prompt lengths may be 0"),
         (
             independent(LengthLaw::Uniform { min_tokens: 0, max_tokens: 9 }),
@@ -303,6 +304,8 @@ fn a_summary_counts_tokens_and_rate() {
     );
     assert_eq!(summary.rate_per_s(), Some(4.0));
     assert!(summary.to_string().starts_with("9 requests over 2.0 s (4.00/s), "), "{summary}");
+    let from_a_file = ScheduleSummary { requests: 0, ..summary };
+    assert_eq!(from_a_file.rate_per_s(), Some(0.0));
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
 
 /// How a step runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StepMode {
+pub(crate) enum StepMode {
     /// As one CUDA graph.
     Full,
     /// As graphs between the attention layers.
@@ -15,21 +15,19 @@ pub enum StepMode {
 
 /// The captured batch sizes of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GraphPlan {
+pub(crate) struct GraphPlan {
     mode: CudagraphMode,
     /// Sizes captured for steps of any mode, ascending.
     sizes: Vec<u32>,
     /// Largest size captured as a full graph; 0 without any.
     largest_full: u32,
-    /// Captured size by number of tokens.
-    padded: Vec<u32>,
 }
 
 impl GraphPlan {
     /// vLLM's sizes for these arguments: 1, 2, 4, multiples of 8 below 256, multiples of 16 from
     /// there, up to `max_cudagraph_capture_size` and `max_num_batched_tokens`; full graphs only up
     /// to `max_num_seqs` (measured: 51, 35, 19, 11 full graphs for 512, 256, 128, 64 sequences).
-    pub fn new(arguments: &ResolvedEngineArguments) -> Self {
+    pub(crate) fn new(arguments: &ResolvedEngineArguments) -> Self {
         let mode = arguments.cudagraph_mode;
         let limit = match mode {
             CudagraphMode::None => 0,
@@ -47,16 +45,12 @@ impl GraphPlan {
             .collect();
         let largest_full =
             sizes.iter().copied().rfind(|&size| size <= arguments.max_num_seqs).unwrap_or(0);
-        let mut padded = vec![0];
-        for &size in &sizes {
-            padded.resize(size as usize + 1, size);
-        }
-        Self { mode, sizes, largest_full, padded }
+        Self { mode, sizes, largest_full }
     }
 
     /// How a step of `tokens` runs. A decode step too large for a full graph runs as one with
     /// prefill does.
-    pub fn mode(&self, tokens: u32, has_prefill: bool) -> StepMode {
+    pub(crate) fn mode(&self, tokens: u32, has_prefill: bool) -> StepMode {
         if !has_prefill && tokens <= self.largest_full {
             StepMode::Full
         } else if self.mode == CudagraphMode::FullAndPiecewise && tokens <= self.largest() {
@@ -66,30 +60,30 @@ impl GraphPlan {
         }
     }
 
-    /// Largest captured size, 0 without any.
-    pub fn largest(&self) -> u32 {
-        self.sizes.last().copied().unwrap_or(0)
+    /// All captured sizes, ascending.
+    pub(crate) fn sizes(&self) -> &[u32] {
+        &self.sizes
     }
 
-    /// Smallest captured size that holds `tokens`, which must not exceed [`GraphPlan::largest`].
-    pub(crate) fn padded(&self, tokens: u32) -> u32 {
-        self.padded[tokens as usize]
+    /// Place in [`sizes`](Self::sizes) of the smallest that holds `tokens`.
+    pub(crate) fn place(&self, tokens: u32) -> usize {
+        self.sizes.partition_point(|&size| size < tokens)
     }
 
     /// Number of full graphs.
-    pub fn full(&self) -> u32 {
-        self.count(|size| size <= self.largest_full)
+    pub(crate) fn full(&self) -> usize {
+        self.sizes.partition_point(|&size| size <= self.largest_full)
     }
 
     /// Number of piecewise graphs.
-    pub fn piecewise(&self) -> u32 {
+    pub(crate) fn piecewise(&self) -> usize {
         match self.mode {
-            CudagraphMode::FullAndPiecewise => self.count(|_| true),
+            CudagraphMode::FullAndPiecewise => self.sizes.len(),
             CudagraphMode::FullDecodeOnly | CudagraphMode::None => 0,
         }
     }
 
-    fn count(&self, keep: impl Fn(u32) -> bool) -> u32 {
-        self.sizes.iter().map(|&size| u32::from(keep(size))).sum()
+    fn largest(&self) -> u32 {
+        self.sizes.last().copied().unwrap_or(0)
     }
 }

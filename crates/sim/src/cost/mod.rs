@@ -9,7 +9,7 @@ mod graphs;
 
 use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
 
-pub use graphs::{GraphPlan, StepMode};
+pub(crate) use graphs::{GraphPlan, StepMode};
 
 use crate::server::ServerModel;
 
@@ -99,20 +99,20 @@ impl FrontEndCosts {
 
 /// What a step computes, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepShape {
+pub(crate) struct StepShape {
     /// Requests in the step.
-    pub requests: u32,
+    pub(crate) requests: u32,
     /// Tokens in the step.
-    pub tokens: u32,
+    pub(crate) tokens: u32,
     /// Requests that compute prompt, or computed tokens again.
-    pub prefills: u32,
+    pub(crate) prefills: u32,
     /// Requests that sample a token.
-    pub samples: u32,
+    pub(crate) samples: u32,
     /// Tokens of context that the decoding requests attend to, each its own token included.
-    pub decode_context: u64,
+    pub(crate) decode_context: u64,
     /// Twice the number of query-key pairs of the prefills: `n·(2c + n + 1)` for a chunk of `n`
     /// tokens after `c`.
-    pub prefill_pairs_doubled: u64,
+    pub(crate) prefill_pairs_doubled: u64,
 }
 
 impl StepShape {
@@ -132,18 +132,18 @@ impl StepShape {
 
 /// What a step costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepTime {
+pub(crate) struct StepTime {
     /// How it runs.
-    pub mode: StepMode,
+    pub(crate) mode: StepMode,
     /// Time on the GPU, s.
-    pub gpu_s: f64,
+    pub(crate) gpu_s: f64,
     /// Time of the engine core, s.
-    pub host_s: f64,
+    pub(crate) host_s: f64,
 }
 
 /// The cost of steps on one server with one set of arguments.
 #[derive(Clone, Debug)]
-pub struct StepTimer {
+pub(crate) struct StepTimer {
     graphs: GraphPlan,
     costs: StepCosts,
     host: HostCosts,
@@ -152,13 +152,13 @@ pub struct StepTimer {
     matmul_ms_per_token: f64,
     cache_ms_per_token: f64,
     attention_ms_per_pair: f64,
-    /// Time of the weights by padded number of tokens, for the sizes of graphs: the power is slow.
+    /// Time of the weights for each size of the graphs: the power is slow.
     graph_body_ms: Vec<f64>,
 }
 
 impl StepTimer {
     /// Cost of steps on `server` with `arguments`.
-    pub fn new(server: &ServerModel, arguments: &ResolvedEngineArguments) -> Self {
+    pub(crate) fn new(server: &ServerModel, arguments: &ResolvedEngineArguments) -> Self {
         let (gpu, model) = (&server.gpu, &server.model);
         let graphs = GraphPlan::new(arguments);
         let mut timer = Self {
@@ -179,13 +179,8 @@ impl StepTimer {
             graphs,
         };
         timer.graph_body_ms =
-            (0..=timer.graphs.largest()).map(|tokens| timer.body_ms(tokens)).collect();
+            timer.graphs.sizes().iter().map(|&tokens| timer.body_ms(tokens)).collect();
         timer
-    }
-
-    /// Which steps run as graphs.
-    pub fn graphs(&self) -> &GraphPlan {
-        &self.graphs
     }
 
     /// What a step of this shape costs.
@@ -193,12 +188,12 @@ impl StepTimer {
     /// The GPU needs `fixed + (W^q + (M·lin)^q)^(1/q) + context·kv + pairs·attention +
     /// samples·sequence (+ mixed)`, with `W` the time to read the weights, `M` the tokens after
     /// padding to a graph's size, and `q` the norm.
-    pub fn time(&self, shape: &StepShape) -> StepTime {
+    pub(crate) fn time(&self, shape: &StepShape) -> StepTime {
         let has_prefill = shape.prefills > 0;
         let mode = self.graphs.mode(shape.tokens, has_prefill);
         let body_ms = match mode {
             StepMode::Full | StepMode::Piecewise => {
-                self.graph_body_ms[self.graphs.padded(shape.tokens) as usize]
+                self.graph_body_ms[self.graphs.place(shape.tokens)]
             }
             StepMode::Eager => self.body_ms(shape.tokens),
         };
@@ -223,7 +218,9 @@ impl StepTimer {
     fn body_ms(&self, tokens: u32) -> f64 {
         let q = self.costs.norm;
         let multiply_ms = f64::from(tokens) * self.matmul_ms_per_token;
-        libm::pow(libm::pow(self.weights_ms, q) + libm::pow(multiply_ms, q), 1.0 / q)
+        let (less, more) = (self.weights_ms.min(multiply_ms), self.weights_ms.max(multiply_ms));
+        // The larger factored out, so that no power overflows.
+        more * libm::pow(1.0 + libm::pow(less / more, q), 1.0 / q)
     }
 }
 

@@ -42,7 +42,7 @@ fn captured_graphs_are_as_many_as_measured() {
         (1024, None, 0, 0),
     ] {
         let timer = sequences(max_num_seqs, mode);
-        let counts = (timer.graphs().piecewise(), timer.graphs().full());
+        let counts = (timer.graphs.piecewise(), timer.graphs.full());
         assert_eq!(counts, (piecewise, full), "{max_num_seqs} sequences, {mode:?}");
     }
 }
@@ -63,14 +63,14 @@ fn steps_run_as_the_table_says() {
         (FullDecodeOnly, 1, true, Eager),
         (None, 1, false, Eager),
     ] {
-        let graphs = sequences(64, mode).graphs().clone();
+        let graphs = sequences(64, mode).graphs;
         assert_eq!(graphs.mode(tokens, has_prefill), expected, "{mode:?} {tokens} {has_prefill}");
     }
 }
 
 #[test]
 fn sizes_are_padded_to_the_next_graph() {
-    let graphs = sequences(1024, CudagraphMode::FullAndPiecewise).graphs().clone();
+    let graphs = sequences(1024, CudagraphMode::FullAndPiecewise).graphs;
     for (tokens, size) in [
         (1, 1),
         (2, 2),
@@ -83,7 +83,7 @@ fn sizes_are_padded_to_the_next_graph() {
         (257, 272),
         (512, 512),
     ] {
-        assert_eq!(graphs.padded(tokens), size, "{tokens}");
+        assert_eq!(graphs.sizes()[graphs.place(tokens)], size, "{tokens}");
     }
 }
 
@@ -93,13 +93,14 @@ fn graphs_stop_at_what_a_step_can_hold() {
         max_num_seqs: Some(20),
         max_num_batched_tokens: Some(30),
         ..EngineArguments::default()
-    });
-    assert_eq!((graphs.graphs().largest(), graphs.graphs().full()), (24, 5));
+    })
+    .graphs;
+    assert_eq!((graphs.sizes(), graphs.full()), (&[1, 2, 4, 8, 16, 24][..], 5));
     let none = timer(&EngineArguments {
         max_cudagraph_capture_size: Some(0),
         ..EngineArguments::default()
     });
-    assert_eq!((none.graphs().largest(), none.graphs().mode(1, false)), (0, StepMode::Eager));
+    assert_eq!((none.graphs.sizes().len(), none.graphs.mode(1, false)), (0, StepMode::Eager));
 }
 
 /// Coefficients of the H100 with Qwen2.5-7B, from the fit.
@@ -170,6 +171,22 @@ fn estimated_gpus_take_the_published_times() {
         let timer = StepTimer::new(&server, &server.resolve(&EngineArguments::default()));
         assert!((timer.weights_ms - floor_ms).abs() < 1e-9, "{}", server.gpu.name);
         assert!((timer.matmul_ms_per_token * 1e3 - slope_us).abs() < 1e-9, "{}", server.gpu.name);
+    }
+}
+
+/// From a sum of the times of weights and products to the larger of the two.
+#[test]
+fn the_norm_reaches_from_a_sum_to_a_roofline() {
+    let body_ms = |norm| {
+        let mut server = ServerModel::measured();
+        server.step.norm = norm;
+        let timer = StepTimer::new(&server, &server.resolve(&EngineArguments::default()));
+        (timer.body_ms(8192), timer.weights_ms, 8192.0 * timer.matmul_ms_per_token)
+    };
+    let (sum_ms, weights_ms, products_ms) = body_ms(1.0);
+    assert!((sum_ms - weights_ms - products_ms).abs() < 1e-9);
+    for norm in [1e3, f64::INFINITY] {
+        assert!((body_ms(norm).0 - weights_ms.max(products_ms)).abs() < 1e-9, "{norm}");
     }
 }
 

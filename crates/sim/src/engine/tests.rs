@@ -1,7 +1,7 @@
 use slotune_serving::{EngineArguments, Load, RequestSpec, Schedule};
 
 use super::*;
-use crate::{RunOptions, ServerModel, StepShape, simulate::build};
+use crate::{RunOptions, ServerModel, cost::StepShape, simulate::build};
 
 const KV_BLOCKS: u64 = 66_946;
 

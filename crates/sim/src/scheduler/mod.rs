@@ -221,8 +221,10 @@ impl Scheduler {
         request.blocks = hit.blocks;
         if request.first_scheduled_s.is_none() {
             request.first_scheduled_s = Some(now_s);
-            self.counts.prefix_queries += u64::from(request.prompt);
-            self.counts.prefix_hits += u64::from(cached);
+            if let BlockPool::Keyed(_) = self.blocks {
+                self.counts.prefix_queries += u64::from(request.prompt);
+                self.counts.prefix_hits += u64::from(cached);
+            }
         }
     }
 

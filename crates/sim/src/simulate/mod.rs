@@ -41,7 +41,7 @@ pub struct SimulatedRun {
     pub preemptions: u64,
     /// Sum of the queue times of all scheduled requests, seconds.
     pub queue_time_sum_s: f64,
-    /// Prompt tokens looked up in the prefix cache.
+    /// Prompt tokens looked up in the prefix cache; 0 without one.
     pub prefix_cache_queries: u64,
     /// Prompt tokens found there.
     pub prefix_cache_hits: u64,
@@ -80,11 +80,15 @@ pub enum InputError {
         /// Greatest value.
         most: u64,
     },
-    /// A time limit that is no time.
-    #[error("time_limit_s is {value}: it must be at least 0")]
-    TimeLimit {
-        /// The value.
+    /// A number that no time can be made of.
+    #[error("{field} is {value}: it must be {allowed}")]
+    Number {
+        /// Where it stands.
+        field: &'static str,
+        /// Its value.
         value: f64,
+        /// What it may be.
+        allowed: &'static str,
     },
 }
 
@@ -103,6 +107,8 @@ pub fn simulate(
     schedule: &Schedule,
     options: &RunOptions,
 ) -> Result<SimulatedRun, InputError> {
+    server.check()?;
+    options.noise.check()?;
     check(arguments, kv_blocks, schedule, options)?;
     let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
     let mut engine = build(server, arguments, kv_blocks, schedule, options);
@@ -143,7 +149,9 @@ fn check(
         }
     }
     match options.time_limit_s {
-        Some(value) if value.is_nan() || value < 0.0 => Err(InputError::TimeLimit { value }),
+        Some(value) if value.is_nan() || value < 0.0 => {
+            Err(InputError::Number { field: "time_limit_s", value, allowed: "at least 0" })
+        }
         _ => Ok(()),
     }
 }

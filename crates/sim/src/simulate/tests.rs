@@ -77,6 +77,47 @@ fn inputs_that_no_run_can_be_made_of_are_named() {
     check(&no_block, &fine, None, text);
 }
 
+/// Not a number among the costs once let the clock stand still for ever.
+#[test]
+fn numbers_that_no_time_can_be_made_of_are_named() {
+    let schedule = open(vec![spec(0.0, 5, 5)]);
+    let refused = |server: &ServerModel, noise, text: &str| {
+        let options = RunOptions { noise, ..RunOptions::default() };
+        let arguments = server.resolve(&arguments());
+        let error = simulate(server, &arguments, KV_BLOCKS, &schedule, &options);
+        assert_eq!(error.expect_err(text).to_string(), text);
+    };
+    let server = ServerModel::measured();
+    for (value, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-0.1, "-0.1")] {
+        let noise = Noise { front_end_variation: value, ..Noise::none() };
+        let text = format!("noise.front_end_variation is {shown}: it must be from 0 to 10");
+        refused(&server, noise, &text);
+        let mut slow = server.clone();
+        slow.front_end.to_engine_ms = value;
+        let text = format!("front_end.to_engine_ms is {shown}: it must be finite and at least 0");
+        refused(&slow, Noise::none(), &text);
+        let mut gpu = server.clone();
+        gpu.gpu.cache_bytes_per_ms = value;
+        let text = format!("gpu.cache_bytes_per_ms is {shown}: it must be finite and above 0");
+        refused(&gpu, Noise::none(), &text);
+    }
+    let mut flat = server.clone();
+    flat.step.norm = 0.5;
+    refused(&flat, Noise::none(), "step.norm is 0.5: it must be at least 1");
+    let mut hollow = server;
+    hollow.model.parameters = 1e9;
+    let text = "model.parameters, less the embeddings, is -89994752: it must be finite and above 0";
+    refused(&hollow, Noise::none(), text);
+}
+
+/// Whoever was given first is served first.
+#[test]
+fn equal_arrivals_keep_the_order_of_the_schedule() {
+    let one = EngineArguments { max_num_seqs: Some(1), ..arguments() };
+    let run = run(&one, &open(vec![spec(0.0, 50, 9); 5]), &RunOptions::default());
+    assert!(run.records.is_sorted_by(|a, b| a.last_token_s < b.first_token_s));
+}
+
 #[test]
 fn an_empty_schedule_gives_an_empty_run() {
     for load in [Load::Open, Load::Closed { concurrency: 3 }] {
@@ -213,7 +254,7 @@ fn shared_prefixes_are_found_and_save_time() {
     let with = run(&caching(true), &schedule, &RunOptions::default());
     let without = run(&caching(false), &schedule, &RunOptions::default());
     assert_eq!((with.prefix_cache_queries, with.prefix_cache_hits), (9000, 9 * 800));
-    assert_eq!(without.prefix_cache_hits, 0);
+    assert_eq!((without.prefix_cache_queries, without.prefix_cache_hits), (0, 0));
     let first_s = |run: &SimulatedRun, index: usize| run.records[index].first_token_s;
     assert_eq!(first_s(&with, 0), first_s(&without, 0));
     assert!(first_s(&with, 1) < first_s(&without, 1));

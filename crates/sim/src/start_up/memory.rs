@@ -33,7 +33,11 @@ pub struct MemoryPlan {
 
 impl MemoryPlan {
     /// Memory of `server` under `arguments`; `is_warm` if its compiled code comes from a cache.
-    pub fn new(server: &ServerModel, arguments: &ResolvedEngineArguments, is_warm: bool) -> Self {
+    pub(super) fn new(
+        server: &ServerModel,
+        arguments: &ResolvedEngineArguments,
+        is_warm: bool,
+    ) -> Self {
         let model = &server.model;
         let budget_gib = arguments.gpu_memory_utilization * server.gpu.memory_gib;
         let weights_gib = model.weights_gib();

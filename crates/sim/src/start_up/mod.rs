@@ -100,7 +100,7 @@ impl CacheState {
         }
 
         let graphs = GraphPlan::new(arguments);
-        cost_s += stage::CAPTURE_S_PER_GRAPH * f64::from(graphs.full() + graphs.piecewise());
+        cost_s += stage::CAPTURE_S_PER_GRAPH * (graphs.full() + graphs.piecewise()) as f64;
         if let Err(cause) = check_capture(server, &memory) {
             return fail(cause, cost_s);
         }

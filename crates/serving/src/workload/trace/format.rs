@@ -1,7 +1,7 @@
 //! The rows of a trace file, in any known format.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
-use jiff::civil::DateTime;
+use jiff::{Timestamp, civil::DateTime};
 
 use super::TraceError;
 use crate::workload::lengths::LengthPair;
@@ -9,7 +9,7 @@ use crate::workload::lengths::LengthPair;
 /// One recorded request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
-    /// Number of its line, from 1 for the header.
+    /// Number of its line, from 1.
     pub(super) line: u64,
     /// Seconds from the first row; `None` where the format has no times.
     pub(super) arrival_s: Option<f64>,
@@ -91,15 +91,15 @@ type Column = (&'static str, usize);
 /// All rows of the file.
 pub(super) fn rows(file: &str, text: &str) -> Result<Vec<Row>, TraceError> {
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(text.as_bytes());
-    let broken =
-        |error: &csv::Error| TraceError::Row { file: file.to_owned(), problem: error.to_string() };
-    let header = reader.headers().map_err(|error| broken(&error))?.clone();
+    let mut lines = Lines::new(text);
+    let header = reader.headers().map_err(|error| lines.broken(file, &error))?.clone();
     let (format, columns) = recognise(file, &header)?;
     let mut first = None;
     let mut rows = Vec::new();
     for record in reader.records() {
-        let record = record.map_err(|error| broken(&error))?;
-        let cells = Cells { file, record: &record };
+        let record = record.map_err(|error| lines.broken(file, &error))?;
+        let line = lines.at(record.position());
+        let cells = Cells { file, line, record: &record };
         if format.failures_have_no_output && cells.text(columns.output) == "0" {
             continue;
         }
@@ -120,7 +120,7 @@ pub(super) fn rows(file: &str, text: &str) -> Result<Vec<Row>, TraceError> {
         let prompt_tokens = cells.tokens(columns.prompt, 1, "a whole number, 1 or more")?;
         let output_tokens = cells.tokens(columns.output, 1, "a whole number, 1 or more")?;
         rows.push(Row {
-            line: record.position().map_or(0, csv::Position::line),
+            line,
             arrival_s,
             lengths: LengthPair { prompt_tokens, output_tokens },
             reuse: cells.reuse(columns.reuse, prompt_tokens)?,
@@ -158,15 +158,66 @@ fn recognise(file: &str, header: &StringRecord) -> Result<(&'static Format, Colu
             .collect();
         TraceError::Header {
             file: file.to_owned(),
-            header: header.iter().collect::<Vec<_>>().join(","),
+            header: excerpt(&header.iter().collect::<Vec<_>>().join(",")),
             known: known.join("; "),
         }
     })
 }
 
+/// The start of a text, as long as an error should quote.
+fn excerpt(text: &str) -> String {
+    const CHARACTERS: usize = 80;
+    match text.char_indices().nth(CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Numbers of lines, as an editor counts them: by LF, CR LF or CR. The reader counts only LF, and
+/// up to the end of the row above.
+struct Lines<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: u64,
+}
+
+impl<'a> Lines<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { text: text.as_bytes(), byte: 0, line: 1 }
+    }
+
+    /// Number of the line of the row that the reader came to at `position`, from 1. Positions must
+    /// not fall.
+    fn at(&mut self, position: Option<&csv::Position>) -> u64 {
+        let start = position.map_or(0, csv::Position::byte);
+        while let Some(&character) = self.text.get(self.byte)
+            && ((self.byte as u64) < start || matches!(character, b'\r' | b'\n'))
+        {
+            self.byte += 1;
+            let is_end = match character {
+                b'\r' => self.text.get(self.byte) != Some(&b'\n'),
+                character => character == b'\n',
+            };
+            self.line += u64::from(is_end);
+        }
+        self.line
+    }
+
+    fn broken(&mut self, file: &str, error: &csv::Error) -> TraceError {
+        let problem = match error.kind() {
+            csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("has {len} cells, but the header has {expected_len}")
+            }
+            _ => error.to_string(),
+        };
+        TraceError::Row { file: file.to_owned(), line: self.at(error.position()), problem }
+    }
+}
+
 /// The cells of one row.
 struct Cells<'a> {
     file: &'a str,
+    line: u64,
     record: &'a StringRecord,
 }
 
@@ -185,10 +236,15 @@ impl Cells<'_> {
         number.ok_or_else(|| self.error(column, "a finite number of seconds"))
     }
 
-    /// Nanoseconds since 1970.
+    /// Nanoseconds since 1970, in UTC where the text has no offset.
     fn wall_time(&self, column: Column) -> Result<i128, TraceError> {
         const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
-        match self.text(column).parse::<DateTime>() {
+        let text = self.text(column);
+        if let Ok(time) = text.parse::<Timestamp>() {
+            return Ok(time.as_nanosecond());
+        }
+        // Only now: it would take a text with an offset, and leave the offset out.
+        match text.parse::<DateTime>() {
             Ok(time) => Ok(time.duration_since(EPOCH).as_nanos()),
             Err(_) => Err(self.error(column, "a time such as 2023-11-16 18:15:46.6805900")),
         }
@@ -217,9 +273,9 @@ impl Cells<'_> {
     fn error(&self, column: Column, allowed: &'static str) -> TraceError {
         TraceError::Cell {
             file: self.file.to_owned(),
-            line: self.record.position().map_or(0, csv::Position::line),
+            line: self.line,
             column: column.0,
-            value: self.text(column).to_owned(),
+            value: excerpt(self.text(column)),
             allowed,
         }
     }

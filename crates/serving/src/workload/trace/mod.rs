@@ -1,7 +1,7 @@
 //! Recorded requests: when they arrived and how long they were.
 //!
-//! A trace is a CSV file, its format told by its header; other columns are ignored, and lines may
-//! end in LF or CR LF:
+//! A trace is a CSV file, its format told by its header; other columns are ignored, lines may
+//! end in LF, CR LF or CR, and blank ones are skipped:
 //!
 //! | format | arrival | prompt tokens | output tokens |
 //! |---|---|---|---|
@@ -159,17 +159,19 @@ pub enum TraceError {
     Header {
         /// The file.
         file: String,
-        /// The header seen.
+        /// The header seen, or the start of a long one.
         header: String,
         /// The known formats with their columns.
         known: String,
     },
-    /// A row has more or fewer cells than the header, or broken quotes.
-    #[error("{file}: {problem}")]
+    /// A row has more or fewer cells than the header, perhaps because of a quote that is not closed.
+    #[error("{file}, line {line}: {problem}")]
     Row {
         /// The file.
         file: String,
-        /// What is wrong, with the line.
+        /// Number of the line, from 1.
+        line: u64,
+        /// What is wrong.
         problem: String,
     },
     /// A cell holds something else than it should.
@@ -177,11 +179,11 @@ pub enum TraceError {
     Cell {
         /// The file.
         file: String,
-        /// Number of the line, from 1 for the header.
+        /// Number of the line, from 1.
         line: u64,
         /// The column.
         column: &'static str,
-        /// The text seen.
+        /// The text seen, or the start of a long one.
         value: String,
         /// What it may be.
         allowed: &'static str,
@@ -193,7 +195,7 @@ pub enum TraceError {
     BackInTime {
         /// The file.
         file: String,
-        /// Number of the line, from 1 for the header.
+        /// Number of the line, from 1.
         line: u64,
         /// How far time runs back, seconds.
         seconds: f64,
@@ -219,7 +221,7 @@ pub enum TraceError {
     Prefix {
         /// The file.
         file: String,
-        /// Number of the line, from 1 for the header.
+        /// Number of the line, from 1.
         line: u64,
         /// Tokens said to be shared.
         tokens: u32,

@@ -85,8 +85,13 @@ fn line_ends_spaces_and_other_columns_do_not_matter() {
 
 #[test]
 fn a_week_of_azure_has_offsets() {
-    let text = "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-11 00:00:00.009930+00:00,2399,6\n";
-    assert!((requests(text)[1].arrival_s - 86_400.0).abs() < 1e-9);
+    let header = "TIMESTAMP,ContextTokens,GeneratedTokens\n";
+    let text = format!(
+        "{header}2024-05-10 00:00:00.009930+00:00,2162,5\n2024-05-11 00:00:00.009930+00:00,2399,6\n"
+    );
+    assert!((requests(&text)[1].arrival_s - 86_400.0).abs() < 1e-9);
+    let moved = format!("{header}2024-05-10T23:00:00Z,1,1\n2024-05-11 00:30:00+01:00,1,1\n");
+    assert!((requests(&moved)[1].arrival_s - 1800.0).abs() < 1e-9);
 }
 
 #[test]
@@ -112,6 +117,39 @@ fn lengths_need_no_arrivals() {
     assert_eq!(lengths, [(3772, 54), (2655, 151)]);
 }
 
+/// Whatever ends the lines, and however many of them are blank.
+#[test]
+fn errors_name_the_line_that_an_editor_shows() {
+    let header = "arrival_s,input_tokens,output_tokens";
+    let cases = [
+        (format!("{header}\n0,1,1\n1,x,1\n"), 3),
+        (format!("\u{feff}{header}\n0,1,1\n1,x,1\n"), 3),
+        (format!("{header}\r\n0,1,1\r\n1,x,1\r\n"), 3),
+        (format!("{header}\r0,1,1\r1,x,1\r"), 3),
+        (format!("\n{header}\n\n\n0,1,1\n\n1,x,1\n"), 7),
+        (format!("{header}\r\n\r\n0,1,1\r\n\r\n1,x,1"), 5),
+        (format!("{header},note\n0,1,1,\"two\nlines\"\n1,x,1,\n"), 4),
+        (format!("{header}\r\n\r\n5,1,1\r\n\r\n1,1,1"), 5),
+        (format!("{header}\r\n\r\n0,1,1\r\n\r\n1,1"), 5),
+    ];
+    for (text, line) in cases {
+        let error = Trace::parse("test.csv", &text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("test.csv, line {line}: ")), "{text:?}: {error}");
+    }
+}
+
+/// An unclosed quote makes the rest of the file one cell; a file of another kind is one long header.
+#[test]
+fn errors_quote_no_more_than_a_line_can_hold() {
+    let rest = "1,2,3\n".repeat(10_000);
+    for text in
+        [rest.replace('\n', "é"), format!("arrival_s,input_tokens,output_tokens\n0,1,\"{rest}")]
+    {
+        let error = Trace::parse("test.csv", &text).unwrap_err().to_string();
+        assert!(error.contains('…') && error.len() < 500, "{} bytes", error.len());
+    }
+}
+
 #[test]
 fn every_broken_file_is_named_with_line_column_and_value() {
     let azure = "TIMESTAMP,ContextTokens,GeneratedTokens";
@@ -132,7 +170,10 @@ fn every_broken_file_is_named_with_line_column_and_value() {
             "line 2: `ContextTokens` is `0`, but must be a whole number, 1 or more",
         ),
         (format!("{azure}\n2023-11-16 18:15:46,10,-3\n"), "line 2: `GeneratedTokens` is `-3`"),
-        (format!("{azure}\n2023-11-16 18:15:46,10\n"), "line: 2"),
+        (
+            format!("{azure}\n2023-11-16 18:15:46,10\n"),
+            "test.csv, line 2: has 2 cells, but the header has 3",
+        ),
         (
             format!("{azure}\n2023-11-16 18:15:46,1,1\n2023-11-16 18:15:44.5,1,1\n"),
             "line 3: arrives 1.5 s before the row above it",

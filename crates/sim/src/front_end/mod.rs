@@ -201,3 +201,6 @@ impl FrontEnd {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
