@@ -170,9 +170,12 @@ fn standardised(
     observations: &Observations,
     standardisation: Standardisation,
 ) -> (Vec<f64>, Vec<f64>) {
+    /// A target with this much noise, in variances of all targets, says nothing; more of it would
+    /// only overflow.
+    const LARGEST: f64 = 1e12;
     let y = observations.y.iter().map(|&y| standardisation.forward(y)).collect();
-    let noise = observations.noise_variances.iter();
-    (y, noise.map(|variance| variance / standardisation.scale.powi(2)).collect())
+    let standardise = |variance: &f64| (variance / standardisation.scale.powi(2)).min(LARGEST);
+    (y, observations.noise_variances.iter().map(standardise).collect())
 }
 
 impl Hyperparameters {

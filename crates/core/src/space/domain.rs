@@ -214,6 +214,9 @@ fn check_bounds(low: f64, high: f64, scale: Scale) -> Result<(), String> {
     if low > high {
         return Err(format!("lower bound {low} is above upper bound {high}; swap them"));
     }
+    if !(high - low).is_finite() {
+        return Err(format!("bounds {low} and {high} are too far apart; scale the unit"));
+    }
     if scale == Scale::Log && low <= 0.0 {
         return Err(format!(
             "a log scale needs a lower bound above 0, got {low}; raise it or use a linear scale"

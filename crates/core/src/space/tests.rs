@@ -32,6 +32,7 @@ fn declarations_that_are_no_domain_are_refused() {
         (Parameter::integer("x", 5, 4), "swap"),
         (Parameter::float("x", f64::NAN, 1.0), "not finite"),
         (Parameter::float("x", 0.0, f64::INFINITY), "not finite"),
+        (Parameter::float("x", -1e308, 1e308), "too far apart"),
         (Parameter::float("x", 0.0, 1.0).log(), "linear scale"),
         (Parameter::integer("x", -1, 10).log(), "linear scale"),
         (Parameter::integer("x", 0, i64::MAX), "2^53"),

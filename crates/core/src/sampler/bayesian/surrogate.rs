@@ -259,7 +259,8 @@ fn fit<'a>(
         y.push(scale.forward(value));
         // To first order, a standard error of ln v is that of v divided by v.
         let unit = if scale == Scale::Log { value } else { 1.0 };
-        noise.push((standard_error / unit).powi(2));
+        // The square may overflow: then the value is known to say nothing.
+        noise.push((standard_error / unit).powi(2).min(f64::MAX));
     }
     let observations = Observations::with_noise(matrix(&points, columns.len()), y, noise)?;
     GpSpec::new(columns.to_vec()).fit(&observations)
