@@ -204,9 +204,16 @@ impl Domain {
         Some(level / top as f64)
     }
 
+    /// The value of that position in order, which is below the number of levels.
     fn level(&self, index: u64) -> Value {
-        let position = usize::try_from(index).unwrap_or(usize::MAX);
-        self.values().nth(position).expect("a level index is below the number of levels")
+        let position = usize::try_from(index).expect("levels are listed, or few");
+        match self {
+            Self::Float { .. } => unreachable!("a continuous axis has no levels"),
+            Self::Integer { low, .. } => Value::Integer(low + index.cast_signed()),
+            Self::Levels { values } => values[position].clone(),
+            Self::Categorical { values } => Value::Text(values[position].clone()),
+            Self::Boolean => Value::Boolean(index == 1),
+        }
     }
 }
 
