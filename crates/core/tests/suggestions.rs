@@ -1,8 +1,8 @@
 //! What every sampler promises, at the edges most of all.
 
 use slotune_core::{
-    Configuration, Constraint, Estimate, History, Measurement, Objective, Origin, Outcome, Parameter,
-    Problem, Reason, Rule, SearchSpace, Study, Value,
+    Configuration, Constraint, Estimate, History, Measurement, Objective, Origin, Outcome,
+    Parameter, Problem, Reason, Rule, SearchSpace, Study, Value,
     sampler::{Bayesian, Grid, Random, Sampler, Sobol},
 };
 

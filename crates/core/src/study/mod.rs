@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome, Problem, State,
-    Trial, TrialId,
+    Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome, Problem,
+    State, Trial, TrialId,
     random::derive,
     sampler::{Sampler, SuggestError, Suggestion},
 };
