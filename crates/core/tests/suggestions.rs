@@ -178,6 +178,22 @@ fn an_exhausted_space_gives_fewer_and_then_none() {
 }
 
 #[test]
+fn rules_that_leave_almost_nothing_are_no_end() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let parameters = || names.map(|name| Parameter::integer(name, 0, 100)).to_vec();
+    let rules = || names.windows(2).map(|pair| Rule::at_least(pair[1], pair[0])).collect();
+    let samplers: [Box<dyn Sampler>; 3] = [Box::new(Random), Box::new(Sobol), Box::new(Bayesian)];
+    for sampler in samplers {
+        let evaluate = |configuration: &Configuration| {
+            let apart = configuration.float("i").unwrap() - configuration.float("a").unwrap();
+            Outcome::Completed(Measurement::new().with("latency", 101.0 - apart))
+        };
+        let study = run(small(parameters(), rules()), sampler, 0, 20, evaluate);
+        assert_eq!(study.history().len(), 20, "{}", study.sampler().name());
+    }
+}
+
+#[test]
 fn one_parameter_of_two_levels_is_enough() {
     let problem = small(vec![Parameter::boolean("split")], vec![]);
     let study = run(problem, Box::new(Bayesian), 0, 5, evaluate);

@@ -126,6 +126,38 @@ impl Domain {
         !matches!(self, Self::Categorical { .. } | Self::Boolean)
     }
 
+    /// The largest value that is not above `number`, of a domain of numbers.
+    pub(super) fn largest_up_to(&self, number: f64) -> Option<Value> {
+        match self {
+            Self::Float { low, high, .. } => {
+                (*low <= number).then(|| Value::Float(number.min(*high)))
+            }
+            Self::Integer { low, high, .. } => (*low as f64 <= number)
+                .then(|| Value::Integer(whole(number.floor().min(*high as f64)))),
+            Self::Levels { values } => {
+                let fits = |value: &&Value| value.number().is_some_and(|value| value <= number);
+                values.iter().rev().find(fits).cloned()
+            }
+            Self::Categorical { .. } | Self::Boolean => None,
+        }
+    }
+
+    /// The smallest value that is not below `number`, of a domain of numbers.
+    pub(super) fn smallest_from(&self, number: f64) -> Option<Value> {
+        match self {
+            Self::Float { low, high, .. } => {
+                (number <= *high).then(|| Value::Float(number.max(*low)))
+            }
+            Self::Integer { low, high, .. } => (number <= *high as f64)
+                .then(|| Value::Integer(whole(number.ceil().max(*low as f64)))),
+            Self::Levels { values } => {
+                let fits = |value: &&Value| value.number().is_some_and(|value| value >= number);
+                values.iter().find(fits).cloned()
+            }
+            Self::Categorical { .. } | Self::Boolean => None,
+        }
+    }
+
     /// Number of levels when the axis is indexed by level; `None` when it is scaled by value.
     pub(crate) fn levels(&self) -> Option<u64> {
         match self {
@@ -139,7 +171,7 @@ impl Domain {
         }
     }
 
-    /// The value at `u` in [0, 1] when every discrete value owns an equal share of the axis.
+    /// The value at `u` in [0, 1] when every level owns an equal share of the axis.
     pub(super) fn at(&self, u: f64) -> Value {
         let u = u.clamp(0.0, 1.0);
         match (self, self.levels()) {
@@ -215,6 +247,12 @@ impl Domain {
             Self::Boolean => Value::Boolean(index == 1),
         }
     }
+}
+
+/// A number that is whole and within ±2^53.
+#[expect(clippy::cast_possible_truncation, reason = "integers of a domain are exact in f64")]
+fn whole(number: f64) -> i64 {
+    number as i64
 }
 
 fn check_bounds(low: f64, high: f64, scale: Scale) -> Result<(), String> {

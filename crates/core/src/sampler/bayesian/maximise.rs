@@ -11,6 +11,9 @@ use crate::{
 /// Quasi-random candidates in a space that cannot be enumerated.
 const CANDIDATES: usize = 2048;
 
+/// Where rules leave fewer candidates than this, the others are mended.
+const FEW: usize = 32;
+
 /// Candidates that are refined.
 const REFINED: usize = 4;
 
@@ -50,6 +53,10 @@ pub(super) fn best(
         .map(|unit| space.configuration_at(&unit))
         .filter(|configuration| unseen.holds(configuration))
         .collect();
+    if candidates.len() < FEW {
+        let mended = |unit: Vec<f64>| unseen.mended(&unit);
+        candidates.extend(SobolPoints::new(d, seed).take(CANDIDATES).filter_map(mended));
+    }
     candidates
         .extend(surrogate.incumbents().iter().flat_map(|point| neighbours(space, unseen, point)));
     if candidates.is_empty() {
