@@ -65,7 +65,8 @@ struct Boxed<'a, F> {
     memo: RefCell<Memo>,
 }
 
-/// The solver asks for value and gradient one after the other; they are computed once.
+/// The solver asks for value and gradient one after the other; they are computed once. Handed out
+/// once too, so that a line search that stands still spends the budget and ends.
 #[derive(Default)]
 struct Memo {
     /// Evaluations left.
@@ -77,10 +78,10 @@ struct Memo {
 impl<F: Fn(&[f64]) -> Option<(f64, Vec<f64>)>> Boxed<'_, F> {
     fn evaluate(&self, free: &[f64]) -> Result<(f64, Vec<f64>), Error> {
         let mut memo = self.memo.borrow_mut();
-        if let Some((at, value, gradient)) = &memo.last
+        if let Some((at, value, gradient)) = memo.last.take()
             && at == free
         {
-            return Ok((*value, gradient.clone()));
+            return Ok((value, gradient));
         }
         memo.left = memo.left.checked_sub(1).ok_or_else(|| Error::msg("the budget is spent"))?;
         let x: Vec<f64> =

@@ -37,7 +37,7 @@ fn mix(state: u64) -> u64 {
 /// An endless walk through the `dimensions`-dimensional unit cube that fills it evenly: the Sobol
 /// sequence with Owen scrambling (Burley 2020). After 2^16 points a new scrambling begins.
 #[derive(Clone, Debug)]
-pub struct SobolPoints {
+pub(crate) struct SobolPoints {
     dimensions: usize,
     seed: u64,
     index: u64,
@@ -45,7 +45,7 @@ pub struct SobolPoints {
 
 impl SobolPoints {
     /// Points of the unit cube, scrambled by `seed`.
-    pub fn new(dimensions: usize, seed: u64) -> Self {
+    pub(crate) fn new(dimensions: usize, seed: u64) -> Self {
         Self { dimensions, seed, index: 0 }
     }
 }

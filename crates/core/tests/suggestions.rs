@@ -1,8 +1,8 @@
 //! What every sampler promises, at the edges most of all.
 
 use slotune_core::{
-    Configuration, Constraint, History, Measurement, Objective, Origin, Outcome, Parameter,
-    Problem, Reason, Rule, SearchSpace, Study, Value,
+    Configuration, Constraint, Estimate, History, Measurement, Objective, Origin, Outcome,
+    Parameter, Problem, Reason, Rule, SearchSpace, Study, Value,
     sampler::{Bayesian, Grid, Random, Sampler, Sobol},
 };
 
@@ -178,6 +178,22 @@ fn an_exhausted_space_gives_fewer_and_then_none() {
 }
 
 #[test]
+fn rules_that_leave_almost_nothing_are_no_end() {
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
+    let parameters = || names.map(|name| Parameter::integer(name, 0, 100)).to_vec();
+    let rules = || names.windows(2).map(|pair| Rule::at_least(pair[1], pair[0])).collect();
+    let samplers: [Box<dyn Sampler>; 3] = [Box::new(Random), Box::new(Sobol), Box::new(Bayesian)];
+    for sampler in samplers {
+        let evaluate = |configuration: &Configuration| {
+            let apart = configuration.float("i").unwrap() - configuration.float("a").unwrap();
+            Outcome::Completed(Measurement::new().with("latency", 101.0 - apart))
+        };
+        let study = run(small(parameters(), rules()), sampler, 0, 20, evaluate);
+        assert_eq!(study.history().len(), 20, "{}", study.sampler().name());
+    }
+}
+
+#[test]
 fn one_parameter_of_two_levels_is_enough() {
     let problem = small(vec![Parameter::boolean("split")], vec![]);
     let study = run(problem, Box::new(Bayesian), 0, 5, evaluate);
@@ -190,6 +206,34 @@ fn equal_outcomes_are_no_obstacle() {
         Outcome::Completed(Measurement::new().with("latency", 2.0).with("throughput", 40.0))
     };
     assert_eq!(run(problem(), Box::new(Bayesian), 1, 12, equal).history().len(), 12);
+}
+
+/// The largest and smallest numbers that can be told, and errors that drown every difference.
+#[test]
+fn absurd_numbers_do_not_end_the_search() {
+    let told: [fn(usize) -> (f64, f64); 5] = [
+        |i| (if i % 2 == 0 { 1e100 } else { -1e100 }, 0.0),
+        |i| (if i % 2 == 0 { 1e100 } else { 1e-300 }, 0.1),
+        |i| (2.0 + 1e-160 * i as f64, 1e100),
+        |i| (1e-160 * i as f64, 1.0),
+        |i| (1e-200 + i as f64, 1e100),
+    ];
+    for (case, told) in told.iter().enumerate() {
+        for objective in [Objective::minimise("latency"), Objective::maximise("latency").linear()] {
+            let constraint = Constraint::at_least("throughput", 1e100);
+            let problem = Problem::new(mixed(), objective.subject_to(constraint));
+            let mut study = Study::new(problem, Box::new(Bayesian), 3).unwrap();
+            for i in 0..12 {
+                let trial = study.ask().unwrap_or_else(|error| panic!("case {case}: {error}"));
+                let (value, standard_error) = told(i);
+                let estimate = Estimate { value, standard_error };
+                let measurement = Measurement::new()
+                    .with_estimate("latency", estimate)
+                    .with_estimate("throughput", estimate);
+                study.tell(trial.unwrap().id, Outcome::Completed(measurement), 1.0).unwrap();
+            }
+        }
+    }
 }
 
 #[test]

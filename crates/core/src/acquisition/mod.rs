@@ -6,7 +6,7 @@
 
 mod special;
 
-pub use special::{WithDerivative, log_h, log_ndtr};
+use special::{log_h, log_ndtr};
 
 use crate::{Bound, Direction};
 

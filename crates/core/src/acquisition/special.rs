@@ -9,11 +9,11 @@ const TAIL: f64 = -15.0;
 
 /// A function's value and its derivative.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct WithDerivative {
+pub(super) struct WithDerivative {
     /// The value.
-    pub value: f64,
+    pub(super) value: f64,
     /// The derivative with respect to the argument.
-    pub derivative: f64,
+    pub(super) derivative: f64,
 }
 
 /// log h(z) with h(z) = φ(z) + z Φ(z), the expected improvement of a standard normal (Ament et al.,
@@ -21,7 +21,7 @@ pub struct WithDerivative {
 ///
 /// In the tail the series of Mills' ratio replaces the paper's last two branches: it is exact to
 /// rounding there, and so is its derivative.
-pub fn log_h(z: f64) -> WithDerivative {
+pub(super) fn log_h(z: f64) -> WithDerivative {
     if z > -1.0 {
         let (density, probability) = (phi(z), ndtr(z));
         let h = density + z * probability;
@@ -40,7 +40,7 @@ pub fn log_h(z: f64) -> WithDerivative {
 }
 
 /// log Φ(z), and its derivative φ(z) / Φ(z).
-pub fn log_ndtr(z: f64) -> WithDerivative {
+pub(super) fn log_ndtr(z: f64) -> WithDerivative {
     if z > 0.0 {
         let below = ndtr(-z);
         WithDerivative { value: (-below).ln_1p(), derivative: phi(z) / (1.0 - below) }
@@ -54,7 +54,7 @@ pub fn log_ndtr(z: f64) -> WithDerivative {
 }
 
 /// Φ(z).
-pub(crate) fn ndtr(z: f64) -> f64 {
+fn ndtr(z: f64) -> f64 {
     0.5 * libm::erfc(-z * FRAC_1_SQRT_2)
 }
 

@@ -1,6 +1,6 @@
 //! Against the reference values, to the tolerances stated with them.
 
-use super::*;
+use super::{special::WithDerivative, *};
 use crate::reference::{assert_close, number, numbers, reference};
 
 #[test]

@@ -34,16 +34,16 @@ const LEARNT_FROM: usize = 200;
 /// Evaluations of the likelihood in each refinement.
 const EVALUATIONS: usize = 60;
 
-/// What is fitted: points (n × d), standardised targets (n) and their known noise variances (n).
+/// p(θ | y) up to a constant, for points (n × d), standardised targets (n) and their known noise variances (n).
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Posterior<'a> {
+pub(super) struct HyperparameterPosterior<'a> {
     pub(super) columns: &'a [Column],
     pub(super) x: &'a Array2<f64>,
     pub(super) y: &'a [f64],
     pub(super) known_noise: &'a [f64],
 }
 
-impl Posterior<'_> {
+impl HyperparameterPosterior<'_> {
     /// The most likely hyperparameters given the targets, outputscale 1.
     ///
     /// θ = (log l, log v, m). The prior's mode and a fixed set of random starts are
@@ -56,7 +56,8 @@ impl Posterior<'_> {
             let x = self.x.select(Axis(0), &rows);
             let pick = |all: &[f64]| rows.iter().map(|&i| all[i]).collect::<Vec<f64>>();
             let (y, known_noise) = (&pick(self.y), &pick(self.known_noise));
-            return Posterior { columns: self.columns, x: &x, y, known_noise }.maximise();
+            return HyperparameterPosterior { columns: self.columns, x: &x, y, known_noise }
+                .maximise();
         }
         let d = self.columns.len();
         let mut bounds = vec![(LENGTHSCALES.0.ln(), LENGTHSCALES.1.ln()); d];
@@ -87,9 +88,9 @@ impl Posterior<'_> {
     pub(super) fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), GpError> {
         let d = self.columns.len();
         let hyperparameters = natural(theta);
-        let inference =
+        let (inference, pairs) =
             Inference::new(self.columns, self.x, self.y, self.known_noise, &hyperparameters)?;
-        let likelihood = inference.gradient(self.x);
+        let likelihood = inference.gradient(self.x, &pairs);
         let mut value = inference.log_marginal_likelihood;
         let mut gradient = likelihood.log_lengthscales;
         gradient.extend([likelihood.log_noise, likelihood.mean]);

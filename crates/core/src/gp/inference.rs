@@ -17,20 +17,21 @@ pub(super) struct Inference {
     /// n.
     pub(super) alpha: Vec<f64>,
     pub(super) log_marginal_likelihood: f64,
-    /// Slopes of the kernel between points i > j, row by row.
-    slopes: Vec<f64>,
-    /// k between points i > j, row by row.
-    values: Vec<f64>,
     learned_noise: f64,
+    mean: f64,
+}
+
+/// The kernel between points i > j, row by row: what the gradient needs on top.
+#[derive(Clone, Debug)]
+pub(super) struct Pairs {
+    values: Vec<f64>,
+    slopes: Vec<f64>,
 }
 
 /// Derivatives of the log marginal likelihood.
 #[derive(Clone, Debug)]
 pub(super) struct LikelihoodGradient {
     pub(super) log_lengthscales: Vec<f64>,
-    /// With respect to the logarithm of the outputscale.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the outputscale is fixed at 1 in fits"))]
-    pub(super) log_outputscale: f64,
     /// With respect to the logarithm of the learned noise variance.
     pub(super) log_noise: f64,
     pub(super) mean: f64,
@@ -44,7 +45,7 @@ impl Inference {
         y: &[f64],
         known_noise: &[f64],
         hyperparameters: &Hyperparameters,
-    ) -> Result<Self, GpError> {
+    ) -> Result<(Self, Pairs), GpError> {
         let Hyperparameters { lengthscales, outputscale, noise_variance, mean } = hyperparameters;
         let n = y.len();
         let kernel = Kernel::new(columns, lengthscales, *outputscale);
@@ -65,30 +66,49 @@ impl Inference {
             row: failure.row,
             jitter: failure.jitter,
         })?;
+        let inference = Self::factored(kernel, cholesky, y, *noise_variance, *mean);
+        Ok((inference, Pairs { values, slopes }))
+    }
+
+    /// The same with one more point without known noise: one more row of L, n² steps instead of n³.
+    /// `x` (n × d) are the points so far and `y` (n + 1) all targets. `None` where that row needs
+    /// more jitter than the others have.
+    pub(super) fn extended(&self, x: &Array2<f64>, point: &[f64], y: &[f64]) -> Option<Self> {
+        let diagonal = self.kernel.variance() + self.learned_noise;
+        let cholesky = self.cholesky.extended(self.covariances(x, point), diagonal)?;
+        Some(Self::factored(self.kernel.clone(), cholesky, y, self.learned_noise, self.mean))
+    }
+
+    fn factored(
+        kernel: Kernel,
+        cholesky: Cholesky,
+        y: &[f64],
+        learned_noise: f64,
+        mean: f64,
+    ) -> Self {
         let residuals: Vec<f64> = y.iter().map(|y| y - mean).collect();
         let mut alpha = residuals.clone();
         cholesky.solve(&mut alpha);
         // Equation 2.30.
         let log_marginal_likelihood = -0.5 * dot(&residuals, &alpha)
             - 0.5 * cholesky.log_determinant()
-            - 0.5 * n as f64 * std::f64::consts::TAU.ln();
-        let learned_noise = *noise_variance;
-        Ok(Self { kernel, cholesky, alpha, log_marginal_likelihood, slopes, values, learned_noise })
+            - 0.5 * y.len() as f64 * std::f64::consts::TAU.ln();
+        Self { kernel, cholesky, alpha, log_marginal_likelihood, learned_noise, mean }
     }
 
     /// Equation 5.9: ½ tr((α αᵀ − (K + V)⁻¹) dK/dθ).
-    pub(super) fn gradient(&self, x: &Array2<f64>) -> LikelihoodGradient {
+    pub(super) fn gradient(&self, x: &Array2<f64>, pairs: &Pairs) -> LikelihoodGradient {
         let n = self.alpha.len();
         let inverse = self.cholesky.inverse();
         let mut log_lengthscales = vec![0.0; x.ncols()];
-        let (mut log_outputscale, mut trace) = (0.0, 0.0);
+        let mut trace = 0.0;
         let mut pair = 0;
         for i in 0..n {
             let point = row(x, i);
             for j in 0..i {
                 // Each pair stands twice in the trace, which the ½ undoes.
                 let weight = self.alpha[i] * self.alpha[j] - inverse[(i, j)];
-                let (value, slope) = (self.values[pair], self.slopes[pair]);
+                let (value, slope) = (pairs.values[pair], pairs.slopes[pair]);
                 pair += 1;
                 self.kernel.add_lengthscale_gradient(
                     (point, row(x, j)),
@@ -96,13 +116,11 @@ impl Inference {
                     weight,
                     &mut log_lengthscales,
                 );
-                log_outputscale += weight * value;
             }
             trace += self.alpha[i].powi(2) - inverse[(i, i)];
         }
         LikelihoodGradient {
             log_lengthscales,
-            log_outputscale: log_outputscale + 0.5 * trace * self.kernel.variance(),
             log_noise: 0.5 * trace * self.learned_noise,
             mean: self.alpha.iter().sum(),
         }

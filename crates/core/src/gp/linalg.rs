@@ -56,6 +56,29 @@ impl Cholesky {
         Err(failure)
     }
 
+    /// The factor of A with one more row and column: `covariances` (n) left of and above `diagonal`.
+    /// `None` where the jitter so far does not make that positive definite.
+    pub(super) fn extended(&self, mut covariances: Vec<f64>, diagonal: f64) -> Option<Self> {
+        let n = self.lower.nrows();
+        self.half_solve(&mut covariances);
+        let diagonal = diagonal + self.jitter;
+        let pivot = diagonal - dot(&covariances, &covariances);
+        if has_vanished(pivot, vanishing_pivot(n + 1, diagonal)) {
+            return None;
+        }
+        covariances.push(pivot.sqrt());
+        let lower = Array2::from_shape_fn((n + 1, n + 1), |(i, j)| {
+            if i == n {
+                covariances[j]
+            } else if j <= i {
+                self.lower[(i, j)]
+            } else {
+                0.0
+            }
+        });
+        Some(Self { lower, jitter: self.jitter })
+    }
+
     /// What was added to the diagonal, in the matrix's unit.
     pub(super) fn jitter(&self) -> f64 {
         self.jitter
@@ -189,10 +212,13 @@ fn factor_blocked(matrix: &mut Array2<f64>) -> Result<(), usize> {
     Err(index)
 }
 
-/// Pivots no larger than these are rounding error of a singular matrix: n ε times the diagonal.
 fn vanishing_pivots(matrix: &Array2<f64>) -> Vec<f64> {
-    let n = matrix.nrows() as f64;
-    matrix.diag().iter().map(|entry| n * f64::EPSILON * entry).collect()
+    matrix.diag().iter().map(|&entry| vanishing_pivot(matrix.nrows(), entry)).collect()
+}
+
+/// Pivots no larger than this are rounding error of a singular n × n matrix.
+fn vanishing_pivot(n: usize, diagonal: f64) -> f64 {
+    n as f64 * f64::EPSILON * diagonal
 }
 
 /// NaN has vanished too.
@@ -247,6 +273,11 @@ mod tests {
                 let product: f64 = (0..n).map(|j| matrix[(i, j)] * solution[j]).sum();
                 assert!((product - right[i]).abs() < 1e-12);
             }
+            let leading = Array2::from_shape_fn((n - 1, n - 1), |pair| matrix[pair]);
+            let covariances = matrix.row(n - 1).iter().take(n - 1).copied().collect();
+            let extended = Cholesky::new(&leading).unwrap().extended(covariances, 1.1).unwrap();
+            let difference = &extended.lower - &cholesky.lower;
+            assert!(difference.iter().all(|difference| difference.abs() < 1e-13));
             let mut rows = Array2::from_shape_fn((3, n), |(t, i)| ((t * n + i) as f64).cos());
             let expected: Vec<f64> = rows
                 .rows()
@@ -266,7 +297,9 @@ mod tests {
     fn a_singular_matrix_gets_jitter_and_an_indefinite_one_an_error() {
         for n in [3, PLAIN_BELOW + 1] {
             let singular = Array2::from_elem((n, n), 2.0);
-            assert!((Cholesky::new(&singular).unwrap().jitter() - 2e-10).abs() < 1e-20);
+            let jittered = Cholesky::new(&singular).unwrap();
+            assert!((jittered.jitter() - 2e-10).abs() < 1e-20);
+            assert!(jittered.extended(vec![2.0; n], 1.0).is_none());
             let mut indefinite = Array2::eye(n);
             indefinite[(1, 1)] = -1.0;
             let failure = Cholesky::new(&indefinite).unwrap_err();

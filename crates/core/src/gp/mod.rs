@@ -118,7 +118,7 @@ impl GpSpec {
         self.check_columns(observations)?;
         let standardisation = Standardisation::of(&observations.y);
         let (y, known_noise) = standardised(observations, standardisation);
-        let posterior = fit::Posterior {
+        let posterior = fit::HyperparameterPosterior {
             columns: &self.columns,
             x: &observations.x,
             y: &y,
@@ -151,7 +151,7 @@ impl GpSpec {
         hyperparameters.check(self.columns.len())?;
         let (y, known_noise) = standardised(observations, standardisation);
         let x = observations.x.clone();
-        let inference = Inference::new(&self.columns, &x, &y, &known_noise, &hyperparameters)?;
+        let (inference, _) = Inference::new(&self.columns, &x, &y, &known_noise, &hyperparameters)?;
         let columns = self.columns.clone();
         Ok(Gp { columns, hyperparameters, standardisation, x, y, known_noise, inference })
     }
@@ -170,9 +170,12 @@ fn standardised(
     observations: &Observations,
     standardisation: Standardisation,
 ) -> (Vec<f64>, Vec<f64>) {
+    /// A target with this much noise, in variances of all targets, says nothing; more of it would
+    /// only overflow.
+    const LARGEST: f64 = 1e12;
     let y = observations.y.iter().map(|&y| standardisation.forward(y)).collect();
-    let noise = observations.noise_variances.iter();
-    (y, noise.map(|variance| variance / standardisation.scale.powi(2)).collect())
+    let standardise = |variance: &f64| (variance / standardisation.scale.powi(2)).min(LARGEST);
+    (y, observations.noise_variances.iter().map(standardise).collect())
 }
 
 impl Hyperparameters {
@@ -319,8 +322,13 @@ impl Gp {
         y.push(self.standardisation.forward(target));
         let mut known_noise = self.known_noise.clone();
         known_noise.push(0.0);
-        let inference = Inference::new(&self.columns, &x, &y, &known_noise, &self.hyperparameters)?;
-        Ok(Self { x, y, known_noise, inference, ..self.clone() })
+        let inference = match self.inference.extended(&self.x, point, &y) {
+            Some(inference) => inference,
+            None => Inference::new(&self.columns, &x, &y, &known_noise, &self.hyperparameters)?.0,
+        };
+        let (columns, hyperparameters) = (self.columns.clone(), self.hyperparameters.clone());
+        let standardisation = self.standardisation;
+        Ok(Self { columns, hyperparameters, standardisation, x, y, known_noise, inference })
     }
 
     /// What the fit found, on the scale of standardised targets.

@@ -20,7 +20,7 @@ pub trait Sampler: std::fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Up to `count` configurations to evaluate next, all allowed by the space and different from
-    /// each other; fewer, or none, when there is nothing left to try.
+    /// each other; fewer, or none, when nothing is left to try or can be found.
     ///
     /// # Errors
     /// When no suggestion can be computed.

@@ -5,8 +5,8 @@ use rand::RngExt;
 use super::{Sampler, SuggestError, Suggestion, unseen::Unseen};
 use crate::{History, Origin, Problem, random::stream};
 
-/// Uniform random search without repeats: every value of a parameter is as likely as every other,
-/// on the parameter's scale, among the configurations that break no rule.
+/// Random search without repeats: uniform along each axis, on the parameter's scale, among the
+/// configurations that break no rule.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 

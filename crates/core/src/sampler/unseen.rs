@@ -7,12 +7,12 @@ use crate::{
     space::ENUMERATION_LIMIT,
 };
 
-/// Points tried before a walk through a space that can be enumerated picks from what is left.
-const TRIES_WHEN_ENUMERABLE: usize = 1024;
+/// Points tried as they are, before a walk picks from what is left where that can be enumerated, or
+/// has its points mended where rules leave too little to be met by chance.
+const TRIES: usize = 1024;
 
-/// Points tried before a walk through any other space gives up: rules that leave less than about
-/// one in this many points cannot be searched by sampling.
-const TRIES: usize = 1 << 16;
+/// Points mended before a walk through any other space gives up.
+const TRIES_WHEN_MENDED: usize = 1 << 14;
 
 /// A configuration whose trial failed says nothing, so it may be tried again, but not for ever.
 const FAILURES_ALLOWED: u32 = 1;
@@ -63,6 +63,12 @@ impl<'a> Unseen<'a> {
         Some(all)
     }
 
+    /// The one that a point of the unit cube becomes when no rule may be broken there.
+    pub(super) fn mended(&self, unit: &[f64]) -> Option<Configuration> {
+        let mended = self.space.mended(self.space.configuration_at(unit));
+        mended.filter(|configuration| self.holds(configuration))
+    }
+
     /// The first of them that a walk through the unit cube meets; where the walk keeps missing
     /// them, any of those left. `None` when none is left or none can be found.
     pub(super) fn first(&self, mut walk: impl Iterator<Item = Vec<f64>>) -> Option<Configuration> {
@@ -70,7 +76,7 @@ impl<'a> Unseen<'a> {
             let configuration = self.space.configuration_at(&unit);
             self.holds(&configuration).then_some(configuration)
         };
-        if let Some(met) = walk.by_ref().take(TRIES_WHEN_ENUMERABLE).find_map(meet) {
+        if let Some(met) = walk.by_ref().take(TRIES).find_map(meet) {
             return Some(met);
         }
         match self.all() {
@@ -84,7 +90,7 @@ impl<'a> Unseen<'a> {
                 let position = (share * left.len() as f64) as usize;
                 left.into_iter().nth(position)
             }
-            None => walk.take(TRIES).find_map(meet),
+            None => walk.take(TRIES_WHEN_MENDED).find_map(|unit| self.mended(&unit)),
         }
     }
 }

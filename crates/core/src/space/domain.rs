@@ -126,6 +126,38 @@ impl Domain {
         !matches!(self, Self::Categorical { .. } | Self::Boolean)
     }
 
+    /// The largest value that is not above `number`, of a domain of numbers.
+    pub(super) fn largest_up_to(&self, number: f64) -> Option<Value> {
+        match self {
+            Self::Float { low, high, .. } => {
+                (*low <= number).then(|| Value::Float(number.min(*high)))
+            }
+            Self::Integer { low, high, .. } => (*low as f64 <= number)
+                .then(|| Value::Integer(whole(number.floor().min(*high as f64)))),
+            Self::Levels { values } => {
+                let fits = |value: &&Value| value.number().is_some_and(|value| value <= number);
+                values.iter().rev().find(fits).cloned()
+            }
+            Self::Categorical { .. } | Self::Boolean => None,
+        }
+    }
+
+    /// The smallest value that is not below `number`, of a domain of numbers.
+    pub(super) fn smallest_from(&self, number: f64) -> Option<Value> {
+        match self {
+            Self::Float { low, high, .. } => {
+                (number <= *high).then(|| Value::Float(number.max(*low)))
+            }
+            Self::Integer { low, high, .. } => (number <= *high as f64)
+                .then(|| Value::Integer(whole(number.ceil().max(*low as f64)))),
+            Self::Levels { values } => {
+                let fits = |value: &&Value| value.number().is_some_and(|value| value >= number);
+                values.iter().find(fits).cloned()
+            }
+            Self::Categorical { .. } | Self::Boolean => None,
+        }
+    }
+
     /// Number of levels when the axis is indexed by level; `None` when it is scaled by value.
     pub(crate) fn levels(&self) -> Option<u64> {
         match self {
@@ -139,7 +171,7 @@ impl Domain {
         }
     }
 
-    /// The value at `u` in [0, 1] when every discrete value owns an equal share of the axis.
+    /// The value at `u` in [0, 1] when every level owns an equal share of the axis.
     pub(super) fn at(&self, u: f64) -> Value {
         let u = u.clamp(0.0, 1.0);
         match (self, self.levels()) {
@@ -204,15 +236,31 @@ impl Domain {
         Some(level / top as f64)
     }
 
+    /// The value of that position in order, which is below the number of levels.
     fn level(&self, index: u64) -> Value {
-        let position = usize::try_from(index).unwrap_or(usize::MAX);
-        self.values().nth(position).expect("a level index is below the number of levels")
+        let position = usize::try_from(index).expect("levels are listed, or few");
+        match self {
+            Self::Float { .. } => unreachable!("a continuous axis has no levels"),
+            Self::Integer { low, .. } => Value::Integer(low + index.cast_signed()),
+            Self::Levels { values } => values[position].clone(),
+            Self::Categorical { values } => Value::Text(values[position].clone()),
+            Self::Boolean => Value::Boolean(index == 1),
+        }
     }
+}
+
+/// A number that is whole and within ±2^53.
+#[expect(clippy::cast_possible_truncation, reason = "integers of a domain are exact in f64")]
+fn whole(number: f64) -> i64 {
+    number as i64
 }
 
 fn check_bounds(low: f64, high: f64, scale: Scale) -> Result<(), String> {
     if low > high {
         return Err(format!("lower bound {low} is above upper bound {high}; swap them"));
+    }
+    if !(high - low).is_finite() {
+        return Err(format!("bounds {low} and {high} are too far apart; scale the unit"));
     }
     if scale == Scale::Log && low <= 0.0 {
         return Err(format!(

@@ -3,6 +3,7 @@
 mod configuration;
 mod domain;
 mod encode;
+mod mend;
 mod parameter;
 mod rule;
 mod value;
@@ -148,7 +149,8 @@ impl SearchSpace {
     }
 
     /// All allowed configurations in lexicographic order of the parameters, or `None` where the
-    /// domains (before rules) hold more than `limit` combinations or a continuous parameter.
+    /// domains (before rules and conditions) hold more than `limit` combinations or a continuous
+    /// parameter.
     pub fn enumerate(&self, limit: u128) -> Option<Vec<Configuration>> {
         let size = self
             .parameters
@@ -178,8 +180,9 @@ impl SearchSpace {
         Some(partial)
     }
 
-    /// The configuration at a point of the unit cube, every discrete value owning an equal share
-    /// of its axis. Rules may be broken: see [`allows`](Self::allows).
+    /// The configuration at a point of the unit cube. Levels, small integers, categories and
+    /// booleans each own an equal share of their axis; floats and large integers lie by value on
+    /// their scale. Rules may be broken: see [`allows`](Self::allows).
     ///
     /// # Panics
     /// When `unit` does not hold one coordinate for each parameter.
@@ -194,22 +197,16 @@ impl SearchSpace {
         configuration
     }
 
-    /// Some allowed configuration: by enumeration where that is possible, else from the corners
-    /// and a low-discrepancy net.
+    /// Some allowed configuration: by enumeration where that is possible, else by mending the points
+    /// of a net, which meet the combinations of conditions.
     fn some_valid_configuration(&self) -> Option<Configuration> {
-        const CORNERS: u32 = 1 << 12;
-        const NET: usize = 1 << 14;
+        const NET: usize = 1 << 12;
         if let Some(all) = self.enumerate(ENUMERATION_LIMIT) {
             return all.into_iter().next();
         }
-        let d = self.parameters.len();
-        let corners = (0..CORNERS
-            .min(1_u32.checked_shl(u32::try_from(d).ok()?).unwrap_or(CORNERS)))
-            .map(|bits| (0..d).map(|j| f64::from((bits >> (j % 32)) & 1)).collect::<Vec<f64>>());
-        corners
-            .chain(SobolPoints::new(d, 0).take(NET))
-            .map(|unit| self.configuration_at(&unit))
-            .find(|configuration| self.allows(configuration))
+        SobolPoints::new(self.parameters.len(), 0)
+            .take(NET)
+            .find_map(|unit| self.mended(self.configuration_at(&unit)))
     }
 }
 

@@ -109,7 +109,11 @@ impl Condition {
 
     /// Whether it is true of the configuration.
     pub fn holds(&self, configuration: &Configuration) -> bool {
-        configuration.get(&self.parameter) == Some(&self.value)
+        configuration.get(&self.parameter).is_some_and(|value| {
+            let number = value.number();
+            // 1 and 1.0 are one value of a float.
+            *value == self.value || (number.is_some() && number == self.value.number())
+        })
     }
 
     /// Checks that the named parameter is among `known` and may take the value.

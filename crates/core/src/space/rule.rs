@@ -12,8 +12,8 @@ use super::{Condition, Configuration, Parameter};
 /// in which one of its parameters does not exist.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
-    left: Operand,
-    right: Operand,
+    pub(super) left: Operand,
+    pub(super) right: Operand,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     when: Option<Condition>,
 }
@@ -86,7 +86,7 @@ impl Rule {
 }
 
 impl Operand {
-    fn number(&self, configuration: &Configuration) -> Option<f64> {
+    pub(super) fn number(&self, configuration: &Configuration) -> Option<f64> {
         match self {
             Self::Constant(number) => Some(*number),
             Self::Parameter(name) => configuration.get(name)?.number(),

@@ -32,6 +32,7 @@ fn declarations_that_are_no_domain_are_refused() {
         (Parameter::integer("x", 5, 4), "swap"),
         (Parameter::float("x", f64::NAN, 1.0), "not finite"),
         (Parameter::float("x", 0.0, f64::INFINITY), "not finite"),
+        (Parameter::float("x", -1e308, 1e308), "too far apart"),
         (Parameter::float("x", 0.0, 1.0).log(), "linear scale"),
         (Parameter::integer("x", -1, 10).log(), "linear scale"),
         (Parameter::integer("x", 0, i64::MAX), "2^53"),
@@ -87,6 +88,54 @@ fn declarations_that_do_not_fit_together_are_refused() {
     assert!(matches!(error, SpaceError::NothingAllowed { .. }));
 }
 
+/// Spaces too large to be enumerated of which rules leave next to nothing.
+#[test]
+fn what_narrow_rules_leave_is_found() {
+    let integer = |name: &str| Parameter::integer(name, 1, 1 << 20);
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let chain: Vec<Rule> = names.windows(2).map(|pair| Rule::at_least(pair[1], pair[0])).collect();
+    let pinned = vec![
+        Rule::at_least("a", "b"),
+        Rule::at_least("b", "a"),
+        Rule::at_least("a", 776.5),
+        Rule::at_least(777.0, "b"),
+    ];
+    let mut late: Vec<Parameter> =
+        (0..40).map(|j| Parameter::float(format!("x{j}"), 0.0, 1.0)).collect();
+    late.push(Parameter::levels("level", [1, 10, 100]));
+    let late_rules = vec![Rule::at_least("x38", 0.999_999), Rule::at_least("x39", "level")];
+    let conditional = vec![
+        integer("a"),
+        Parameter::boolean("on"),
+        integer("b").only_if("on", true),
+        integer("c"),
+    ];
+    let conditional_rules = vec![
+        Rule::at_least("a", f64::from(1 << 20)).when("on", false),
+        Rule::at_least("b", "a"),
+        Rule::at_least(1.0, "b"),
+        Rule::at_least("c", f64::from(1 << 20)).when("on", true),
+    ];
+    for (parameters, rules) in [
+        (names.map(integer).to_vec(), chain),
+        (vec![integer("a"), integer("b")], pinned),
+        (late, late_rules),
+        (conditional, conditional_rules),
+    ] {
+        let space = SearchSpace::new(parameters, rules).unwrap();
+        let net = SobolPoints::new(space.parameters().len(), 1).take(64);
+        for configuration in net.map(|unit| space.configuration_at(&unit)) {
+            let mended = space.mended(configuration.clone()).unwrap();
+            assert_eq!(space.check(&mended), Ok(()), "from {configuration}");
+            assert_eq!(space.mended(mended.clone()).as_ref(), Some(&mended));
+        }
+    }
+    let circle = vec![Parameter::float("a", 0.0, 1.0), Parameter::integer("b", 0, 1 << 20)];
+    let rules = vec![Rule::at_least("a", "b"), Rule::at_least("b", "a"), Rule::at_least("b", 2.0)];
+    let error = SearchSpace::new(circle, rules).unwrap_err();
+    assert!(matches!(error, SpaceError::NothingAllowed { .. }), "{error}");
+}
+
 #[test]
 fn configurations_that_do_not_belong_are_refused() {
     let space = mixed();
@@ -139,6 +188,19 @@ fn a_space_is_checked_when_it_is_read() {
     assert_ne!(reversed, text);
     let error = serde_json::from_str::<SearchSpace>(&reversed).unwrap_err();
     assert!(error.to_string().contains("swap"), "{error}");
+}
+
+/// A float's value may be written as a whole number: it is the same value.
+#[test]
+fn conditions_compare_numbers_not_their_types() {
+    let space = SearchSpace::new(
+        vec![Parameter::float("a", 0.0, 1.0), Parameter::boolean("b").only_if("a", 1)],
+        vec![],
+    )
+    .unwrap();
+    assert_eq!(space.configuration_at(&[1.0, 0.0]).boolean("b"), Some(false));
+    let by_hand = Configuration::new().with("a", 1).with("b", true);
+    assert_eq!(space.check(&by_hand), Ok(()));
 }
 
 #[test]

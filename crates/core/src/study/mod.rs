@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Configuration, ConfigurationError, History, Measurement, Origin, Outcome, Problem, State,
-    Trial, TrialId,
+    Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome, Problem,
+    State, Trial, TrialId,
     random::derive,
     sampler::{Sampler, SuggestError, Suggestion},
 };
+
+/// Numbers beyond this are taken for a mistake, and would overflow where they are squared.
+const LARGEST: f64 = 1e100;
 
 /// One optimisation: a problem, a sampler, a seed, and the history they have so far.
 ///
@@ -27,7 +30,7 @@ impl Study {
     /// Starts a study without trials.
     ///
     /// # Errors
-    /// [`StudyError::Constraint`] when a constraint's bound is not a finite number.
+    /// [`StudyError::Constraint`] when a constraint's bound is not a usable number.
     pub fn new(problem: Problem, sampler: Box<dyn Sampler>, seed: u64) -> Result<Self, StudyError> {
         Self::resume(problem, sampler, seed, History::new())
     }
@@ -36,8 +39,8 @@ impl Study {
     /// [`ask`](Self::ask) gives what it would have given then.
     ///
     /// # Errors
-    /// When a bound is not finite, or when a stored trial does not fit the problem: its number,
-    /// its configuration, or its measurement.
+    /// When a bound is not a usable number, or when a stored trial does not fit the problem: its
+    /// number, its configuration, or its measurement.
     pub fn resume(
         problem: Problem,
         sampler: Box<dyn Sampler>,
@@ -45,7 +48,7 @@ impl Study {
         history: History,
     ) -> Result<Self, StudyError> {
         for constraint in &problem.objective().constraints {
-            if !constraint.bound.value().is_finite() {
+            if !is_usable(constraint.bound.value()) {
                 return Err(StudyError::Constraint {
                     metric: constraint.metric.clone(),
                     bound: constraint.bound.value(),
@@ -170,19 +173,15 @@ fn check(problem: &Problem, id: TrialId, outcome: &Outcome, cost: f64) -> Result
     }
     let Outcome::Completed(measurement) = outcome else { return Ok(()) };
     for (metric, estimate) in measurement.iter() {
-        let field = if !estimate.value.is_finite() {
-            ("value", estimate.value)
-        } else if !(estimate.standard_error.is_finite() && estimate.standard_error >= 0.0) {
-            ("standard error", estimate.standard_error)
+        let Estimate { value, standard_error } = estimate;
+        let (field, value) = if !is_usable(value) {
+            ("value", value)
+        } else if !(is_usable(standard_error) && standard_error >= 0.0) {
+            ("standard error", standard_error)
         } else {
             continue;
         };
-        return Err(TellError::NotFinite {
-            id,
-            metric: metric.to_owned(),
-            field: field.0,
-            value: field.1,
-        });
+        return Err(TellError::OutOfRange { id, metric: metric.to_owned(), field, value });
     }
     match problem.objective().metrics().find(|metric| measurement.get(metric).is_none()) {
         Some(metric) => Err(TellError::MissingMetric {
@@ -194,6 +193,11 @@ fn check(problem: &Problem, id: TrialId, outcome: &Outcome, cost: f64) -> Result
     }
 }
 
+/// NaN is not.
+fn is_usable(number: f64) -> bool {
+    number.abs() <= LARGEST
+}
+
 fn names(measurement: &Measurement) -> String {
     measurement.iter().map(|(metric, _)| metric).collect::<Vec<_>>().join(", ")
 }
@@ -202,9 +206,9 @@ fn names(measurement: &Measurement) -> String {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StudyError {
-    /// A bound is no finite number.
+    /// A bound is NaN, or beyond ±1e100.
     #[error(
-        "constraint on `{metric}`: the bound {bound} is not a finite number; give one, or drop the constraint"
+        "constraint on `{metric}`: the bound {bound} is not a number from -1e100 to 1e100; give one, or drop the constraint"
     )]
     Constraint {
         /// The constrained metric.
@@ -283,11 +287,11 @@ pub enum TellError {
         /// The metrics that are there.
         measured: String,
     },
-    /// A number is NaN, infinite, or a negative standard error.
+    /// A number is NaN, beyond ±1e100, or a negative standard error.
     #[error(
-        "trial {id}: the {field} of metric `{metric}` is {value}; tell a finite number, or tell the trial as infeasible or failed"
+        "trial {id}: the {field} of metric `{metric}` is {value}; tell a number from -1e100 to 1e100 (a standard error: 0 or more), or tell the trial as infeasible or failed"
     )]
-    NotFinite {
+    OutOfRange {
         /// The trial.
         id: TrialId,
         /// The metric.

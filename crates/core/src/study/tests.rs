@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Constraint, Direction, Estimate, Objective, Parameter, Reason, Rule, SearchSpace,
+    Constraint, Direction, Objective, Parameter, Reason, Rule, SearchSpace,
     history::Entry,
     sampler::{Bayesian, Random},
 };
@@ -38,15 +38,17 @@ fn complete() -> Measurement {
 }
 
 #[test]
-fn a_bound_must_be_finite() {
-    let objective =
-        Objective::minimise("latency").subject_to(Constraint::at_most("share", f64::NAN));
-    let problem = Problem::new(problem().space().clone(), objective);
-    let error = Study::new(problem, Box::new(Random), 0).unwrap_err();
-    assert!(
-        matches!(&error, StudyError::Constraint { metric, .. } if metric == "share"),
-        "{error}"
-    );
+fn a_bound_must_be_a_usable_number() {
+    for bound in [f64::NAN, f64::INFINITY, -1e300] {
+        let objective =
+            Objective::minimise("latency").subject_to(Constraint::at_most("share", bound));
+        let problem = Problem::new(problem().space().clone(), objective);
+        let error = Study::new(problem, Box::new(Random), 0).unwrap_err();
+        assert!(
+            matches!(&error, StudyError::Constraint { metric, .. } if metric == "share"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -59,17 +61,17 @@ fn outcomes_that_cannot_be_learnt_from_are_refused_and_can_be_corrected() {
         assert_eq!(study.history(), &before);
         error
     };
-    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+    for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e101] {
         let error = refused(Outcome::Completed(complete().with("latency", value)), 1.0);
         assert!(
-            matches!(&error, TellError::NotFinite { metric, field: "value", .. } if metric == "latency"),
+            matches!(&error, TellError::OutOfRange { metric, field: "value", .. } if metric == "latency"),
             "{error}"
         );
     }
-    for standard_error in [f64::NAN, -0.1] {
+    for standard_error in [f64::NAN, -0.1, 1e300] {
         let estimate = Estimate { value: 1.0, standard_error };
         let error = refused(Outcome::Completed(complete().with_estimate("latency", estimate)), 1.0);
-        assert!(matches!(error, TellError::NotFinite { field: "standard error", .. }), "{error}");
+        assert!(matches!(error, TellError::OutOfRange { field: "standard error", .. }), "{error}");
     }
     let error = refused(Outcome::Completed(Measurement::new().with("latency", 1.0)), 1.0);
     assert!(

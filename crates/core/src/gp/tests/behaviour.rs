@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use super::super::{fit::Posterior as MapPosterior, *};
+use super::super::{fit::HyperparameterPosterior, *};
 use crate::reference::{assert_close, assert_close_absolute};
 
 /// A small fitted process, for what the reference does not hold.
@@ -42,7 +42,7 @@ fn gradients_agree_with_finite_differences() {
         }
         assert!(gradient.mean[2].abs() + gradient.variance[2].abs() <= 0.0);
     }
-    let posterior = MapPosterior {
+    let posterior = HyperparameterPosterior {
         columns: &gp.columns,
         x: &observations.x,
         y: &gp.y,
@@ -98,6 +98,10 @@ fn one_more_observation_equals_conditioning_on_all() {
     let believed = gp.posterior_at(&point).mean;
     let more = gp.with_observation(&point, believed).unwrap();
     assert!(more.posterior_at(&point).variance < gp.posterior_at(&point).variance);
+    let known_noise = [gp.known_noise.clone(), vec![0.0]].concat();
+    let (all, _) =
+        Inference::new(&gp.columns, &more.x, &more.y, &known_noise, &gp.hyperparameters).unwrap();
+    assert_close(more.log_marginal_likelihood(), all.log_marginal_likelihood, 1e-12);
     for other in observations.x.rows() {
         let other = other.to_vec();
         // Believing the mean leaves the mean alone everywhere.

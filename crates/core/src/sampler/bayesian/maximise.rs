@@ -11,6 +11,9 @@ use crate::{
 /// Quasi-random candidates in a space that cannot be enumerated.
 const CANDIDATES: usize = 2048;
 
+/// Where rules leave fewer candidates than this, the others are mended.
+const FEW: usize = 32;
+
 /// Candidates that are refined.
 const REFINED: usize = 4;
 
@@ -50,6 +53,10 @@ pub(super) fn best(
         .map(|unit| space.configuration_at(&unit))
         .filter(|configuration| unseen.holds(configuration))
         .collect();
+    if candidates.len() < FEW {
+        let mended = |unit: Vec<f64>| unseen.mended(&unit);
+        candidates.extend(SobolPoints::new(d, seed).take(CANDIDATES).filter_map(mended));
+    }
     candidates
         .extend(surrogate.incumbents().iter().flat_map(|point| neighbours(space, unseen, point)));
     if candidates.is_empty() {
@@ -57,7 +64,7 @@ pub(super) fn best(
     }
     let mut candidates = scored(space, surrogate, candidates);
     // Stable, so that equals stay in order.
-    candidates.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(std::cmp::Ordering::Equal));
+    candidates.sort_by(|a, b| b.score.compare(&a.score));
     candidates.dedup_by(|a, b| a.point == b.point);
     candidates.truncate(REFINED);
     let refined = candidates.into_iter().map(|start| refine(space, unseen, surrogate, start));
@@ -79,7 +86,7 @@ fn refine(
             .collect();
         moves.extend(neighbours(space, unseen, &best.point));
         match first_best(scored(space, surrogate, moves)) {
-            Some(better) if better.score > best.score => best = better,
+            Some(better) if better.score.compare(&best.score).is_gt() => best = better,
             _ => break,
         }
     }
@@ -168,5 +175,8 @@ fn scored(
 }
 
 fn first_best(candidates: Vec<Candidate>) -> Option<Candidate> {
-    candidates.into_iter().reduce(|best, next| if next.score > best.score { next } else { best })
+    let better = |best: Candidate, next: Candidate| {
+        if next.score.compare(&best.score).is_gt() { next } else { best }
+    };
+    candidates.into_iter().reduce(better)
 }

@@ -16,7 +16,8 @@ use surrogate::Surrogate;
 ///
 /// The first max(5, min(10, d + 1)) trials, the user's included, are quasi-random. Pending trials
 /// are believed to come out as the model expects (the kriging believer of Ginsbourger, Le Riche
-/// and Carraro 2010), and so are the earlier ones of a batch. No configuration is proposed twice.
+/// and Carraro 2010), and so are the earlier ones of a batch. No configuration is proposed twice,
+/// but once more where its trial failed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bayesian;
 

@@ -1,5 +1,7 @@
 //! What the search believes, and how promising that makes a point.
 
+use std::cmp::Ordering;
+
 use ndarray::Array2;
 
 use crate::{
@@ -42,11 +44,19 @@ struct Limited {
     bound: Bound,
 }
 
-/// How promising a point is; compares first by whether it can likely be measured.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+/// How promising a point is.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Score {
     likely_valid: bool,
     value: f64,
+}
+
+impl Score {
+    /// First by whether the point can likely be measured; total, so that it can sort.
+    pub(super) fn compare(&self, other: &Self) -> Ordering {
+        let by_validity = self.likely_valid.cmp(&other.likely_valid);
+        by_validity.then(self.value.total_cmp(&other.value))
+    }
 }
 
 impl Surrogate {
@@ -259,7 +269,8 @@ fn fit<'a>(
         y.push(scale.forward(value));
         // To first order, a standard error of ln v is that of v divided by v.
         let unit = if scale == Scale::Log { value } else { 1.0 };
-        noise.push((standard_error / unit).powi(2));
+        // The square may overflow: then the value is known to say nothing.
+        noise.push((standard_error / unit).powi(2).min(f64::MAX));
     }
     let observations = Observations::with_noise(matrix(&points, columns.len()), y, noise)?;
     GpSpec::new(columns.to_vec()).fit(&observations)
