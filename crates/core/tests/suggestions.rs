@@ -149,11 +149,11 @@ const GRID: [&str; 5] = [
     "fill=0.5 kind=b split=false width=64",
 ];
 const BAYESIAN: [&str; 5] = [
-    "kind=b split=false width=39",
+    "kind=b split=false width=38",
     "kind=c split=false width=62",
-    "kind=b split=false width=36",
-    "kind=b split=false width=58",
+    "kind=b split=false width=71",
     "kind=b split=false width=62",
+    "kind=a split=false width=512",
 ];
 
 fn small(parameters: Vec<Parameter>, rules: Vec<Rule>) -> Problem {

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use ndarray::Array2;
 
 use crate::{
-    Bound, Direction, Estimate, History, Problem, Scale,
+    Bound, Direction, History, Problem, Scale,
     acquisition::{Acquisition, log_expected_improvement, log_feasibility},
     gp::{Gp, GpError, GpSpec, Observations, Posterior},
     sampler::SuggestError,
@@ -18,7 +18,23 @@ const SMALLEST_DEVIATION: f64 = 1e-100;
 /// Evaluated points whose neighbourhood is searched.
 const INCUMBENTS: usize = 3;
 
+/// A gain below this share of the incumbent is not worth a trial: expected improvement counts from
+/// there. Without it, a plateau of nearly equal configurations draws trial after trial.
+const LEAST_GAIN: f64 = 0.01;
+
+/// A constrained metric is modelled up to this many times as far from its bound as the trials that
+/// meet it are.
+const REACH: f64 = 2.0;
+
 /// Models of every outcome.
+///
+/// Targets are winsorised. An objective worse than that of every feasible trial says only "bad",
+/// and a metric far beyond its bound only "missed"; left as they are, a few such trials would set
+/// the scale and bury the differences that decide.
+///
+/// Standard errors within a run are not used as noise. They tell how well the run speaks for the
+/// law behind its requests; trials that serve the same requests share that error, and it cancels
+/// between them. Noise between runs is learnt.
 pub(super) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
     improvement: Option<Improvement>,
@@ -35,6 +51,7 @@ struct Improvement {
     gp: Gp,
     direction: Direction,
     best: f64,
+    least_gain: f64,
 }
 
 /// A constrained metric and its bound, on the scale it is modelled on.
@@ -90,26 +107,25 @@ impl Surrogate {
             return Ok(surrogate);
         }
 
-        let model = |metric: &str, scale: Scale| {
-            let measured = completed.iter().filter_map(|(x, m)| Some((x, m.get(metric)?)));
-            fit(measured, scale, &space.columns())
+        let model = |metric: &str, scale: Scale, limits: (f64, f64)| {
+            let measured = completed.iter().filter_map(|(x, m)| Some((x, m.value(metric)?)));
+            fit(measured, scale, limits, &space.columns())
                 .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
         };
         for constraint in &objective.constraints {
             let metric = constraint.metric.clone();
-            let values = completed.iter().filter_map(|(_, m)| m.value(&metric));
-            let scale = usable_scale(constraint.scale, values.chain([constraint.bound.value()]));
-            let gp = model(&metric, scale)?;
+            let values = || completed.iter().filter_map(|(_, m)| m.value(&metric));
+            let scale = usable_scale(constraint.scale, values().chain([constraint.bound.value()]));
             let bound = match constraint.bound {
                 Bound::AtLeast(bound) => Bound::AtLeast(scale.forward(bound)),
                 Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
             };
+            let gp = model(&metric, scale, limits(bound, values().map(|v| scale.forward(v))))?;
             surrogate.constraints.push(Limited { metric, gp, bound });
         }
-        let feasible: Vec<&Vec<f64>> = completed
+        let feasible: Vec<_> = completed
             .iter()
             .filter(|(_, measurement)| objective.is_feasible(measurement))
-            .map(|(point, _)| point)
             .collect();
         if feasible.is_empty() {
             let mut points: Vec<_> = completed
@@ -122,19 +138,33 @@ impl Surrogate {
             return Ok(surrogate);
         }
         let metric = objective.metric.clone();
-        let values = completed.iter().filter_map(|(_, m)| m.value(&metric));
-        let gp = model(&metric, usable_scale(objective.scale, values))?;
+        let scale =
+            usable_scale(objective.scale, completed.iter().filter_map(|(_, m)| m.value(&metric)));
         let direction = objective.direction;
+        let worst = feasible
+            .iter()
+            .filter_map(|(_, m)| m.value(&metric))
+            .map(|value| direction.as_cost(scale.forward(value)))
+            .fold(f64::NEG_INFINITY, f64::max);
+        let limits = match direction {
+            Direction::Minimise => (f64::NEG_INFINITY, worst),
+            Direction::Maximise => (-worst, f64::INFINITY),
+        };
+        let gp = model(&metric, scale, limits)?;
         // The luckiest sample is not the best: what is compared is the posterior mean.
         let mut means: Vec<_> = feasible
             .into_iter()
-            .map(|point| (direction.as_cost(gp.posterior_at(point).mean), point))
+            .map(|(point, _)| (direction.as_cost(gp.posterior_at(point).mean), point))
             .collect();
         means.sort_by(|a, b| a.0.total_cmp(&b.0));
         let best = direction.as_cost(means[0].0);
         surrogate.incumbents =
             means.into_iter().take(INCUMBENTS).map(|(_, point)| point.clone()).collect();
-        surrogate.improvement = Some(Improvement { metric, gp, direction, best });
+        let least_gain = match scale {
+            Scale::Linear => LEAST_GAIN * best.abs(),
+            Scale::Log => LEAST_GAIN,
+        };
+        surrogate.improvement = Some(Improvement { metric, gp, direction, best, least_gain });
         Ok(surrogate)
     }
 
@@ -146,7 +176,7 @@ impl Surrogate {
             feasible &= bound.is_met_by(mean);
             *gp = believed(gp, point, mean, metric)?;
         }
-        if let Some(Improvement { metric, gp, direction, best }) = &mut self.improvement {
+        if let Some(Improvement { metric, gp, direction, best, .. }) = &mut self.improvement {
             let mean = gp.posterior_at(point).mean;
             if feasible && direction.as_cost(mean) < direction.as_cost(*best) {
                 *best = mean;
@@ -168,9 +198,9 @@ impl Surrogate {
         let points = matrix(points, d);
         let mut values = vec![0.0; points.nrows()];
         if self.is_measured() {
-            if let Some(Improvement { gp, direction, best, .. }) = &self.improvement {
-                for (value, posterior) in values.iter_mut().zip(gp.posterior(&points)) {
-                    *value += improvement(posterior, *best, *direction).value;
+            if let Some(improvement) = &self.improvement {
+                for (value, posterior) in values.iter_mut().zip(improvement.gp.posterior(&points)) {
+                    *value += improvement.expected(posterior).value;
                 }
             }
             for Limited { gp, bound, .. } in &self.constraints {
@@ -211,8 +241,8 @@ impl Surrogate {
                     + acquisition.d_deviation * slope.variance[j] / (2.0 * deviation(posterior));
             }
         };
-        if let Some(Improvement { gp, direction, best, .. }) = &self.improvement {
-            add(gp, &|posterior| improvement(posterior, *best, *direction));
+        if let Some(improvement) = &self.improvement {
+            add(&improvement.gp, &|posterior| improvement.expected(posterior));
         }
         for Limited { gp, bound, .. } in &self.constraints {
             add(gp, &|posterior| feasibility(posterior, *bound));
@@ -231,8 +261,24 @@ impl Surrogate {
     }
 }
 
-fn improvement(posterior: Posterior, best: f64, direction: Direction) -> Acquisition {
-    log_expected_improvement(posterior.mean, deviation(posterior), best, direction)
+impl Improvement {
+    /// How much better than the incumbent, and what is least worth having, a point may be.
+    fn expected(&self, posterior: Posterior) -> Acquisition {
+        let to_beat = self.direction.as_cost(self.direction.as_cost(self.best) - self.least_gain);
+        log_expected_improvement(posterior.mean, deviation(posterior), to_beat, self.direction)
+    }
+}
+
+/// Between which values a constrained metric is told apart: around its bound, as wide as the
+/// values that meet it ask for; all where none does.
+fn limits(bound: Bound, values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let met = values.filter(|&value| bound.is_met_by(value));
+    let furthest = met.map(|value| (value - bound.value()).abs()).fold(0.0, f64::max);
+    if furthest > 0.0 {
+        (bound.value() - REACH * furthest, bound.value() + REACH * furthest)
+    } else {
+        (f64::NEG_INFINITY, f64::INFINITY)
+    }
 }
 
 fn feasibility(posterior: Posterior, bound: Bound) -> Acquisition {
@@ -257,22 +303,18 @@ fn usable_scale(wanted: Scale, mut numbers: impl Iterator<Item = f64>) -> Scale 
     }
 }
 
-/// A Gaussian process of one metric on the scale it is modelled on.
+/// A Gaussian process of one metric on the scale it is modelled on, its values kept within limits
+/// on that scale.
 fn fit<'a>(
-    measured: impl Iterator<Item = (&'a Vec<f64>, Estimate)>,
+    measured: impl Iterator<Item = (&'a Vec<f64>, f64)>,
     scale: Scale,
+    limits: (f64, f64),
     columns: &[crate::Column],
 ) -> Result<Gp, GpError> {
-    let (mut points, mut y, mut noise) = (Vec::new(), Vec::new(), Vec::new());
-    for (point, Estimate { value, standard_error }) in measured {
-        points.push(point.clone());
-        y.push(scale.forward(value));
-        // To first order, a standard error of ln v is that of v divided by v.
-        let unit = if scale == Scale::Log { value } else { 1.0 };
-        // The square may overflow: then the value is known to say nothing.
-        noise.push((standard_error / unit).powi(2).min(f64::MAX));
-    }
-    let observations = Observations::with_noise(matrix(&points, columns.len()), y, noise)?;
+    let (points, y): (Vec<Vec<f64>>, Vec<f64>) = measured
+        .map(|(point, value)| (point.clone(), scale.forward(value).clamp(limits.0, limits.1)))
+        .unzip();
+    let observations = Observations::new(matrix(&points, columns.len()), y)?;
     GpSpec::new(columns.to_vec()).fit(&observations)
 }
 
