@@ -24,7 +24,7 @@ struct Options {
     /// Seeds, FIRST..END
     #[arg(long, default_value = "0..20", value_parser = parse_seeds)]
     seeds: Range<u64>,
-    /// Trials of the search and of random search
+    /// Trials after which the search is compared with random search
     #[arg(long, default_value_t = 30)]
     trials: usize,
     /// Mean arrival rate, requests/s
@@ -45,7 +45,8 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
 /// What one seed gave.
 struct Comparison {
     seed: u64,
-    /// Trials until the search was as good as the grid's best; `None` if it never was.
+    /// Trials until the search was as good as the grid's best; `None` if it was not within a third
+    /// of the grid's trials.
     trials_to_reach_grid: Option<usize>,
     search: f64,
     random: f64,
@@ -58,20 +59,21 @@ fn main() -> Result<(), Error> {
     let grid = scenario.grid()?;
     let grid_trials = scenario.size(&grid, &objective)?;
     let best = |curve: &[Option<f64>]| curve.last().copied().flatten().unwrap_or(f64::INFINITY);
+    let third = grid_trials / 3;
     // The default, given to every study, is not of the grid: one trial more.
     let grid_best = best(&incumbents(&scenario, &objective, Box::new(grid), 0, grid_trials + 1)?);
 
     let compare = |seed: u64| -> Result<Comparison, Error> {
-        let run = |sampler: Box<dyn Sampler>| {
-            incumbents(&scenario, &objective, sampler, seed, options.trials)
+        let run = |sampler: Box<dyn Sampler>, trials| {
+            incumbents(&scenario, &objective, sampler, seed, trials)
         };
-        let search = run(Box::new(Bayesian))?;
+        let search = run(Box::new(Bayesian), options.trials.max(third))?;
         let reached = |value: &Option<f64>| value.is_some_and(|value| value <= grid_best);
         Ok(Comparison {
             seed,
             trials_to_reach_grid: search.iter().position(reached).map(|position| position + 1),
-            search: best(&search),
-            random: best(&run(Box::new(Random))?),
+            search: best(&search[..options.trials.min(search.len())]),
+            random: best(&run(Box::new(Random), options.trials)?),
         })
     };
     let seeds: Vec<u64> = options.seeds.clone().collect();
@@ -89,7 +91,6 @@ fn main() -> Result<(), Error> {
         values
     };
     let to_reach = sorted(|c| c.trials_to_reach_grid.map_or(f64::INFINITY, |trials| trials as f64));
-    let third = grid_trials / 3;
     let within_third = to_reach.iter().filter(|&&trials| trials <= third as f64).count();
     let wins = comparisons.iter().filter(|c| c.search < c.random).count();
     let (search, random) = (sorted(|c| c.search), sorted(|c| c.random));
@@ -127,7 +128,7 @@ fn main() -> Result<(), Error> {
     );
     for c in &comparisons {
         let reached =
-            c.trials_to_reach_grid.map_or("never".to_owned(), |trials| trials.to_string());
+            c.trials_to_reach_grid.map_or(format!("> {third}"), |trials| trials.to_string());
         println!("{:>5} {reached:>22} {:>17.2} {:>17.2}", c.seed, c.search, c.random);
     }
     let n = comparisons.len();

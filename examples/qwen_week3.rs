@@ -311,8 +311,9 @@ impl Narrator {
         let left = self.started.elapsed().as_secs_f64() / done as f64
             * (f64::from(self.trials) - done as f64);
         format!(
-            "{done:3}/{}  {outcome}  {:24}  {left:4.0} s left  {}",
+            "{done:3}/{}  trial {:<3}  {outcome}  {:24}  {left:4.0} s left  {}",
             self.trials,
+            entry.trial.id,
             best.unwrap_or_else(|| "no trial meets them yet".to_owned()),
             entry.trial.configuration,
         )
@@ -355,23 +356,21 @@ fn print_summary(analysis: &Analysis<'_>) {
     if let (Some(search), Some(best)) = (analysis.search(), analysis.grid().and_then(Curve::best)) {
         match search.trials_to_reach(objective, best) {
             Some(trials) => {
-                println!("\nthe search was as good as the whole grid after {trials} trials")
+                println!("\nthe search was as good as the whole grid after {trials} trials");
             }
             None => println!("\nthe search did not reach the grid's best"),
         }
     }
-    println!(
-        "{}",
-        match &analysis.verdict {
-            Verdict::Change(found) =>
-                format!("recommended: {}", found.trial.entry.trial.configuration),
-            Verdict::KeepDefault { .. } => "recommended: keep the default".to_owned(),
-            Verdict::NoneFeasible(near) => {
-                format!("no configuration meets the targets; {} binds", near.binding.constraint)
-            }
-            Verdict::NothingMeasured => "nothing was measured".to_owned(),
+    match &analysis.verdict {
+        Verdict::Change(found) => {
+            println!("recommended: {}", found.trial.entry.trial.configuration);
         }
-    );
+        Verdict::KeepDefault { .. } => println!("recommended: keep the default"),
+        Verdict::NoneFeasible(near) => {
+            println!("no configuration meets the targets; {} binds", near.binding.constraint);
+        }
+        Verdict::NothingMeasured => println!("nothing was measured"),
+    }
 }
 
 fn seconds(value: Option<f64>) -> String {

@@ -39,7 +39,7 @@ impl ModelShape {
     /// Qwen2.5-7B-Instruct, the model of the measurements.
     pub fn qwen2_5_7b() -> Self {
         Self {
-            name: "Qwen2.5-7B".into(),
+            name: "Qwen/Qwen2.5-7B-Instruct".into(),
             // The count that the costs were fitted with; the published one ends in 56.
             parameters: 7.6155e9,
             layers: 28,

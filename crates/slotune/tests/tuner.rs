@@ -45,7 +45,7 @@ impl Backend for Scripted {
         progress: &dyn Progress,
     ) -> Result<Run, BackendError> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let next = self.script.lock().unwrap().pop();
+        let next = self.script.lock().expect("no test panics here").pop();
         match next {
             Some(error) => Err(error),
             None => self.simulator.evaluate(request, progress).await,
@@ -54,11 +54,11 @@ impl Backend for Scripted {
 }
 
 fn study(metric: &str, parameter: &str) -> Study {
-    let space =
-        SearchSpace::new(vec![Parameter::integer(parameter, 16, 512).log()], vec![]).unwrap();
+    let space = SearchSpace::new(vec![Parameter::integer(parameter, 16, 512).log()], vec![])
+        .expect("a plain space");
     let objective = Objective::minimise(metric)
         .subject_to(Constraint::at_least("output_throughput_tok_per_s", 1.0));
-    Study::new(Problem::new(space, objective), Box::new(Random), 3).unwrap()
+    Study::new(Problem::new(space, objective), Box::new(Random), 3).expect("a plain study")
 }
 
 fn tuner(study: Study, backend: Arc<dyn Backend>) -> Result<Tuner, TuneError> {

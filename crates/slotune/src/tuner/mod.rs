@@ -141,7 +141,9 @@ impl Tuner {
                     break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
                 }
                 Err(BackendError::Failed { .. }) if retries > 0 => retries -= 1,
-                Err(error) => break (Outcome::Failed(Reason::new("world", error.to_string())), None),
+                Err(error) => {
+                    break (Outcome::Failed(Reason::new("world", error.to_string())), None);
+                }
             }
         };
         self.study.tell(trial.id, outcome, cost_s)?;
