@@ -9,7 +9,7 @@
 //! same budget at random and sweeps the documents' grid. Everything runs on the simulator. Run it
 //! again with the same options and it goes on where it was interrupted.
 
-#![expect(clippy::print_stdout, reason = "an example talks to its user")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
 use std::{
     path::{Path, PathBuf},
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            println!("error: {error}");
+            eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }

@@ -23,7 +23,7 @@ use slotune::{
 /// Any error, on its way to `main`.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Requests of the trace that are replayed.
+/// Requests of the trace that are replayed, if it has so many.
 const REQUESTS: u32 = 4000;
 
 /// Mean arrival rate at which the baseline queues for most of a request's time, requests/s.
@@ -54,10 +54,12 @@ impl Scenario {
     /// # Errors
     /// When the trace cannot be read or the rate is no positive number.
     pub fn new(trace: Option<PathBuf>, rate_per_s: f64) -> Result<Self, Error> {
+        let trace = trace.map_or(TraceSource::AzureConversation2023, TraceSource::File);
+        let recorded = u32::try_from(trace.trace()?.requests.len())?;
         let workload = Workload::Replay(Replay {
-            trace: trace.map_or(TraceSource::AzureConversation2023, TraceSource::File),
+            trace,
             start_s: 0.0,
-            size: Some(Size::Requests(REQUESTS)),
+            size: Some(Size::Requests(REQUESTS.min(recorded))),
             rate: ReplayRate::MeanPerS(rate_per_s),
         });
         let schedule = Arc::new(workload.schedule()?);

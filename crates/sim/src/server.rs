@@ -63,6 +63,8 @@ impl ServerModel {
 
     /// What it is, and on what its numbers rest.
     pub(crate) fn describe(&self) -> BackendInfo {
+        // Without the organisation that the model's name may begin with.
+        let model = self.model.name.rsplit('/').next().unwrap_or_default().to_lowercase();
         BackendInfo {
             name: "sim".into(),
             vllm_version: VLLM_VERSION.to_string(),
@@ -75,7 +77,7 @@ impl ServerModel {
                 cuda_version: None,
             },
             provenance: Provenance::Simulated(Calibration {
-                preset: format!("{}/{}", self.gpu.name, self.model.name.to_lowercase()),
+                preset: format!("{}/{model}", self.gpu.name),
                 basis: self.basis(),
             }),
         }

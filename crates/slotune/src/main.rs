@@ -16,7 +16,7 @@ use slotune::{
         week3,
     },
     results::{Loaded, ResultSet, StoredTrial},
-    serving::{EngineArguments, Provenance},
+    serving::Provenance,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
@@ -98,7 +98,7 @@ fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
     let backend = &loaded.set.manifest.backend;
     let simulated = matches!(backend.provenance, Provenance::Simulated(_));
     let command = trial
-        .map(|trial| EngineArguments::from_configuration(&trial.entry.trial.configuration))
+        .map(|trial| week3::as_run(trial, backend))
         .transpose()?
         .map(|arguments| arguments.vllm_serve_command(&backend.model));
     if as_json {

@@ -12,7 +12,10 @@ use slotune_serving::{
 ///
 /// The longest context is always among them, for its default, which is the model's, is not known
 /// here. Where other defaults are not known either, so are all arguments.
-pub(super) fn as_run(
+///
+/// # Errors
+/// When the trial's configuration holds a name or value that is no engine argument.
+pub fn as_run(
     trial: &StoredTrial,
     backend: &BackendInfo,
 ) -> Result<EngineArguments, ArgumentError> {

@@ -22,6 +22,8 @@ use std::{
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::RequestRecord;
 
+pub use arguments::as_run;
+
 use crate::{
     analysis::Analysis,
     plot::{self, Scene},
