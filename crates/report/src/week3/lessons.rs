@@ -137,10 +137,12 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         ));
     }
     if lessons.is_empty() {
-        lessons.push(if all == 0 {
-            "This set holds no trial.".to_owned()
+        let none_ended = analysis.set.trials.iter().all(|trial| trial.entry.is_pending());
+        lessons.push(if none_ended {
+            "No trial of this set has ended.".to_owned()
         } else {
-            "Every trial was measured, and every search trial met every target.".to_owned()
+            "Every trial that ended was measured, and every search trial met every target."
+                .to_owned()
         });
     }
     lessons
@@ -209,10 +211,17 @@ fn search_against_grid(analysis: &Analysis<'_>, faster: bool) -> Option<String> 
     let (search, grid) = (analysis.search()?, analysis.grid()?);
     let objective = analysis.objective();
     let target = grid.best()?;
-    let (reached, needed) =
-        (search.trials_to_reach(objective, target)?, grid.trials_to_reach(objective, target)?);
     let best = quantity(&objective.metric, target);
     let all = grid.points.len();
+    let needed = grid.trials_to_reach(objective, target)?;
+    let Some(reached) = search.trials_to_reach(objective, target) else {
+        return (!faster).then(|| {
+            format!(
+                "The search did not reach the best of all {all} trials of the grid ({best}) in {}.",
+                count(search.points.len(), "trial"),
+            )
+        });
+    };
     ((reached < needed) == faster).then(|| {
         if faster {
             format!(
@@ -289,28 +298,33 @@ fn against_others(analysis: &Analysis<'_>, beaten: bool) -> Vec<String> {
 
 /// How much of the way from the baseline to the found configuration the default goes.
 fn default_share(analysis: &Analysis<'_>) -> Option<String> {
-    let metric = &analysis.objective().metric;
+    let objective = analysis.objective();
+    let metric = &objective.metric;
     let of = |trial| value(trial, metric).filter(|value| *value > 0.0);
     let (baseline, default) = (of(analysis.baseline?)?, of(analysis.default?)?);
     if matches!(analysis.verdict, Verdict::NoneFeasible(_)) {
         return None;
     }
     let found = of(analysis.verdict.trial()?)?;
-    // Ratios, since each step multiplies.
-    let (by_default, by_both) = ((baseline / default).ln(), (baseline / found).ln());
+    // Ratios, since each step multiplies; above 0 where it is for the better.
+    let gain = |before: f64, after: f64| {
+        let change = (after / before).ln();
+        if objective.is_better(after, before) { change.abs() } else { -change.abs() }
+    };
+    let (by_default, by_both) = (gain(baseline, default), gain(baseline, found));
     let share = by_default / by_both;
     (by_default > 0.0 && by_both > 0.0 && share > 0.5).then(|| {
         let rest = if share < 0.995 {
-            format!("the search adds a factor of {}", significant(default / found))
+            format!("the search adds a factor of {}", significant((by_both - by_default).exp()))
         } else {
             "the search adds nothing to it".to_owned()
         };
         format!(
-            "Most of the improvement comes with vLLM's defaults: {} falls from {} to {}, by a factor of {}; {rest}.",
+            "Most of the improvement comes with vLLM's defaults: {} goes from {} to {}, by a factor of {}; {rest}.",
             label(metric),
             quantity(metric, baseline),
             quantity(metric, default),
-            significant(baseline / default),
+            significant(by_default.exp()),
         )
     })
 }

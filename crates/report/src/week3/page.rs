@@ -80,7 +80,7 @@ impl Page {
             search: search(analysis),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
-            programs: advised(analysis).map_or_else(String::new, |t| programs(backend, t)),
+            programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
             before_after: before_after(analysis),
             pictures: CAPTIONS.to_vec(),
             worked: list(&lessons::worked(analysis)),
@@ -92,15 +92,6 @@ impl Page {
             hardware: hardware(analysis),
             environment: test_environment(analysis),
         }
-    }
-}
-
-/// The trial whose configuration the page advises to run, if it advises any.
-fn advised<'a>(analysis: &Analysis<'a>) -> Option<&'a StoredTrial> {
-    match &analysis.verdict {
-        Verdict::Change(found) => Some(found.trial),
-        Verdict::KeepDefault { default, .. } => Some(default),
-        Verdict::NoneFeasible(_) | Verdict::NothingMeasured => None,
     }
 }
 
@@ -139,7 +130,7 @@ fn status(analysis: &Analysis<'_>) -> String {
     format!(
         "{} of {}, begun {}, slotune {}",
         count(analysis.set.trials.len(), "trial"),
-        count(manifest.studies.len(), "study").replace("studys", "studies"),
+        count(manifest.studies.len(), "study"),
         date(&manifest.created),
         manifest.slotune_version,
     )
