@@ -9,12 +9,12 @@ use super::{
     arguments::{as_run, python, vllm_serve},
     lessons,
     sections::{Search, Section, search, sections},
-    tables::{before_after, execution_log, missed, parameters, targets},
+    tables::{before_after, parameters, targets},
     verdict,
-    wording::{and, configuration, date, kind, list, source},
+    wording::{and, configuration, date, kind, list, miss, source},
 };
 use crate::{
-    analysis::{Analysis, Verdict, value},
+    analysis::{Analysis, Verdict, misses, value},
     format::{count, heading, objective, quantity, significant},
     plot::CAPTIONS,
     subject::{Role, subjects},
@@ -198,7 +198,9 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
     let Some(subject) = subjects(analysis).into_iter().find(|subject| subject.role == role) else {
         return "➖ no configuration to check".to_owned();
     };
-    let missed = missed(analysis, &subject);
+    let measurement = subject.trial.entry.measurement();
+    let missed: Vec<String> = measurement
+        .map_or_else(Vec::new, |m| misses(analysis.objective(), m).iter().map(miss).collect());
     if missed.is_empty() {
         format!(
             "✅ all targets met ({kind}) by {}",
@@ -207,6 +209,26 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
     } else {
         format!("❌ not met ({kind}): {}", and(&missed))
     }
+}
+
+/// The steps that the set records, ticked where they are complete.
+fn execution_log(analysis: &Analysis<'_>) -> String {
+    let steps = analysis.set.manifest.studies.iter().map(|study| {
+        let trials = || analysis.set.study(&study.name);
+        let told = trials().filter(|trial| !trial.entry.is_pending()).count();
+        let tick = if told as u64 >= study.trials { 'x' } else { ' ' };
+        let labels: Vec<&str> = trials().filter_map(|trial| trial.label.as_deref()).collect();
+        let what =
+            if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
+        format!(
+            "- [{tick}] Study `{}`, sampler {}, seed {}: {told} of {}{what}",
+            study.name,
+            study.sampler,
+            study.seed,
+            count(usize::try_from(study.trials).unwrap_or(usize::MAX), "trial"),
+        )
+    });
+    steps.collect::<Vec<_>>().join("\n")
 }
 
 fn hardware(analysis: &Analysis<'_>) -> Vec<(&'static str, String)> {
