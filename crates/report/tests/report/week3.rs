@@ -286,6 +286,14 @@ fn lessons_know_which_way_is_better() {
 }
 
 #[test]
+fn an_empty_comparison_hides_no_other() {
+    let mut set = with_winner();
+    set.trials.retain(|t| t.study != "random");
+    let page = page(&set);
+    assert!(page.contains("- After 30 trials "), "of the grid: {page}");
+}
+
+#[test]
 fn a_search_behind_the_grid_is_admitted() {
     let mut set = with_winner();
     set.trials.retain(|t| t.study != "bayesian" || t.entry.trial.id.0 < 2);
