@@ -150,6 +150,7 @@ fn run(options: &Options) -> Result<(), Error> {
             recorder: Recorder::new(name, Arc::clone(&writer)),
             trials,
             is_shown: role == StudyRole::Search,
+            kept: tuner.study().history().len(),
             started: now(),
         };
         Ok(tuner.run_blocking(trials as usize, &narrator)?)
@@ -268,6 +269,8 @@ struct Narrator {
     recorder: Recorder,
     trials: u32,
     is_shown: bool,
+    /// Trials that an earlier run did.
+    kept: usize,
     started: Instant,
 }
 
@@ -308,8 +311,8 @@ impl Narrator {
             Some(format!("best {} (trial {})", seconds(value), best.trial.id))
         });
         let done = history.len();
-        let left = self.started.elapsed().as_secs_f64() / done as f64
-            * (f64::from(self.trials) - done as f64);
+        let per_trial = self.started.elapsed().as_secs_f64() / (done - self.kept).max(1) as f64;
+        let left = per_trial * (f64::from(self.trials) - done as f64);
         format!(
             "{done:3}/{}  trial {:<3}  {outcome}  {:24}  {left:4.0} s left  {}",
             self.trials,

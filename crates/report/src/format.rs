@@ -136,9 +136,13 @@ pub(crate) fn percent(share: f64) -> String {
     }
 }
 
-/// A number of things: `1 trial`, `3 trials`.
+/// A number of things: `1 trial`, `3 trials`, `2 studies`.
 pub(crate) fn count(number: usize, thing: &str) -> String {
-    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+    match thing.strip_suffix('y') {
+        _ if number == 1 => format!("1 {thing}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {thing}s"),
+    }
 }
 
 /// A span of time from seconds: `45 s`, `12 min`, `3.5 h`.
@@ -303,6 +307,7 @@ mod tests {
         assert_eq!(span(12_600.0), "3.5 h");
         assert_eq!(percent(0.0512), "5.1%");
         assert_eq!(percent(-0.42), "−42%");
-        assert_eq!(count(1, "trial"), "1 trial");
+        assert_eq!([count(1, "study"), count(2, "study")], ["1 study", "2 studies"]);
+        assert_eq!(count(0, "trial"), "0 trials");
     }
 }

@@ -24,7 +24,8 @@ use slotune::{
 /// These commands read result sets: folders that a study wrote, such as the one that
 /// `cargo run --release --example qwen_week3` leaves behind.
 ///
-/// Exit status: 0 done, 1 could not be done, 2 wrong usage, 3 no configuration meets the targets.
+/// Exit status: 0 done, 1 could not be done, 2 wrong usage, 3 no configuration to
+/// recommend.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -52,7 +53,7 @@ enum Command {
     },
 }
 
-/// Exit status when no configuration meets the targets.
+/// Exit status when there is no configuration to recommend.
 const NO_CONFIGURATION: u8 = 3;
 
 fn main() -> ExitCode {
@@ -89,12 +90,13 @@ fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
     let loaded = read(results)?;
     let mut out = io::stdout().lock();
     let analysis = Analysis::new(&loaded.set);
-    let (verdict, trial) = match &analysis.verdict {
-        Verdict::Change(found) => ("change", Some(found.trial)),
-        Verdict::KeepDefault { default, .. } => ("keep_default", Some(*default)),
-        Verdict::NoneFeasible(_) => ("no_configuration_meets_the_targets", None),
-        Verdict::NothingMeasured => ("nothing_measured", None),
+    let verdict = match &analysis.verdict {
+        Verdict::Change(_) => "change",
+        Verdict::KeepDefault { .. } => "keep_default",
+        Verdict::NoneFeasible(_) => "no_configuration_meets_the_targets",
+        Verdict::NothingMeasured => "nothing_measured",
     };
+    let trial = analysis.verdict.advised();
     let backend = &loaded.set.manifest.backend;
     let simulated = matches!(backend.provenance, Provenance::Simulated(_));
     let command = trial

@@ -39,7 +39,6 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("resvg", &["slotune-report"]),
     ("reqwest", &["slotune-vllm"]),
     ("clap", &["slotune"]),
-    ("indicatif", &["slotune"]),
     ("tokio", &["slotune", "slotune-vllm"]),
 ];
 

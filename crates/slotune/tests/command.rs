@@ -21,6 +21,7 @@ fn recommend_prints_one_json_object_and_says_what_it_rests_on() {
     assert!(answer["verdict"].is_string(), "{answer}");
     assert!(answer["simulated"].is_boolean(), "{answer}");
     let has_configuration = answer["configuration"].is_object();
+    assert_eq!(answer["vllm_serve"].is_string(), has_configuration, "{answer}");
     assert_eq!(output.status.code(), Some(if has_configuration { 0 } else { 3 }));
 }
 

@@ -166,3 +166,14 @@ fn a_trial_that_cannot_be_recorded_ends_the_loop_but_is_kept() {
     assert!(error.to_string().contains("no space left"), "{error}");
     assert_eq!(tuner.study().history().completed().count(), 1);
 }
+
+#[test]
+fn a_loop_within_a_runtime_is_refused() {
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), Scripted::new(vec![])).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let error = runtime.block_on(async { tuner.run_blocking(1, &Silent) }).unwrap_err();
+    assert!(matches!(error, TuneError::WithinRuntime));
+    assert!(tuner.study().history().is_empty());
+    runtime.block_on(tuner.run(1, &Silent)).unwrap();
+    assert_eq!(tuner.study().history().completed().count(), 1);
+}

@@ -5,6 +5,12 @@ use slotune_core::Estimate;
 /// Standard errors beyond which a difference counts as more than noise: 95 % of a normal law.
 const BEYOND_NOISE: f64 = 1.96;
 
+/// Whether two values differ by more than noise, as [`Change::is_beyond_noise`] has it; also where
+/// a ratio says nothing.
+pub(super) fn differ_beyond_noise(a: Estimate, b: Estimate) -> bool {
+    (a.value - b.value).abs() > BEYOND_NOISE * a.standard_error.hypot(b.standard_error)
+}
+
 /// The relative change from one measured value to another, and how well it is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
@@ -19,7 +25,8 @@ impl Change {
     /// or a value not finite, for then a ratio says nothing.
     ///
     /// The standard error is that of a ratio of independent values to first order (delta method),
-    /// `(a/b) √((σₐ/a)² + (σ_b/b)²)`, written so that `a` may be 0.
+    /// `(a/b) √((σₐ/a)² + (σ_b/b)²)`, written so that `a` may be 0. Trials that serve the same
+    /// requests share a part of their errors, so it is rather too large than too small.
     pub fn between(before: Estimate, after: Estimate) -> Option<Self> {
         if !(before.value.is_finite() && before.value > 0.0 && after.value.is_finite()) {
             return None;

@@ -57,7 +57,7 @@ pub struct ConstraintEffect<'a> {
 }
 
 /// What each bound did to the search that `trials` are of, in the objective's order.
-pub fn constraint_effects<'a>(
+pub(super) fn constraint_effects<'a>(
     objective: &'a Objective,
     trials: &[&'a StoredTrial],
 ) -> Vec<ConstraintEffect<'a>> {

@@ -10,7 +10,7 @@ mod sweep;
 mod verdict;
 
 pub use change::Change;
-pub use constraint::{ConstraintEffect, Miss, constraint_effects, misses};
+pub use constraint::{ConstraintEffect, Miss, misses};
 pub use curve::{Curve, CurvePoint};
 pub use failure::{FailureGroup, failure_groups};
 pub use sweep::{Level, Sweep};
@@ -19,6 +19,8 @@ pub use verdict::{NearMiss, Recommendation, Verdict};
 use slotune_core::Objective;
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
+
+use constraint::constraint_effects;
 
 /// Everything that a report says of a result set.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,12 +89,12 @@ impl<'a> Analysis<'a> {
 const GRID: &str = "grid";
 
 /// The reference trial of that label; the first of several.
-pub fn reference<'a>(set: &'a ResultSet, label: &str) -> Option<&'a StoredTrial> {
+fn reference<'a>(set: &'a ResultSet, label: &str) -> Option<&'a StoredTrial> {
     trials_of(set, StudyRole::Reference).find(|trial| trial.label.as_deref() == Some(label))
 }
 
 /// The trials of all studies of that role, in the set's order.
-pub fn trials_of(set: &ResultSet, role: StudyRole) -> impl Iterator<Item = &StoredTrial> {
+fn trials_of(set: &ResultSet, role: StudyRole) -> impl Iterator<Item = &StoredTrial> {
     let studies = set.manifest.studies.iter().filter(move |study| study.role == role);
     studies.flat_map(|study| set.study(&study.name))
 }
@@ -119,12 +121,12 @@ fn best_value<'a>(
 }
 
 /// The value of a metric in a completed trial, if it was measured and is finite.
-pub fn value(trial: &StoredTrial, metric: &str) -> Option<f64> {
+pub(crate) fn value(trial: &StoredTrial, metric: &str) -> Option<f64> {
     trial.entry.measurement()?.value(metric).filter(|value| value.is_finite())
 }
 
 /// Whether a trial was measured and meets every constraint.
-pub fn is_feasible(objective: &Objective, trial: &StoredTrial) -> bool {
+fn is_feasible(objective: &Objective, trial: &StoredTrial) -> bool {
     trial.entry.measurement().is_some_and(|measurement| objective.is_feasible(measurement))
 }
 

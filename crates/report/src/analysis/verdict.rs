@@ -3,13 +3,13 @@
 use slotune_core::Objective;
 use slotune_results::StoredTrial;
 
-use super::{Change, Miss, best, is_feasible, misses, value};
+use super::{Change, Miss, best, change::differ_beyond_noise, is_feasible, misses, value};
 
 /// What a result set says to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict<'a> {
-    /// The search found a configuration that meets every target, and the default either misses
-    /// one or is worse beyond noise: use it.
+    /// The search found a configuration that meets every target, and the default misses one, was
+    /// not measured, or is worse beyond noise: use it.
     Change(Recommendation<'a>),
     /// The default meets every target, and nothing that the search found is better beyond noise.
     KeepDefault {
@@ -29,7 +29,8 @@ pub enum Verdict<'a> {
 pub struct Recommendation<'a> {
     /// The trial.
     pub trial: &'a StoredTrial,
-    /// The change of the objective from the default; `None` where the default was not measured.
+    /// The change of the objective from the default; `None` where the default was not measured, or
+    /// has 0.
     pub change: Option<Change>,
     /// The targets that the default misses; empty where it was not measured.
     pub default_misses: Vec<Miss<'a>>,
@@ -60,15 +61,26 @@ impl<'a> Verdict<'a> {
         });
         match (found, feasible_default) {
             (Some(found), None) => Self::Change(found),
-            (Some(found), Some(_)) if found.is_better(objective) => Self::Change(found),
+            (Some(found), Some(default)) if found.is_better_than(default, objective) => {
+                Self::Change(found)
+            }
             (found, Some(default)) => Self::KeepDefault { default, best: found },
             (None, None) => NearMiss::among(objective, search.iter().copied().chain(default))
                 .map_or(Self::NothingMeasured, Self::NoneFeasible),
         }
     }
 
-    /// The trial of the search that a report shows beside the default: the recommended one, the
-    /// best found, or the one that came closest.
+    /// The trial whose configuration is the one to run, if any is.
+    pub fn advised(&self) -> Option<&'a StoredTrial> {
+        match self {
+            Self::Change(found) => Some(found.trial),
+            Self::KeepDefault { default, .. } => Some(default),
+            Self::NoneFeasible(_) | Self::NothingMeasured => None,
+        }
+    }
+
+    /// The trial that a report shows beside the default: the recommended one, the best found, or
+    /// the one that came closest.
     pub fn trial(&self) -> Option<&'a StoredTrial> {
         match self {
             Self::Change(found) | Self::KeepDefault { best: Some(found), .. } => Some(found.trial),
@@ -94,10 +106,14 @@ impl<'a> Recommendation<'a> {
     }
 
     /// Whether it is better than the default beyond noise.
-    fn is_better(&self, objective: &Objective) -> bool {
-        self.change.is_some_and(|change| {
-            change.is_beyond_noise() && objective.is_better(1.0 + change.relative, 1.0)
-        })
+    fn is_better_than(&self, default: &StoredTrial, objective: &Objective) -> bool {
+        let of = |trial: &StoredTrial| trial.entry.measurement()?.get(&objective.metric);
+        let Some((before, after)) = of(default).zip(of(self.trial)) else { return false };
+        // A default of 0 has no ratio, and may still be better or worse.
+        let beyond_noise = self
+            .change
+            .map_or_else(|| differ_beyond_noise(before, after), |change| change.is_beyond_noise());
+        beyond_noise && objective.is_better(after.value, before.value)
     }
 }
 

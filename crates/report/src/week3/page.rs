@@ -9,12 +9,12 @@ use super::{
     arguments::{as_run, python, vllm_serve},
     lessons,
     sections::{Search, Section, search, sections},
-    tables::{before_after, execution_log, missed, parameters, targets},
+    tables::{before_after, parameters, targets},
     verdict,
-    wording::{and, configuration, date, kind, list, source},
+    wording::{and, configuration, date, kind, list, miss, source},
 };
 use crate::{
-    analysis::{Analysis, Verdict, value},
+    analysis::{Analysis, Verdict, misses, value},
     format::{count, heading, objective, quantity, significant},
     plot::CAPTIONS,
     subject::{Role, subjects},
@@ -80,7 +80,7 @@ impl Page {
             search: search(analysis),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
-            programs: advised(analysis).map_or_else(String::new, |t| programs(backend, t)),
+            programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
             before_after: before_after(analysis),
             pictures: CAPTIONS.to_vec(),
             worked: list(&lessons::worked(analysis)),
@@ -92,15 +92,6 @@ impl Page {
             hardware: hardware(analysis),
             environment: test_environment(analysis),
         }
-    }
-}
-
-/// The trial whose configuration the page advises to run, if it advises any.
-fn advised<'a>(analysis: &Analysis<'a>) -> Option<&'a StoredTrial> {
-    match &analysis.verdict {
-        Verdict::Change(found) => Some(found.trial),
-        Verdict::KeepDefault { default, .. } => Some(default),
-        Verdict::NoneFeasible(_) | Verdict::NothingMeasured => None,
     }
 }
 
@@ -139,7 +130,7 @@ fn status(analysis: &Analysis<'_>) -> String {
     format!(
         "{} of {}, begun {}, slotune {}",
         count(analysis.set.trials.len(), "trial"),
-        count(manifest.studies.len(), "study").replace("studys", "studies"),
+        count(manifest.studies.len(), "study"),
         date(&manifest.created),
         manifest.slotune_version,
     )
@@ -207,7 +198,9 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
     let Some(subject) = subjects(analysis).into_iter().find(|subject| subject.role == role) else {
         return "➖ no configuration to check".to_owned();
     };
-    let missed = missed(analysis, &subject);
+    let measurement = subject.trial.entry.measurement();
+    let missed: Vec<String> = measurement
+        .map_or_else(Vec::new, |m| misses(analysis.objective(), m).iter().map(miss).collect());
     if missed.is_empty() {
         format!(
             "✅ all targets met ({kind}) by {}",
@@ -216,6 +209,26 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
     } else {
         format!("❌ not met ({kind}): {}", and(&missed))
     }
+}
+
+/// The steps that the set records, ticked where they are complete.
+fn execution_log(analysis: &Analysis<'_>) -> String {
+    let steps = analysis.set.manifest.studies.iter().map(|study| {
+        let trials = || analysis.set.study(&study.name);
+        let told = trials().filter(|trial| !trial.entry.is_pending()).count();
+        let tick = if told as u64 >= study.trials { 'x' } else { ' ' };
+        let labels: Vec<&str> = trials().filter_map(|trial| trial.label.as_deref()).collect();
+        let what =
+            if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
+        format!(
+            "- [{tick}] Study `{}`, sampler {}, seed {}: {told} of {}{what}",
+            study.name,
+            study.sampler,
+            study.seed,
+            count(usize::try_from(study.trials).unwrap_or(usize::MAX), "trial"),
+        )
+    });
+    steps.collect::<Vec<_>>().join("\n")
 }
 
 fn hardware(analysis: &Analysis<'_>) -> Vec<(&'static str, String)> {

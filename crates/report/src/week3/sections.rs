@@ -165,21 +165,21 @@ fn baseline(analysis: &Analysis<'_>, parameters: &[&str], metrics: &[&str]) -> O
 
 /// The search over all parameters, and what it is compared with.
 pub(super) fn search(analysis: &Analysis<'_>) -> Search {
-    let none = |what: &str| what.to_owned();
     let comparison = comparison(analysis)
-        .unwrap_or_else(|| none("This set holds no other study to compare with."));
+        .unwrap_or_else(|| "This set holds no other study to compare with.".to_owned());
     let constraints = constraints(analysis)
-        .unwrap_or_else(|| none("No search trial was measured, or there are no targets."));
-    let failures = failures(analysis).unwrap_or_else(|| none("Every trial was measured."));
+        .unwrap_or_else(|| "No search trial was measured, or there are no targets.".to_owned());
+    let failures = failures(analysis).unwrap_or_else(|| "No trial ended without one.".to_owned());
     let (configuration, improvements, status) = match analysis.search() {
         None => (
-            none("no search in this set"),
-            none("No trial of a search."),
-            none("➖ No search in this set"),
+            "no search in this set".to_owned(),
+            "No trial of a search.".to_owned(),
+            "➖ No search in this set".to_owned(),
         ),
         Some(search) => (
             searched(analysis, search),
-            improvements(analysis, search).unwrap_or_else(|| none("No trial met every target.")),
+            improvements(analysis, search)
+                .unwrap_or_else(|| "No trial met every target.".to_owned()),
             format!(
                 "{}: {} of {} planned",
                 if search.points.len() as u64 >= search.study.trials {

@@ -27,7 +27,12 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                     "Compared with vLLM's default, {name} is {}.",
                     change(metric, Some(*gain))
                 ),
-                (None, _) => "This set holds no measured default to compare with.".to_owned(),
+                (None, _) => {
+                    analysis.default.and_then(|default| value(default, metric)).map_or_else(
+                        || "This set holds no measured default to compare with.".to_owned(),
+                        |default| format!("vLLM's default has {}.", quantity(metric, default)),
+                    )
+                }
             };
             let price = match price(analysis, found.trial).as_slice() {
                 [] => String::new(),

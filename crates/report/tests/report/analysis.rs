@@ -5,7 +5,9 @@ use crate::synthetic::{
     set, study, trial,
 };
 use proptest::prelude::*;
-use slotune_core::{Bound, Configuration, Entry, Estimate, History, Measurement, Outcome, Reason};
+use slotune_core::{
+    Bound, Configuration, Direction, Entry, Estimate, History, Measurement, Outcome, Reason,
+};
 use slotune_report::analysis::{Analysis, Change, Verdict, best, failure_groups, misses};
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 
@@ -73,6 +75,16 @@ fn without_a_default_the_winner_is_recommended() {
     let set = with_values(None, &[(1.5, 0.0)]);
     let Verdict::Change(found) = Analysis::new(&set).verdict else { panic!("nothing to keep") };
     assert_eq!(found.change, None);
+}
+
+#[test]
+fn a_default_of_nothing_is_beaten_by_something() {
+    let mut set = with_values(Some((0.0, 0.0)), &[(0.0, 0.0), (4.0, 0.1)]);
+    assert!(matches!(Analysis::new(&set).verdict, Verdict::KeepDefault { .. }));
+    set.manifest.objective.direction = Direction::Maximise;
+    let Verdict::Change(found) = Analysis::new(&set).verdict else { panic!("4 is more than 0") };
+    assert_eq!((found.trial.entry.trial.id.0, found.change), (1, None));
+    assert_eq!(Analysis::new(&set).verdict.advised(), Some(found.trial));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::synthetic::{
     configuration, labelled, main_job, measurement, records, reference_of, trial,
 };
 use resvg::tiny_skia::Pixmap;
-use slotune_core::{Bound, Outcome, State};
+use slotune_core::{Bound, Direction, Outcome, State};
 use slotune_report::week3::{self, ReportError};
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::{Provenance, RequestRecord};
@@ -271,6 +271,35 @@ fn lessons_come_from_the_numbers() {
     search_only.manifest.studies.retain(|s| s.name != "grid");
     let page = page(&search_only);
     assert!(!page.contains("matters: the median"));
+}
+
+#[test]
+fn lessons_know_which_way_is_better() {
+    let mut set = with_winner();
+    set.manifest.objective.metric = "request_throughput_per_s".to_owned();
+    set.manifest.objective.direction = Direction::Maximise;
+    let lesson = "Most of the improvement comes with vLLM's defaults: request throughput goes from 4.52 req/s to ";
+    assert!(page(&set).contains(lesson), "{}", page(&set));
+    // The default is worse than the baseline, so nothing comes with it.
+    set.manifest.objective.direction = Direction::Minimise;
+    assert!(!page(&set).contains("Most of the improvement"));
+}
+
+#[test]
+fn an_empty_comparison_hides_no_other() {
+    let mut set = with_winner();
+    set.trials.retain(|t| t.study != "random");
+    let page = page(&set);
+    assert!(page.contains("- After 30 trials "), "of the grid: {page}");
+}
+
+#[test]
+fn a_search_behind_the_grid_is_admitted() {
+    let mut set = with_winner();
+    set.trials.retain(|t| t.study != "bayesian" || t.entry.trial.id.0 < 2);
+    assert!(page(&set).contains(
+        "The search did not reach the best of all 60 trials of the grid (1.65 s) in 2 trials."
+    ));
 }
 
 #[test]

@@ -109,15 +109,16 @@ impl Tuner {
     /// [`run`](Self::run) on a runtime of its own, for callers that have none.
     ///
     /// # Errors
-    /// As [`run`](Self::run), and when the operating system gives no runtime.
-    ///
-    /// # Panics
-    /// When called from within a runtime; await [`run`](Self::run) there.
+    /// As [`run`](Self::run), when called from within a runtime, and when the operating system gives
+    /// none.
     pub fn run_blocking(
         &mut self,
         trials: usize,
         observer: &dyn Observer,
     ) -> Result<(), TuneError> {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(TuneError::WithinRuntime);
+        }
         let runtime =
             tokio::runtime::Builder::new_current_thread().build().map_err(TuneError::Runtime)?;
         runtime.block_on(self.run(trials, observer))
@@ -191,6 +192,9 @@ pub enum TuneError {
     /// The study did not take an outcome.
     #[error(transparent)]
     Tell(#[from] TellError),
+    /// A runtime cannot run within another.
+    #[error("`run_blocking` was called from within a runtime; await `run` there")]
+    WithinRuntime,
     /// The operating system gives no runtime.
     #[error("no runtime to evaluate trials on: {0}")]
     Runtime(#[source] std::io::Error),

@@ -1,24 +1,19 @@
 //! The lessons of a result set: what worked, what was hard, what was not expected. Each is drawn
 //! from the numbers, and left out where the numbers do not show it.
 
-use slotune_results::StudyRole;
+mod comparison;
 
-use super::{
-    documented::{Documented, WEEK2},
-    tables::equal_budget,
-    wording::{and, change, kind, miss, value as setting},
-};
+use slotune_results::StoredTrial;
+
+use super::wording::{and, change, miss, value as setting};
 use crate::{
-    analysis::{Analysis, Change, Curve, Level, Recommendation, Sweep, Verdict, value},
-    format::{bound, count, label, percent, quantity, significant},
+    analysis::{Analysis, Change, Level, Recommendation, Sweep, Verdict, value},
+    format::{bound, count, label, percent, quantity},
 };
+use comparison::{against_others, baseline_against_week2, default_share, search_against_grid};
 
 /// A parameter whose levels' medians differ by less than this share has no effect to speak of.
 pub(super) const NO_EFFECT: f64 = 0.02;
-/// Two searches whose best differ by less than this share are called equally good.
-const SAME: f64 = 0.01;
-/// Distance from week 2, in log ratio, that a faithful reproduction may have.
-const FAITHFUL: f64 = 0.1;
 
 /// What worked.
 pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
@@ -137,10 +132,12 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         ));
     }
     if lessons.is_empty() {
-        lessons.push(if all == 0 {
-            "This set holds no trial.".to_owned()
+        let none_ended = analysis.set.trials.iter().all(|trial| trial.entry.is_pending());
+        lessons.push(if none_ended {
+            "No trial of this set has ended.".to_owned()
         } else {
-            "Every trial was measured, and every search trial met every target.".to_owned()
+            "Every trial that ended was measured, and every search trial met every target."
+                .to_owned()
         });
     }
     lessons
@@ -204,143 +201,7 @@ fn grid_sweeps<'s, 'a>(analysis: &'s Analysis<'a>) -> impl Iterator<Item = &'s S
     analysis.sweeps.iter().filter(move |sweep| is_grid && sweep.settings > 0)
 }
 
-/// How fast the search reached what the grid found: where it was faster, or where it was not.
-fn search_against_grid(analysis: &Analysis<'_>, faster: bool) -> Option<String> {
-    let (search, grid) = (analysis.search()?, analysis.grid()?);
-    let objective = analysis.objective();
-    let target = grid.best()?;
-    let (reached, needed) =
-        (search.trials_to_reach(objective, target)?, grid.trials_to_reach(objective, target)?);
-    let best = quantity(&objective.metric, target);
-    let all = grid.points.len();
-    ((reached < needed) == faster).then(|| {
-        if faster {
-            format!(
-                "The search was as good as the best of all {all} trials of the grid ({best}) after {reached}; the grid needed {needed}."
-            )
-        } else {
-            format!(
-                "The grid came upon its best ({best}) after {} of {all}, by the order of its values; the search needed {reached}.",
-                count(needed, "trial"),
-            )
-        }
-    })
-}
-
-/// The search against each comparison at equal budget: those that it beats, or those that it does
-/// not.
-fn against_others(analysis: &Analysis<'_>, beaten: bool) -> Vec<String> {
-    let Some(search) = analysis.search() else { return Vec::new() };
-    let objective = analysis.objective();
-    let comparisons = analysis.curves.iter().filter(|c| c.study.role == StudyRole::Comparison);
-    let sentence = |other: &Curve<'_>| {
-        let budget = search.points.len().min(other.points.len());
-        let name = &other.study.name;
-        let of = |best| quantity(&objective.metric, best);
-        let (won, words) = match (search.best_within(budget), other.best_within(budget)) {
-            (None, None) => return None,
-            (Some(ours), None) => (
-                true,
-                format!(
-                    "the search had {}; study `{name}` had nothing that meets all targets",
-                    of(ours)
-                ),
-            ),
-            (None, Some(theirs)) => (
-                false,
-                format!(
-                    "study `{name}` had {}, the search nothing that meets all targets",
-                    of(theirs)
-                ),
-            ),
-            (Some(ours), Some(theirs)) if (ours - theirs).abs() < ours.abs() * SAME => (
-                false,
-                format!(
-                    "study `{name}` was as good as the search: {} and {}",
-                    of(theirs),
-                    of(ours)
-                ),
-            ),
-            (Some(ours), Some(theirs)) if objective.is_better(ours, theirs) => (
-                true,
-                format!(
-                    "the search's best was {}, that of study `{name}` {}",
-                    of(ours),
-                    of(theirs)
-                ),
-            ),
-            (Some(ours), Some(theirs)) => (
-                false,
-                format!(
-                    "study `{name}` was ahead of the search: {} against {}",
-                    of(theirs),
-                    of(ours)
-                ),
-            ),
-        };
-        (won == beaten).then(|| format!("After {} {words}.", count(budget, "trial")))
-    };
-    if equal_budget(analysis) == 0 {
-        Vec::new()
-    } else {
-        comparisons.filter_map(sentence).collect()
-    }
-}
-
-/// How much of the way from the baseline to the found configuration the default goes.
-fn default_share(analysis: &Analysis<'_>) -> Option<String> {
-    let metric = &analysis.objective().metric;
-    let of = |trial| value(trial, metric).filter(|value| *value > 0.0);
-    let (baseline, default) = (of(analysis.baseline?)?, of(analysis.default?)?);
-    if matches!(analysis.verdict, Verdict::NoneFeasible(_)) {
-        return None;
-    }
-    let found = of(analysis.verdict.trial()?)?;
-    // Ratios, since each step multiplies.
-    let (by_default, by_both) = ((baseline / default).ln(), (baseline / found).ln());
-    let share = by_default / by_both;
-    (by_default > 0.0 && by_both > 0.0 && share > 0.5).then(|| {
-        let rest = if share < 0.995 {
-            format!("the search adds a factor of {}", significant(default / found))
-        } else {
-            "the search adds nothing to it".to_owned()
-        };
-        format!(
-            "Most of the improvement comes with vLLM's defaults: {} falls from {} to {}, by a factor of {}; {rest}.",
-            label(metric),
-            quantity(metric, baseline),
-            quantity(metric, default),
-            significant(baseline / default),
-        )
-    })
-}
-
-/// The number in which the baseline of this set is furthest from week 2.
-fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
-    let baseline = analysis.baseline?;
-    let ratio = |documented: &'static Documented| {
-        let seen = value(baseline, documented.metric).filter(|seen| *seen > 0.0)?;
-        Some((documented, seen, (seen / documented.value).ln().abs()))
-    };
-    let (&Documented { metric, text, .. }, seen, distance) = WEEK2
-        .iter()
-        .filter_map(ratio)
-        .reduce(|most, next| if next.2 > most.2 { next } else { most })?;
-    (distance > FAITHFUL).then(|| {
-        format!(
-            "The {} baseline is furthest from week 2 in {}: {} against {text} documented.",
-            kind(&analysis.set.manifest.backend),
-            label(metric),
-            quantity(metric, seen),
-        )
-    })
-}
-
-fn between(
-    before: &slotune_results::StoredTrial,
-    after: &slotune_results::StoredTrial,
-    metric: &str,
-) -> Option<Change> {
+fn between(before: &StoredTrial, after: &StoredTrial, metric: &str) -> Option<Change> {
     Change::between(
         before.entry.measurement()?.get(metric)?,
         after.entry.measurement()?.get(metric)?,

@@ -1,0 +1,124 @@
+//! The servers of the set side by side: targets and gains.
+
+use slotune_core::Constraint;
+
+use super::{
+    super::{
+        documented::{documented, target},
+        wording::{and, change, kind},
+    },
+    markdown::Table,
+};
+use crate::{
+    analysis::{Analysis, Change, value},
+    format::{bound_value, estimate, heading, is_worse, label, quantity},
+    subject::{Role, Subject, subjects},
+};
+
+/// Targets, and who meets them; ends a sentence that names the objective.
+pub(in super::super) fn targets(analysis: &Analysis<'_>) -> String {
+    if analysis.objective().constraints.is_empty() {
+        return "without targets.".to_owned();
+    }
+    let subjects = subjects(analysis);
+    let mut table = Table::new(
+        ["Target", "Week 2", "Bound"]
+            .into_iter()
+            .chain(subjects.iter().map(|subject| subject.label)),
+    );
+    for constraint in &analysis.objective().constraints {
+        let week2 = target(&constraint.metric).map_or("none", |target| target.text);
+        let mut row = vec![heading(&constraint.metric), week2.to_owned(), bound_value(constraint)];
+        row.extend(subjects.iter().map(|subject| match value(subject.trial, &constraint.metric) {
+            Some(value) => {
+                let verdict = if constraint.is_met(value) { "✅" } else { "❌" };
+                format!("{verdict} {}", quantity(&constraint.metric, value))
+            }
+            None => "n/a".to_owned(),
+        }));
+        table.row(row);
+    }
+    let kind = kind(&analysis.set.manifest.backend);
+    let scaled = match scaled_targets(analysis).as_slice() {
+        [] => String::new(),
+        scaled => format!(
+            "\n\nThe baseline of this set is not that of week 2; {}, the bound is scaled so that it asks for the same gain as week 2 does.",
+            and(scaled)
+        ),
+    };
+    format!("subject to these targets ({kind} values):\n\n{table}{scaled}")
+}
+
+/// The metrics whose bound is as far from this set's baseline as the target of week 2 is from its
+/// own, and not simply that target.
+fn scaled_targets(analysis: &Analysis<'_>) -> Vec<String> {
+    /// Share by which a number may be off and still be called the same.
+    const SAME: f64 = 0.005;
+    let same = |a: f64, b: f64| (a - b).abs() <= SAME * b.abs();
+    let is_scaled = |constraint: &&Constraint| {
+        let bound = constraint.bound.value();
+        target(&constraint.metric).zip(documented(&constraint.metric)).is_some_and(
+            |(target, week2)| {
+                let baseline = analysis.baseline.and_then(|t| value(t, &constraint.metric));
+                !same(bound, target.value)
+                    && baseline.is_some_and(|b| same(bound / b, target.value / week2.value))
+            },
+        )
+    };
+    let constraints = analysis.objective().constraints.iter();
+    constraints.filter(is_scaled).map(|c| format!("on {}", label(&c.metric))).collect()
+}
+
+/// The metrics of the owner's table, in its order and words, then what else tells the story.
+const BEFORE_AFTER: [(&str, &str); 9] = [
+    ("**Queue Time %**", "queue_share"),
+    ("**P95 Latency**", "e2e_p95_s"),
+    ("**Long Seq (500+ tok)**", "e2e_p95_very_long_s"),
+    ("**Throughput**", "output_throughput_tok_per_s"),
+    ("**Request Capacity**", "request_throughput_per_s"),
+    ("P50 Queue Time", "queue_time_p50_s"),
+    ("P50 Latency", "e2e_p50_s"),
+    ("P99 Latency", "e2e_p99_s"),
+    ("P95 TTFT", "ttft_p95_s"),
+];
+
+/// Week 2 as documented, the servers of this set, and what the search gained.
+pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
+    let subjects = subjects(analysis);
+    let kind = kind(&analysis.set.manifest.backend);
+    let found = subjects.iter().find(|subject| subject.role == Role::Found);
+    let gains: Vec<&Subject<'_>> =
+        subjects.iter().filter(|s| s.role != Role::Found && found.is_some()).collect();
+    let mut headings = vec!["Metric".to_owned(), "Week 2 Baseline (documented)".to_owned()];
+    headings.extend(subjects.iter().map(|subject| match subject.role {
+        Role::Found => format!("Week 3 {} ({kind})", subject.label),
+        _ => format!("{} ({kind})", subject.label),
+    }));
+    headings.extend(gains.iter().map(|subject| match subject.role {
+        Role::Baseline => "Improvement over baseline".to_owned(),
+        _ => "Improvement over default".to_owned(),
+    }));
+    let mut table = Table::new(headings);
+    for (name, metric) in BEFORE_AFTER {
+        let of = |subject: &Subject<'_>| subject.trial.entry.measurement()?.get(metric);
+        let mut row =
+            vec![name.to_owned(), documented(metric).map_or("n/a", |d| d.text).to_owned()];
+        row.extend(
+            subjects.iter().map(|s| of(s).map_or("n/a".to_owned(), |e| estimate(metric, e))),
+        );
+        let gain = |before: &Subject<'_>| {
+            let (before, after) = (of(before)?, found.and_then(of)?);
+            Some(match Change::between(before, after) {
+                // A ratio to nothing says nothing; the difference does.
+                None if after.value > 0.0 && before.value == 0.0 => {
+                    let worse = if is_worse(metric, after.value) { " (worse)" } else { "" };
+                    format!("{} more{worse}", quantity(metric, after.value))
+                }
+                ratio => change(metric, ratio),
+            })
+        };
+        row.extend(gains.iter().map(|&before| gain(before).unwrap_or_else(|| "n/a".to_owned())));
+        table.row(row);
+    }
+    table.to_string()
+}
