@@ -23,7 +23,7 @@ use clap::{Parser, ValueEnum};
 use slotune::{
     Finished, Observer, Recorder,
     core::{
-        Entry, History, Measurement, Objective, Outcome, State, Trial,
+        Bound, Entry, History, Measurement, Objective, Outcome, State, Trial,
         sampler::{Bayesian, Random, Sampler, Sobol},
     },
     report::{
@@ -38,7 +38,10 @@ use slotune::{
 use slotune_examples::{Error, RATE_PER_S, Scenario, backend, baseline, default_configuration};
 
 /// Tunes a simulated Qwen2.5-7B server on one H100 and fills the Week-3 page.
+///
+/// An interrupted run goes on when it is started again with the same options.
 #[derive(Debug, Parser)]
+#[command(version)]
 struct Options {
     /// Trials of the search, and of random search beside it
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -49,11 +52,12 @@ struct Options {
     /// Folder for the result set, the page and the pictures
     #[arg(long, default_value = "qwen_week3_results")]
     out: PathBuf,
-    /// Trace to replay, CSV [default: Azure LLM inference trace 2023, conversation]
+    /// Trace to replay: CSV of the Azure, BurstGPT or reduced Mooncake format [default: Azure LLM
+    /// inference trace 2023, conversation]
     #[arg(long)]
     trace: Option<PathBuf>,
     /// Mean arrival rate of the replay, requests/s
-    #[arg(long, default_value_t = RATE_PER_S)]
+    #[arg(long, default_value_t = RATE_PER_S, allow_negative_numbers = true)]
     rate: f64,
     /// What proposes the configurations of the search
     #[arg(long, value_enum, default_value_t = SamplerName::Bayesian)]
@@ -111,9 +115,13 @@ fn run(options: &Options) -> Result<(), Error> {
     let references = measure_references(&scenario)?;
     let baseline = references[0].0.measurement().ok_or("the baseline was not measured")?;
     let objective = scenario.objective(baseline)?;
-    println!("\nminimise {} subject to", objective.metric);
+    println!(
+        "\nminimise {} subject to (as much better than the baseline as week 2 asks)",
+        objective.metric
+    );
     for constraint in &objective.constraints {
-        println!("  {constraint}");
+        let sign = if matches!(constraint.bound, Bound::AtLeast(_)) { ">=" } else { "<=" };
+        println!("  {} {sign} {:.4}", constraint.metric, constraint.bound.value());
     }
 
     let grid = scenario.grid()?;
@@ -159,6 +167,7 @@ fn run(options: &Options) -> Result<(), Error> {
     thread::scope(|scope| {
         let comparisons = scope.spawn(|| conduct(random).and_then(|()| conduct(grid)));
         let search = conduct(search);
+        println!("\nthe search has ended; waiting for random search and the grid");
         let comparisons = comparisons.join().map_err(|_| "a comparison study panicked")?;
         search.and(comparisons)
     })?;
@@ -328,7 +337,7 @@ fn print_summary(analysis: &Analysis<'_>) {
     let objective = analysis.objective();
     println!(
         "\n{:28} {:>8} {:>10} {:>12} {:>12}  targets",
-        "", "P95 E2E", "P95 long", "queue share", "tokens/s"
+        "", "P95 E2E", "P95 500+", "queue share", "tokens/s"
     );
     let row = |name: String, measurement: Option<&Measurement>| {
         let Some(measurement) = measurement else {
@@ -356,10 +365,18 @@ fn print_summary(analysis: &Analysis<'_>) {
         let name = format!("{}, best of {}", study.name, points.len());
         row(name, best.and_then(|trial| trial.entry.measurement()));
     }
-    if let (Some(search), Some(best)) = (analysis.search(), analysis.grid().and_then(Curve::best)) {
+    if let (Some(search), Some(grid)) = (analysis.search(), analysis.grid())
+        && let Some(best) = grid.best()
+    {
         match search.trials_to_reach(objective, best) {
             Some(trials) => {
                 println!("\nthe search was as good as the whole grid after {trials} trials");
+                let by_order = grid.trials_to_reach(objective, best).filter(|&own| own < trials);
+                if let Some(own) = by_order {
+                    println!(
+                        "(by the order of its values, the grid came upon its best after {own})"
+                    );
+                }
             }
             None => println!("\nthe search did not reach the grid's best"),
         }

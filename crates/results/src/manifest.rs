@@ -112,7 +112,10 @@ impl Manifest {
             fixed.studies.iter_mut().for_each(|study| study.trials = 0);
             serde_json::to_value(fixed).expect("a manifest is plain data with text keys")
         };
-        first_difference("", &comparable(self), &comparable(other))
+        let (here, there) = (comparable(self), comparable(other));
+        // What else differs often follows from the workload.
+        first_difference("workload", &here["workload"], &there["workload"])
+            .or_else(|| first_difference("", &here, &there))
     }
 
     /// Raises the budgets to those of another manifest of the same set where that grants more;

@@ -8,6 +8,13 @@ use serde::{Deserialize, Serialize};
 use crate::{EngineArguments, RequestRecord, Schedule, engine_arguments::ResolvedEngineArguments};
 
 /// Evaluates engine arguments under a workload: a real server or a simulated one.
+///
+/// An implementation carries `#[async_trait::async_trait]` as this trait does. It returns one
+/// record for each request, in the order of the schedule; keeps at most the concurrency of a closed
+/// loop in flight; gives completed requests the tokens that were asked for; keeps chunk times, from
+/// the first token to the last, where they are asked for; and answers
+/// [`BackendError::Infeasible`] to arguments that vLLM refuses, such as more sequences than tokens
+/// in a step. The suite `testing::conformance` (feature `testing`) checks all of it.
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// What it is, for the record.

@@ -11,6 +11,7 @@ use std::{
 use clap::{Parser, Subcommand};
 use serde_json::json;
 use slotune::{
+    core::Trial,
     report::{
         analysis::{Analysis, Verdict},
         week3,
@@ -44,10 +45,14 @@ enum Command {
         out: Option<PathBuf>,
     },
     /// Prints the configuration that a result set recommends
+    ///
+    /// The verdict is one of `change`, `keep_default`, `no_configuration_meets_the_targets` and
+    /// `nothing_measured`.
     Recommend {
         /// Folder of the result set
         results: PathBuf,
-        /// Prints one JSON object: `verdict`, `simulated`, `configuration`, `metrics`, `vllm_serve`
+        /// Prints one JSON object: `verdict`, `simulated`, `complete`, `configuration`, `metrics`,
+        /// `vllm_serve`
         #[arg(long)]
         json: bool,
     },
@@ -99,6 +104,13 @@ fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
     let trial = analysis.verdict.advised();
     let backend = &loaded.set.manifest.backend;
     let simulated = matches!(backend.provenance, Provenance::Simulated(_));
+    let unfinished: Vec<String> = analysis
+        .curves
+        .iter()
+        .map(|curve| (curve.study, curve.points.len() as u64))
+        .filter(|&(study, done)| done < study.trials)
+        .map(|(study, done)| format!("study {} has {done} of {} trials", study.name, study.trials))
+        .collect();
     let command = trial
         .map(|trial| week3::as_run(trial, backend))
         .transpose()?
@@ -107,18 +119,29 @@ fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
         let value = json!({
             "verdict": verdict,
             "simulated": simulated,
+            "complete": unfinished.is_empty(),
             "configuration": trial.map(|trial| &trial.entry.trial.configuration),
             "metrics": trial.and_then(|trial| trial.entry.measurement()),
             "vllm_serve": command,
         });
         writeln!(out, "{value:#}")?;
     } else {
-        writeln!(out, "{}", verdict.replace('_', " "))?;
-        writeln!(
-            out,
-            "{}",
-            if simulated { "(from simulated numbers)" } else { "(from measured numbers)" }
-        )?;
+        let objective = analysis.objective();
+        let value = |trial: Option<&StoredTrial>| -> Option<f64> {
+            trial?.entry.measurement()?.value(&objective.metric)
+        };
+        write!(out, "{}", verdict.replace('_', " "))?;
+        if let (Some(trial), Some(value)) = (trial, value(trial)) {
+            let Trial { id, .. } = trial.entry.trial;
+            write!(out, ": {} {value:.4} (study {}, trial {id})", objective.metric, trial.study)?;
+        }
+        if let Some(value) = value(analysis.default) {
+            write!(out, ", vLLM's default {value:.4}")?;
+        }
+        writeln!(out, ", {}", if simulated { "simulated" } else { "measured" })?;
+        for study in unfinished {
+            writeln!(out, "not complete: {study}")?;
+        }
         if let Verdict::NoneFeasible(near) = &analysis.verdict {
             writeln!(
                 out,

@@ -143,6 +143,19 @@ fn unknown_names_are_refused_before_anything_starts() {
 }
 
 #[test]
+fn inter_token_latencies_are_kept_where_the_objective_needs_them() {
+    let mut tuner = tuner(study("itl_p99_s", "max_num_seqs"), Scripted::new(vec![])).unwrap();
+    tuner.run_blocking(1, &Silent).unwrap();
+    assert_eq!(tuner.study().history().completed().count(), 1);
+}
+
+#[test]
+fn goodput_without_an_slo_is_refused_before_anything_starts() {
+    let error = tuner(study("goodput_per_s", "max_num_seqs"), Scripted::new(vec![])).err().unwrap();
+    assert!(error.to_string().contains("MeasureOptions::slo"), "{error}");
+}
+
+#[test]
 fn a_trial_that_cannot_be_recorded_ends_the_loop_but_is_kept() {
     struct FullDisk;
 

@@ -21,6 +21,8 @@ pub struct Tuner {
     /// Arguments that every trial has in common; a configuration overrides them.
     fixed: EngineArguments,
     options: MeasureOptions,
+    /// Whether the objective needs inter-token latencies: they take much memory.
+    record_chunk_times: bool,
 }
 
 /// Hears of each trial. What it returns as an error ends the loop, so a trial that could not be
@@ -65,8 +67,8 @@ impl Tuner {
     /// arguments and those of its configuration, which override them.
     ///
     /// # Errors
-    /// When the objective names a metric that does not exist, or the search space a parameter that
-    /// is no engine argument.
+    /// When the objective names a metric that does not exist, or goodput without an SLO, or the
+    /// search space a parameter that is no engine argument.
     pub fn new(
         study: Study,
         backend: Arc<dyn Backend>,
@@ -74,9 +76,12 @@ impl Tuner {
         fixed: EngineArguments,
         options: MeasureOptions,
     ) -> Result<Self, TuneError> {
-        for metric in study.problem().objective().metrics() {
-            Metric::from_name(metric)?;
+        let metrics = study.problem().objective().metrics().map(Metric::from_name);
+        let metrics = metrics.collect::<Result<Vec<_>, _>>()?;
+        if metrics.contains(&Metric::Goodput) && !options.slo.has_limits() {
+            return Err(TuneError::GoodputWithoutSlo);
         }
+        let record_chunk_times = metrics.iter().any(|metric| matches!(metric, Metric::Itl(_)));
         // The corners hold each parameter's extremes, so a space of other names or of impossible
         // values is refused before a server is started.
         let space = study.problem().space();
@@ -84,7 +89,7 @@ impl Tuner {
             let corner = vec![corner; space.parameters().len()];
             fixed.updated(&space.configuration_at(&corner))?;
         }
-        Ok(Self { study, backend, schedule, fixed, options })
+        Ok(Self { study, backend, schedule, fixed, options, record_chunk_times })
     }
 
     /// The study so far.
@@ -129,7 +134,7 @@ impl Tuner {
             arguments: self.fixed.updated(&trial.configuration)?,
             schedule: Arc::clone(&self.schedule),
             seed: trial.seed,
-            record_chunk_times: false,
+            record_chunk_times: self.record_chunk_times,
         };
         let mut cost_s = 0.0;
         let mut retries = RETRIES;
@@ -183,6 +188,9 @@ pub enum TuneError {
     /// A parameter is no engine argument, or its value does not fit.
     #[error(transparent)]
     Argument(#[from] ArgumentError),
+    /// The objective is of good requests, and nothing says which are good.
+    #[error("the objective needs `goodput_per_s`, which needs an SLO; set `MeasureOptions::slo`")]
+    GoodputWithoutSlo,
     /// A run could not be measured.
     #[error(transparent)]
     Measure(#[from] MeasureError),
