@@ -5,17 +5,20 @@
 //! parameter, what failed and why. [`week3`] writes them down as a Markdown page with pictures;
 //! it adds words, never numbers of its own.
 //!
-//! ```no_run
-//! # fn read() -> slotune_results::ResultSet { unimplemented!() }
-//! # fn requests(_: &slotune_results::StoredTrial) -> std::io::Result<Vec<slotune_serving::RequestRecord>> { unimplemented!() }
+//! ```
 //! use slotune_report::{analysis::{Analysis, Verdict}, week3};
+//! # use slotune_results::{Loaded, StoredTrial};
 //!
-//! let set = read();
-//! if let Verdict::Change(found) = Analysis::new(&set).verdict {
-//!     assert_eq!(found.trial.study, "bayesian");
+//! # fn report(loaded: &Loaded) -> Result<(), week3::ReportError> {
+//! if let Verdict::Change(found) = Analysis::new(&loaded.set).verdict {
+//!     assert_eq!(found.trial.study, "search");
 //! }
-//! week3::write(&set, requests, "qwen_week3_results".as_ref())?;
-//! # Ok::<(), week3::ReportError>(())
+//! let requests = |trial: &StoredTrial| {
+//!     loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
+//! };
+//! week3::write(&loaded.set, requests, "qwen_week3_results".as_ref())?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! Pictures are set in `DejaVu Sans`, a subset of which is part of this crate; `assets/` names its

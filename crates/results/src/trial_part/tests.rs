@@ -1,3 +1,5 @@
+//! The columns against the page that describes them.
+
 use super::*;
 use crate::{read::read_manifest, request_part};
 

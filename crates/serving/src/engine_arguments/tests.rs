@@ -1,3 +1,5 @@
+//! Names, defaults, rules and flags as vLLM has them.
+
 use slotune_core::{Parameter, SearchSpace};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Formulas worked by hand, statistics against reference values.
+
 use proptest::prelude::*;
 use serde_json::Value;
 

@@ -1,3 +1,5 @@
+//! Rates, lengths and windows of schedules.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

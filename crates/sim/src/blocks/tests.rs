@@ -1,3 +1,5 @@
+//! Block accounting and prefix hits.
+
 use slotune_serving::{RequestSpec, workload::PromptSegment};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Step times and graph sizes against the specification.
+
 use slotune_serving::EngineArguments;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! One request, or few, through all clocks.
+
 use slotune_serving::{EngineArguments, Load, RequestSpec, Schedule};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The front end alone: order and cost of its jobs.
+
 use super::*;
 use crate::noise::Noise;
 

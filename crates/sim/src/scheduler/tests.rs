@@ -1,3 +1,5 @@
+//! Scheduler decisions in situations written by hand.
+
 use std::collections::{BTreeSet, VecDeque};
 
 use proptest::{prelude::*, test_runner::RngSeed};

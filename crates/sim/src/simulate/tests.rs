@@ -1,3 +1,5 @@
+//! Whole runs: admission, closed loops, malformed input.
+
 use slotune_serving::{EngineArguments, workload::PromptSegment};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Memory, start-up seconds, and the failures in their order.
+
 use std::path::Path;
 
 use slotune_serving::{EngineArguments, InfeasibleClass};
