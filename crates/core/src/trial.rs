@@ -107,6 +107,22 @@ pub struct Estimate {
     pub value: f64,
     /// Standard error of the value within its run; 0 where it is exact or unknown.
     pub standard_error: f64,
+    /// Whether the true value is known only to be this or larger (censored on the right): a
+    /// latency of an overloaded server, whose slowest requests had not ended when the run did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_lower_bound: bool,
+}
+
+impl Estimate {
+    /// A value known to within a standard error, both in the metric's unit.
+    pub fn new(value: f64, standard_error: f64) -> Self {
+        Self { value, standard_error, is_lower_bound: false }
+    }
+
+    /// An exact value, or one of unknown error.
+    pub fn exact(value: f64) -> Self {
+        Self::new(value, 0.0)
+    }
 }
 
 impl Measurement {
@@ -118,7 +134,7 @@ impl Measurement {
     /// The same with an exact value of one more metric.
     #[must_use]
     pub fn with(self, metric: impl Into<String>, value: f64) -> Self {
-        self.with_estimate(metric, Estimate { value, standard_error: 0.0 })
+        self.with_estimate(metric, Estimate::exact(value))
     }
 
     /// The same with an estimate of one more metric.

@@ -226,7 +226,7 @@ fn absurd_numbers_do_not_end_the_search() {
             for i in 0..12 {
                 let trial = study.ask().unwrap_or_else(|error| panic!("case {case}: {error}"));
                 let (value, standard_error) = told(i);
-                let estimate = Estimate { value, standard_error };
+                let estimate = Estimate::new(value, standard_error);
                 let measurement = Measurement::new()
                     .with_estimate("latency", estimate)
                     .with_estimate("throughput", estimate);

@@ -60,19 +60,20 @@ pub(crate) fn quantity_or(metric: &str, value: Option<f64>) -> String {
 }
 
 /// A value of a metric with its unit and, where it is known and shows in the digits, its standard
-/// error: `2.54 ± 0.08 s`.
+/// error: `2.54 ± 0.08 s`. A lower bound is `≥ 2.54 s`.
 pub(crate) fn estimate(metric: &str, estimate: Estimate) -> String {
-    let scaled = Estimate {
-        value: scaled(metric, estimate.value),
-        standard_error: scaled(metric, estimate.standard_error),
-    };
+    if estimate.is_lower_bound {
+        return format!("≥ {}", quantity(metric, estimate.value));
+    }
+    let scaled =
+        Estimate::new(scaled(metric, estimate.value), scaled(metric, estimate.standard_error));
     plus_minus(scaled)
         .map_or_else(|| quantity(metric, estimate.value), |text| with_unit(metric, &text))
 }
 
 /// A value and its standard error, `2.54 ± 0.08`; `None` where the error is 0 or too small to show.
 pub(crate) fn plus_minus(estimate: Estimate) -> Option<String> {
-    let Estimate { value, standard_error } = estimate;
+    let Estimate { value, standard_error, .. } = estimate;
     // Two digits more than numbers otherwise have are enough for any error that matters.
     let most = decimals(value.abs().max(standard_error), DIGITS + 2, DECIMALS);
     let decimals = decimals(standard_error, 1, DECIMALS).min(most);
@@ -261,15 +262,18 @@ mod tests {
 
     #[test]
     fn estimates_show_the_digits_that_their_error_leaves() {
-        let of = |value, standard_error| estimate("e2e_p95_s", Estimate { value, standard_error });
+        let of =
+            |value, standard_error| estimate("e2e_p95_s", Estimate::new(value, standard_error));
         assert_eq!(of(2.5436, 0.0), "2.54 s");
         assert_eq!(of(2.5436, 0.081), "2.54 ± 0.08 s");
         assert_eq!(of(20.03, 1.9), "20 ± 2 s");
         assert_eq!(of(2.5436, 0.0007), "2.5436 ± 0.0007 s");
         assert_eq!(of(17.888_712, 2e-5), "17.9 s", "too small to show");
-        let share = Estimate { value: 0.1234, standard_error: 0.021 };
+        let bound = Estimate { is_lower_bound: true, ..Estimate::new(2.544, 0.081) };
+        assert_eq!(estimate("e2e_p95_s", bound), "≥ 2.54 s");
+        let share = Estimate::new(0.1234, 0.021);
         assert_eq!(estimate("queue_share", share), "12 ± 2%");
-        let small = Estimate { value: 0.000_279, standard_error: 0.000_040 };
+        let small = Estimate::new(0.000_279, 0.000_040);
         assert_eq!(estimate("queue_share", small), "0.028 ± 0.004%");
     }
 

@@ -173,7 +173,7 @@ fn check(problem: &Problem, id: TrialId, outcome: &Outcome, cost: f64) -> Result
     }
     let Outcome::Completed(measurement) = outcome else { return Ok(()) };
     for (metric, estimate) in measurement.iter() {
-        let Estimate { value, standard_error } = estimate;
+        let Estimate { value, standard_error, .. } = estimate;
         let (field, value) = if !is_usable(value) {
             ("value", value)
         } else if !(is_usable(standard_error) && standard_error >= 0.0) {

@@ -69,7 +69,7 @@ fn outcomes_that_cannot_be_learnt_from_are_refused_and_can_be_corrected() {
         );
     }
     for standard_error in [f64::NAN, -0.1, 1e300] {
-        let estimate = Estimate { value: 1.0, standard_error };
+        let estimate = Estimate::new(1.0, standard_error);
         let error = refused(Outcome::Completed(complete().with_estimate("latency", estimate)), 1.0);
         assert!(matches!(error, TellError::OutOfRange { field: "standard error", .. }), "{error}");
     }

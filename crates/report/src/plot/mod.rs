@@ -86,6 +86,7 @@ impl Scene<'_> {
             let estimate = Self::estimate(subject, metric).map(|e| Estimate {
                 value: scaled(metric, e.value),
                 standard_error: scaled(metric, e.standard_error),
+                ..e
             });
             let bar = figure::Bar { estimate, colour: colour_of(subject.role) };
             Group { name: subject.label.to_owned(), bars: vec![bar] }

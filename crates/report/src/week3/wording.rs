@@ -48,7 +48,7 @@ pub(super) fn change(metric: &str, change: Option<Change>) -> String {
     }
     let size = match change.relative {
         r if r > 2.0 => {
-            let times = Estimate { value: 1.0 + r, standard_error: error };
+            let times = Estimate::new(1.0 + r, error);
             let times = plus_minus(times).unwrap_or_else(|| significant(times.value));
             format!("{times} times as high")
         }

@@ -15,7 +15,9 @@ use slotune_results::{ResultSet, StoredTrial, StudyRole};
 fn with_values(default: Option<(f64, f64)>, search: &[(f64, f64)]) -> ResultSet {
     let feasible = |(value, standard_error): (f64, f64)| {
         let measured = measurement(0.1, 0.9, 1.0, 1500.0);
-        Outcome::Completed(measured.with_estimate("e2e_p95_s", Estimate { value, standard_error }))
+        Outcome::Completed(
+            measured.with_estimate("e2e_p95_s", Estimate::new(value, standard_error)),
+        )
     };
     let setting = || configuration(512, 0.9, true);
     let mut trials: Vec<StoredTrial> = default
@@ -241,7 +243,7 @@ fn failures_are_grouped_with_the_impossible_first() {
 
 #[test]
 fn a_change_from_nothing_or_to_no_number_is_none() {
-    let estimate = |value| Estimate { value, standard_error: 0.0 };
+    let estimate = |value| Estimate::exact(value);
     assert_eq!(Change::between(estimate(0.0), estimate(1.0)), None);
     assert_eq!(Change::between(estimate(1.0), estimate(f64::NAN)), None);
     let gone =

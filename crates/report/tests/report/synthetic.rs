@@ -67,14 +67,14 @@ pub(crate) fn outcome(configuration: &Configuration) -> Outcome {
 
 /// A measurement with all metrics of the page.
 pub(crate) fn measurement(queue: f64, p50: f64, p95: f64, throughput: f64) -> Measurement {
-    let with_error = |value: f64| Estimate { value, standard_error: value * 0.012 };
+    let with_error = |value: f64| Estimate::new(value, value * 0.012);
     Measurement::new()
         .with_estimate("e2e_p50_s", with_error(p50))
         .with_estimate("e2e_p95_s", with_error(p95))
         .with_estimate("e2e_p99_s", with_error(1.4 * p95))
         .with("ttft_p95_s", queue + 0.1)
         .with("queue_time_p50_s", queue)
-        .with_estimate("queue_share", Estimate { value: queue / p50, standard_error: 0.01 })
+        .with_estimate("queue_share", Estimate::new(queue / p50, 0.01))
         .with("output_throughput_tok_per_s", throughput)
         .with("request_throughput_per_s", throughput / 210.0)
         .with("e2e_p95_tiny_s", 0.3 * p95)

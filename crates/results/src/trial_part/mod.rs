@@ -201,7 +201,7 @@ fn read_outcome(columns: &mut Columns, manifest: &Manifest) -> Result<Outcome, P
         let value = columns.get(metric)?;
         let standard_error = columns.get(&error_column(metric))?;
         if let (Some(value), Some(standard_error)) = (value, standard_error) {
-            measurement = measurement.with_estimate(metric, Estimate { value, standard_error });
+            measurement = measurement.with_estimate(metric, Estimate::new(value, standard_error));
         }
     }
     let class: Option<String> = columns.get("reason_class")?;

@@ -148,7 +148,7 @@ proptest! {
         label in prop::option::of(".*"),
     ) {
         let measured = Measurement::new()
-            .with_estimate("e2e_p95_s", Estimate { value: values[0], standard_error })
+            .with_estimate("e2e_p95_s", Estimate::new(values[0], standard_error))
             .with("queue_share", values[1]);
         let configuration = Configuration::new()
             .with("gpu_memory_utilization", values[2])

@@ -84,7 +84,7 @@ pub(crate) fn trials() -> Vec<StoredTrial> {
         .with("kv_cache_dtype", "fp8")
         .with("async_scheduling", false);
     let measured = Measurement::new()
-        .with_estimate(Metric::E2e(Statistic::P95), Estimate { value: 4.4, standard_error: 0.1 })
+        .with_estimate(Metric::E2e(Statistic::P95), Estimate::new(4.4, 0.1))
         .with(Metric::OutputThroughput, 949.0);
     vec![
         StoredTrial {

@@ -66,7 +66,7 @@ pub fn measure(run: &Run, options: &MeasureOptions) -> Result<Measurement, Measu
     let mut add = |metric: Metric, value| {
         let standard_error =
             replicates.get(&metric).map_or(0.0, |values| standard_deviation(values));
-        let estimate = Estimate { value, standard_error };
+        let estimate = Estimate::new(value, standard_error);
         measurement = std::mem::take(&mut measurement).with_estimate(metric, estimate);
     };
     sample.metrics(&vec![1; sample.len()], &mut add);

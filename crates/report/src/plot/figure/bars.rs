@@ -121,7 +121,7 @@ fn annotate(
     estimate: Option<Estimate>,
     writing: &Writing<'_>,
 ) -> Drawn {
-    let Some(Estimate { value, standard_error }) = estimate else {
+    let Some(Estimate { value, standard_error, .. }) = estimate else {
         let style = style(writing.size, colour::GREY);
         return label(panel, "n/a", (middle, panel.floor() - 3), style);
     };
