@@ -91,6 +91,7 @@ fn status(status: &RequestStatus) -> (&'static str, Option<&str>) {
         RequestStatus::Rejected(message) => ("rejected", Some(message)),
         RequestStatus::Failed(message) => ("failed", Some(message)),
         RequestStatus::Unfinished => ("unfinished", None),
+        RequestStatus::NotSent => ("not_sent", None),
     }
 }
 
@@ -100,6 +101,7 @@ fn parse_status(name: &str, message: Option<String>) -> Result<RequestStatus, Pa
         ("rejected", Some(message)) => Ok(RequestStatus::Rejected(message)),
         ("failed", Some(message)) => Ok(RequestStatus::Failed(message)),
         ("unfinished", None) => Ok(RequestStatus::Unfinished),
+        ("not_sent", None) => Ok(RequestStatus::NotSent),
         _ => Err(PartProblem::column(
             "status",
             format!("is `{name}`, which does not go with its message"),

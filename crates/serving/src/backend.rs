@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineArguments, RequestRecord, Schedule, engine_arguments::ResolvedEngineArguments};
+use crate::{EngineArguments, Run, Schedule};
 
 /// Evaluates engine arguments under a workload: a real server or a simulated one.
 ///
@@ -43,6 +43,46 @@ pub struct TrialRequest {
     pub seed: u64,
     /// Whether to keep the arrival time of every chunk, which inter-token latencies need.
     pub record_chunk_times: bool,
+    /// When the outcome is decided and the rest of the run need not be measured, if ever. A
+    /// backend for which time costs nothing need not look.
+    pub give_up: Option<GiveUp>,
+}
+
+/// A run is decided once it is certain that a percentile of a latency, over all requests of the
+/// schedule, exceeds a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GiveUp {
+    /// Which latency.
+    pub latency: Latency,
+    /// Which percentile, 0 to 100.
+    pub percent: f64,
+    /// The limit, seconds.
+    pub above_s: f64,
+}
+
+/// A latency that is known to exceed a limit before its request has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Latency {
+    /// E2E latency.
+    E2e,
+    /// Time to first token.
+    Ttft,
+}
+
+impl GiveUp {
+    /// Most requests out of `scheduled` that may exceed the limit while the percentile (of type 7)
+    /// may still be below it.
+    pub fn tolerated(&self, scheduled: usize) -> usize {
+        let last = scheduled.saturating_sub(1);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to the number of requests"
+        )]
+        let below = (last as f64 * (self.percent / 100.0).clamp(0.0, 1.0)).floor() as usize;
+        last - below
+    }
 }
 
 /// What a backend is.
@@ -92,44 +132,6 @@ pub struct Calibration {
     pub preset: String,
     /// What its coefficients were fitted to, in a sentence.
     pub basis: String,
-}
-
-/// Raw records and facts of one evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// One record for each request of the schedule, in its order.
-    pub records: Vec<RequestRecord>,
-    /// What the server told.
-    pub server: ServerFacts,
-}
-
-impl Run {
-    /// Seconds that the evaluation cost: the start-up, and from there to the last token.
-    pub fn cost_s(&self) -> f64 {
-        let last = self.records.iter().filter_map(|record| record.last_token_s);
-        self.server.start_up_s + last.fold(0.0, f64::max)
-    }
-}
-
-/// What the server told of itself; `None` where it does not tell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ServerFacts {
-    /// The arguments as the server resolved them.
-    pub arguments: ResolvedEngineArguments,
-    /// Seconds from the start of the process until it served.
-    pub start_up_s: f64,
-    /// KV-cache blocks.
-    pub kv_blocks: Option<u64>,
-    /// Preemptions during the run.
-    pub preemptions: Option<u64>,
-    /// Engine steps during the run.
-    pub engine_steps: Option<u64>,
-    /// Sum of the queue times of all scheduled requests, seconds.
-    pub queue_time_sum_s: Option<f64>,
-    /// Prompt tokens looked up in the prefix cache.
-    pub prefix_cache_queries: Option<u64>,
-    /// Prompt tokens found there.
-    pub prefix_cache_hits: Option<u64>,
 }
 
 /// Why an evaluation gave no run.

@@ -15,15 +15,19 @@ pub mod testing;
 pub mod workload;
 
 mod backend;
+mod caveat;
 mod nearest;
 mod record;
+mod run;
 
 pub use backend::{
-    Backend, BackendError, BackendInfo, Calibration, Hardware, InfeasibleClass, Progress,
-    Provenance, Run, ServerFacts, Silent, Stage, TrialRequest,
+    Backend, BackendError, BackendInfo, Calibration, GiveUp, Hardware, InfeasibleClass, Latency,
+    Progress, Provenance, Silent, Stage, TrialRequest,
 };
+pub use caveat::{Caveat, CaveatClass};
 pub use engine_arguments::EngineArguments;
 pub use record::{RequestRecord, RequestStatus};
+pub use run::{ClientFacts, Run, ServerFacts, ServerSample};
 /// Named random streams: backends draw from them too, and need nothing else of the core.
 pub use slotune_core::random;
 pub use workload::{LengthClass, Load, RequestSpec, Schedule, Workload};

@@ -39,13 +39,21 @@ pub enum RequestStatus {
     Rejected(String),
     /// It broke off, with this text.
     Failed(String),
-    /// The run ended before it did.
+    /// The run ended before it did: its latency is known only to be longer than it had been under
+    /// way.
     Unfinished,
+    /// The run ended before it was to be sent; `sent_s` is then its intended time.
+    NotSent,
 }
 
 impl RequestRecord {
-    /// Whether all output arrived. Only completed requests enter latencies and throughputs.
+    /// Whether all output arrived.
     pub fn is_completed(&self) -> bool {
         self.status == RequestStatus::Completed
+    }
+
+    /// Whether it was under way when the run ended.
+    pub fn is_unfinished(&self) -> bool {
+        self.status == RequestStatus::Unfinished
     }
 }

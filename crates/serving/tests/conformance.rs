@@ -81,19 +81,19 @@ impl Backend for FixedLatency {
                 _ => BackendError::Infeasible { class: InfeasibleClass::Invalid, message, cost_s },
             });
         }
-        let server = ServerFacts {
-            arguments,
-            start_up_s: 0.0,
-            kv_blocks: None,
-            preemptions: None,
-            engine_steps: None,
-            queue_time_sum_s: None,
-            prefix_cache_queries: None,
-            prefix_cache_hits: None,
-        };
+        let server = ServerFacts { arguments: arguments.to_arguments(), ..ServerFacts::default() };
         let mut records = self.records(request);
         self.spoil(&mut records, evaluation);
-        Ok(Run { records, server })
+        let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
+        Ok(Run {
+            records,
+            end_s,
+            cost_s: end_s,
+            server,
+            timeline: vec![],
+            client: None,
+            notes: vec![],
+        })
     }
 }
 

@@ -40,6 +40,7 @@ enum Machine {
 ///     schedule: Arc::new(Schedule { load: Load::Open, requests: vec![request] }),
 ///     seed: 0,
 ///     record_chunk_times: false,
+///     give_up: None,
 /// })?;
 /// assert!(run.records[0].is_completed());
 /// # Ok::<(), slotune_serving::BackendError>(())
@@ -131,9 +132,18 @@ impl Simulator {
                 .enable_prefix_caching
                 .then_some(run.prefix_cache_queries),
             prefix_cache_hits: arguments.enable_prefix_caching.then_some(run.prefix_cache_hits),
-            arguments,
+            arguments: arguments.to_arguments(),
+            ..ServerFacts::default()
         };
-        Ok(Run { records: run.records, server })
+        Ok(Run {
+            records: run.records,
+            end_s: run.end_s,
+            cost_s: start_up.duration_s + run.end_s,
+            server,
+            timeline: vec![],
+            client: None,
+            notes: vec![],
+        })
     }
 
     fn start(&self, arguments: &ResolvedEngineArguments) -> Result<StartUp, StartUpFailure> {

@@ -23,7 +23,7 @@ fn trial(arguments: EngineArguments) -> TrialRequest {
         })
         .collect();
     let schedule = Arc::new(Schedule { load: Load::Open, requests });
-    TrialRequest { arguments, schedule, seed: 1, record_chunk_times: false }
+    TrialRequest { arguments, schedule, seed: 1, record_chunk_times: false, give_up: None }
 }
 
 #[derive(Default)]
@@ -55,8 +55,8 @@ fn a_trial_gives_records_and_facts() {
     let run = evaluate(&Simulator::new(ServerModel::measured()), &trial, &stages).unwrap();
     assert_eq!(run.records.len(), 50);
     assert!(run.records.iter().all(slotune_serving::RequestRecord::is_completed));
-    assert_eq!(run.server.arguments.max_num_seqs, 64);
-    assert_eq!(run.server.arguments.max_num_batched_tokens, 8192);
+    assert_eq!(run.server.arguments.max_num_seqs, Some(64));
+    assert_eq!(run.server.arguments.max_num_batched_tokens, Some(8192));
     assert!((60.0..130.0).contains(&run.server.start_up_s));
     assert!(run.server.kv_blocks.unwrap() > 60_000);
     assert_eq!(

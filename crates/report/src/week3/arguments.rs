@@ -21,10 +21,9 @@ pub fn as_run(
 ) -> Result<EngineArguments, ArgumentError> {
     let mut arguments = EngineArguments::from_configuration(&trial.entry.trial.configuration)?;
     let Some(server) = &trial.server else { return Ok(arguments) };
-    let max_model_len = server.arguments.max_model_len;
-    arguments.max_model_len = Some(max_model_len);
-    let environment = environment(backend, max_model_len);
-    let as_resolved = server.arguments.to_arguments().to_configuration();
+    arguments.max_model_len = server.arguments.max_model_len;
+    let environment = arguments.max_model_len.and_then(|longest| environment(backend, longest));
+    let as_resolved = server.arguments.to_configuration();
     // One after another, since the defaults of later ones follow from earlier ones.
     for name in EngineArguments::names() {
         let Some(value) = as_resolved.get(name) else { continue };
@@ -71,9 +70,7 @@ pub(super) fn vllm_serve(model: &str, arguments: &EngineArguments) -> String {
 /// it.
 pub(super) fn in_effect(trial: &StoredTrial, name: &str) -> Option<Value> {
     let set = trial.entry.trial.configuration.get(name).cloned();
-    set.or_else(|| {
-        trial.server.as_ref()?.arguments.to_arguments().to_configuration().get(name).cloned()
-    })
+    set.or_else(|| trial.server.as_ref()?.arguments.to_configuration().get(name).cloned())
 }
 
 #[cfg(test)]

@@ -94,14 +94,9 @@ fn server(configuration: &Configuration) -> ServerFacts {
     };
     let arguments = EngineArguments::from_configuration(configuration).expect("valid arguments");
     ServerFacts {
-        arguments: arguments.resolve(&environment),
+        arguments: arguments.resolve(&environment).to_arguments(),
         start_up_s: START_UP_S,
-        kv_blocks: None,
-        preemptions: None,
-        engine_steps: None,
-        queue_time_sum_s: None,
-        prefix_cache_queries: None,
-        prefix_cache_hits: None,
+        ..ServerFacts::default()
     }
 }
 

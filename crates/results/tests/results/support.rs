@@ -158,7 +158,9 @@ fn server() -> ServerFacts {
             cudagraph_mode: CudagraphMode::FullDecodeOnly,
             max_cudagraph_capture_size: 512,
             tensor_parallel_size: 1,
-        },
+        }
+        .to_arguments(),
+        vllm_version: Some("0.25.1".to_owned()),
         start_up_s: 42.0,
         kv_blocks: Some(27_000),
         preemptions: Some(0),
@@ -166,6 +168,9 @@ fn server() -> ServerFacts {
         queue_time_sum_s: Some(0.25),
         prefix_cache_queries: Some(1 << 40),
         prefix_cache_hits: None,
+        prompt_tokens: Some(1_000_000),
+        output_tokens: Some(2_000_000),
+        completed_requests: None,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Metrics made from request records: every formula once, for simulated and real servers alike.
 //!
 //! - Latencies count from the *intended* send time, so a late client is charged to latency and not
-//!   hidden (no coordinated omission), and are of completed requests only.
+//!   hidden (no coordinated omission). They are of completed requests; where a run ended with
+//!   requests under way, E2E latency and TTFT take those with the time they had been under way, and
+//!   their estimates are lower bounds ([`Estimate::is_lower_bound`]).
 //! - The window of throughputs reaches from the first intended send to the last token of a
 //!   completed request.
 //! - Percentiles are of type 7 ([`percentile`]).
@@ -14,6 +16,7 @@ mod population;
 mod request;
 mod sample;
 mod statistics;
+mod steady;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +29,7 @@ use crate::Run;
 pub use catalogue::{Metric, Statistic, UnknownMetric};
 pub use request::Slo;
 pub use statistics::{Interval, confidence_interval, mean_interval, percentile};
+pub use steady::{SteadyState, steady_state};
 
 /// How to measure.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +70,8 @@ pub fn measure(run: &Run, options: &MeasureOptions) -> Result<Measurement, Measu
     let mut add = |metric: Metric, value| {
         let standard_error =
             replicates.get(&metric).map_or(0.0, |values| standard_deviation(values));
-        let estimate = Estimate::new(value, standard_error);
+        let is_lower_bound = sample.is_lower_bound(metric);
+        let estimate = Estimate { value, standard_error, is_lower_bound };
         measurement = std::mem::take(&mut measurement).with_estimate(metric, estimate);
     };
     sample.metrics(&vec![1; sample.len()], &mut add);

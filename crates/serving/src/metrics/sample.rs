@@ -14,8 +14,13 @@ pub(super) struct Sample {
     itl: Population,
     queue_time: Population,
     e2e_by_class: Vec<(LengthClass, Population)>,
-    /// From the first intended send to the last token of a completed request, seconds.
+    /// From the first intended send to the last token of a completed request, or to the end of a
+    /// run that was cut short, seconds.
     window_s: f64,
+    /// Whether requests were under way when the run ended.
+    e2e_is_lower_bound: bool,
+    /// Whether some of those waited for their first token.
+    ttft_is_lower_bound: bool,
     has_slo: bool,
     /// Sum of queue times, where the server tells only that.
     queue_time_sum_s: Option<f64>,
@@ -43,8 +48,16 @@ impl Sample {
         let records = &run.records;
         records.iter().try_for_each(check)?;
         let population = |value: &dyn Fn(&RequestRecord) -> Option<f64>| {
-            let values = (0..).zip(records).filter(|(_, record)| record.is_completed());
+            let values = (0..).zip(records);
             Population::new(values.filter_map(|(i, record)| Some((i, value(record)?))))
+        };
+        // What is known of a latency whose request was under way when the run ended.
+        let so_far_s = |record: &RequestRecord| {
+            record.is_unfinished().then(|| (run.end_s - record.intended_s).max(0.0))
+        };
+        let first_token_s = |record: &RequestRecord| {
+            let first_s = record.first_token_s.filter(|_| record.is_unfinished())?;
+            Some(first_s - record.intended_s)
         };
         let gaps = (0..).zip(records).flat_map(|(i, record): (u32, &RequestRecord)| {
             record.inter_token_latencies_s().map(move |gap| (i, gap))
@@ -58,16 +71,22 @@ impl Sample {
         let none_tells = records.iter().all(|record| record.queue_time_s.is_none());
         Ok(Self {
             requests: records.iter().map(|record| RequestValues::new(record, slo)).collect(),
-            e2e: population(&RequestRecord::e2e_s),
-            ttft: population(&RequestRecord::ttft_s),
+            e2e: population(&|record| record.e2e_s().or_else(|| so_far_s(record))),
+            ttft: population(&|record| {
+                record.ttft_s().or_else(|| first_token_s(record)).or_else(|| so_far_s(record))
+            }),
             tpot: population(&RequestRecord::tpot_s),
             itl: Population::new(gaps),
-            queue_time: population(&|record| record.queue_time_s),
+            queue_time: population(&|record| record.queue_time_s.filter(|_| record.is_completed())),
             e2e_by_class: LengthClass::ALL
                 .into_iter()
                 .map(|class| (class, of_class(class)))
                 .collect(),
-            window_s: window_s(records)?,
+            window_s: window_s(run)?,
+            e2e_is_lower_bound: records.iter().any(RequestRecord::is_unfinished),
+            ttft_is_lower_bound: records
+                .iter()
+                .any(|record| record.is_unfinished() && record.first_token_s.is_none()),
             has_slo: slo.has_limits(),
             // The server's sum is over all scheduled requests, so it says nothing about the
             // completed ones unless they are the same.
@@ -81,6 +100,15 @@ impl Sample {
     /// Number of requests, completed or not.
     pub(super) fn len(&self) -> usize {
         self.requests.len()
+    }
+
+    /// Whether a metric is known only to be what it comes to, or larger.
+    pub(super) fn is_lower_bound(&self, metric: Metric) -> bool {
+        match metric {
+            Metric::E2e(_) | Metric::E2eP95Of(_) => self.e2e_is_lower_bound,
+            Metric::Ttft(_) => self.ttft_is_lower_bound,
+            _ => false,
+        }
     }
 
     /// Hands `emit` every metric that is defined when the i-th request is counted `counts[i]`
@@ -161,21 +189,27 @@ impl RequestValues {
     }
 }
 
-/// From the first intended send to the last token of a completed request, seconds.
-fn window_s(records: &[RequestRecord]) -> Result<f64, MeasureError> {
+/// From the first intended send to the last token of a completed request, or to the end of a run
+/// that was cut short, seconds.
+fn window_s(run: &Run) -> Result<f64, MeasureError> {
+    let records = &run.records;
     if records.is_empty() {
         return Err(MeasureError::NoRequests);
     }
     let start_s = records.iter().map(|record| record.intended_s).fold(f64::INFINITY, f64::min);
     let completed = records.iter().filter(|record| record.is_completed());
     let end_s = completed.filter_map(|record| record.last_token_s).max_by(f64::total_cmp);
-    end_s.map(|end_s| end_s - start_s).ok_or_else(|| MeasureError::NoneCompleted {
-        requests: records.len(),
-        example: match &records[0].status {
-            RequestStatus::Rejected(text) => format!("rejected: {text}"),
-            RequestStatus::Failed(text) => format!("failed: {text}"),
-            RequestStatus::Unfinished | RequestStatus::Completed => "unfinished".to_owned(),
-        },
+    let cut_short = records.iter().any(RequestRecord::is_unfinished).then_some(run.end_s);
+    end_s.map(|end_s| cut_short.unwrap_or(end_s).max(end_s) - start_s).ok_or_else(|| {
+        MeasureError::NoneCompleted {
+            requests: records.len(),
+            example: match &records[0].status {
+                RequestStatus::Rejected(text) => format!("rejected: {text}"),
+                RequestStatus::Failed(text) => format!("failed: {text}"),
+                RequestStatus::NotSent => "not sent".to_owned(),
+                RequestStatus::Unfinished | RequestStatus::Completed => "unfinished".to_owned(),
+            },
+        }
     })
 }
 

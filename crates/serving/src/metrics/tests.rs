@@ -4,10 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{statistics::student_t, *};
-use crate::{
-    EngineArguments, LengthClass, RequestRecord, RequestStatus, ServerFacts,
-    engine_arguments::{Environment, VllmVersion},
-};
+use crate::{LengthClass, RequestRecord, RequestStatus, ServerFacts};
 
 /// Reference values in extended precision.
 fn reference() -> Value {
@@ -135,23 +132,16 @@ fn record(
 }
 
 fn run(records: Vec<RequestRecord>) -> Run {
-    let environment = Environment {
-        version: VllmVersion::NEWEST_KNOWN,
-        gpu_memory_gib: 80.0,
-        gpu_is_a100: false,
-        model_max_len: 8192,
-    };
-    let server = ServerFacts {
-        arguments: EngineArguments::default().resolve(&environment),
-        start_up_s: 1.0,
-        kv_blocks: None,
-        preemptions: None,
-        engine_steps: None,
-        queue_time_sum_s: None,
-        prefix_cache_queries: None,
-        prefix_cache_hits: None,
-    };
-    Run { records, server }
+    let last_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
+    Run {
+        records,
+        end_s: last_s,
+        cost_s: last_s,
+        server: ServerFacts::default(),
+        timeline: vec![],
+        client: None,
+        notes: vec![],
+    }
 }
 
 fn failed(index: u32, intended_s: f64) -> RequestRecord {

@@ -35,6 +35,8 @@ pub struct RunOptions {
 pub struct SimulatedRun {
     /// One record for each request of the schedule, in its order.
     pub records: Vec<RequestRecord>,
+    /// When the last request ended, or the time limit where that cut the run short, seconds.
+    pub end_s: f64,
     /// Steps of the engine.
     pub engine_steps: u64,
     /// Requests that lost their blocks to others.
@@ -278,6 +280,7 @@ fn collect(engine: Engine, schedule: &Schedule, longest: u32, end_s: f64) -> Sim
         let status = match rejection(spec, longest) {
             Some(text) if client.sent_s.is_some() => RequestStatus::Rejected(text),
             None if client.received == spec.output_tokens => RequestStatus::Completed,
+            _ if client.sent_s.is_none() => RequestStatus::NotSent,
             _ => RequestStatus::Unfinished,
         };
         // In a closed loop a request is due when another ends; one never sent was not due yet.
@@ -298,8 +301,13 @@ fn collect(engine: Engine, schedule: &Schedule, longest: u32, end_s: f64) -> Sim
             status,
         });
     }
+    let was_cut_short = records
+        .iter()
+        .any(|record| matches!(record.status, RequestStatus::Unfinished | RequestStatus::NotSent));
+    let last_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
     SimulatedRun {
         records,
+        end_s: if was_cut_short { ended_s } else { last_s },
         engine_steps: steps,
         preemptions: scheduler.counts.preemptions,
         queue_time_sum_s,

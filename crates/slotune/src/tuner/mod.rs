@@ -135,12 +135,13 @@ impl Tuner {
             schedule: Arc::clone(&self.schedule),
             seed: trial.seed,
             record_chunk_times: self.record_chunk_times,
+            give_up: None,
         };
         let mut cost_s = 0.0;
         let mut retries = RETRIES;
         let (outcome, run) = loop {
             let result = self.backend.evaluate(&request, observer).await;
-            cost_s += result.as_ref().map_or_else(BackendError::cost_s, Run::cost_s);
+            cost_s += result.as_ref().map_or_else(BackendError::cost_s, |run| run.cost_s);
             match result {
                 Ok(run) => break (self.outcome(&run)?, Some(run)),
                 Err(BackendError::Infeasible { class, message, .. }) => {
