@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Measurement, Objective, Outcome, Trial, TrialId};
+use crate::{Direction, Estimate, Measurement, Objective, Outcome, Trial, TrialId};
 
 /// All trials of a study in the order they were asked for.
 ///
@@ -96,7 +96,14 @@ impl History {
         let mut best: Option<(&Entry, f64)> = None;
         for entry in &self.entries {
             let Some(measurement) = entry.measurement() else { continue };
-            let Some(value) = measurement.value(&objective.metric) else { continue };
+            let Some(Estimate { value, is_lower_bound, .. }) = measurement.get(&objective.metric)
+            else {
+                continue;
+            };
+            // A latency that is known only to be longer wins nothing.
+            if is_lower_bound && objective.direction == Direction::Minimise {
+                continue;
+            }
             if objective.is_feasible(measurement)
                 && best.is_none_or(|(_, incumbent)| objective.is_better(value, incumbent))
             {

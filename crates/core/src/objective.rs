@@ -138,7 +138,11 @@ impl Objective {
     /// Whether a measurement meets every constraint. A metric that was not measured meets none.
     pub fn is_feasible(&self, measurement: &Measurement) -> bool {
         self.constraints.iter().all(|constraint| {
-            measurement.value(&constraint.metric).is_some_and(|v| constraint.is_met(v))
+            measurement.get(&constraint.metric).is_some_and(|estimate| {
+                let may_be_above =
+                    estimate.is_lower_bound && matches!(constraint.bound, Bound::AtMost(_));
+                constraint.is_met(estimate.value) && !may_be_above
+            })
         })
     }
 
@@ -228,6 +232,7 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Estimate;
 
     #[test]
     fn feasible_means_every_bound_is_met_and_bounds_are_allowed() {
@@ -243,6 +248,13 @@ mod tests {
         assert!(objective.is_feasible(&measured(10.0, 0.5)));
         assert!(!objective.is_feasible(&measured(9.9, 0.5)));
         assert!(!objective.is_feasible(&measured(10.0, 0.6)));
+        let bounded = |metric: &str| {
+            let estimate = measured(10.0, 0.5).get(metric).expect("measured");
+            let bound = Estimate { is_lower_bound: true, ..estimate };
+            objective.is_feasible(&measured(10.0, 0.5).with_estimate(metric, bound))
+        };
+        assert!(bounded("throughput"), "more throughput meets the target too");
+        assert!(!bounded("queue_share"), "it may be more than is allowed");
         assert!(!objective.is_feasible(&Measurement::new().with("throughput", 11.0)));
     }
 }

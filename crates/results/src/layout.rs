@@ -13,6 +13,12 @@ pub(crate) const TRIALS: &str = "trials";
 /// Folder of the request parts.
 pub(crate) const REQUESTS: &str = "requests";
 
+/// Folder of the timeline parts.
+pub(crate) const TIMELINES: &str = "timelines";
+
+/// All folders of parts.
+pub(crate) const PARTS: [&str; 3] = [TRIALS, REQUESTS, TIMELINES];
+
 /// Name of the file that a writer keeps locked.
 pub(crate) const LOCK: &str = ".lock";
 
@@ -32,14 +38,9 @@ pub(crate) fn parse_part_name(name: &str) -> Option<(&str, TrialId)> {
     (part_name(study, trial) == name).then_some((study, trial))
 }
 
-/// Path of a trial part.
-pub(crate) fn trial_part(folder: &Path, study: &str, trial: TrialId) -> PathBuf {
-    folder.join(TRIALS).join(part_name(study, trial))
-}
-
-/// Path of a request part.
-pub(crate) fn request_part(folder: &Path, study: &str, trial: TrialId) -> PathBuf {
-    folder.join(REQUESTS).join(part_name(study, trial))
+/// Path of the part of a trial in a folder of parts.
+pub(crate) fn part(folder: &Path, parts: &str, study: &str, trial: TrialId) -> PathBuf {
+    folder.join(parts).join(part_name(study, trial))
 }
 
 #[cfg(test)]

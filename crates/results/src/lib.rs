@@ -2,7 +2,8 @@
 //! that reads Parquet.
 //!
 //! A result set is a folder: `manifest.json`, one *part* for each trial under `trials/` (one row),
-//! and one for the requests of each trial under `requests/` (one row a request). A part is
+//! one for the requests of each trial under `requests/` (one row a request), and one for what the
+//! server was seen to do under `timelines/` (one row a look). A part is
 //! complete or absent, carries a checksum, and is durable when [`Writer::append`] returns; a kill
 //! loses the trial that was running and no other. All parts of a set have the same columns, which
 //! `docs/RESULTS.md` describes, so a glob reads as one table:
@@ -17,13 +18,13 @@
 //! [`ResultSet::read`] reads it, leaving out damaged parts and naming them:
 //!
 //! ```
-//! # use slotune_results::{Manifest, ResultSet, StoredTrial};
+//! # use slotune_results::{Manifest, ResultSet, Rows, StoredTrial};
 //! # use slotune_serving::RequestRecord;
 //! # fn keep(
 //! #     manifest: &Manifest, trial: &StoredTrial, records: &[RequestRecord],
 //! # ) -> Result<(), Box<dyn std::error::Error>> {
 //! let mut writer = ResultSet::create("my-set", manifest)?;
-//! writer.append(trial, Some(records))?;
+//! writer.append(trial, Some(Rows { requests: records, timeline: &[] }))?;
 //!
 //! let loaded = ResultSet::read("my-set")?;
 //! assert!(loaded.faults.is_empty());
@@ -42,6 +43,7 @@ mod request_part;
 mod seal;
 mod set;
 mod table;
+mod timeline_part;
 mod trial_part;
 mod writer;
 
@@ -49,4 +51,4 @@ pub use fault::{Fault, PartProblem};
 pub use manifest::{Manifest, SCHEMA_VERSION, StudyManifest, StudyRole};
 pub use read::{Loaded, ReadError};
 pub use set::{MissingTrial, ResultSet, StoredTrial};
-pub use writer::{WriteError, Writer};
+pub use writer::{Rows, WriteError, Writer};

@@ -10,7 +10,7 @@ use slotune_serving::{BackendInfo, Workload};
 use crate::trial_part;
 
 /// Version of the file layout and of the columns. A reader refuses newer ones.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// What a result set is of: the part that is known before the first trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,12 +65,6 @@ pub enum StudyRole {
 impl Manifest {
     /// What keeps the manifest from naming files and columns, and the remedy, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
-        if self.schema_version != SCHEMA_VERSION {
-            let version = self.schema_version;
-            return Err(format!(
-                "`schema_version` is {version}; this slotune writes {SCHEMA_VERSION}"
-            ));
-        }
         let mut studies = BTreeSet::new();
         for StudyManifest { name, .. } in &self.studies {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

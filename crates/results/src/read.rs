@@ -7,14 +7,14 @@ use std::{
 
 use serde::Deserialize;
 use slotune_core::TrialId;
-use slotune_serving::RequestRecord;
+use slotune_serving::{RequestRecord, ServerSample};
 
 use crate::{
     Fault, Manifest, PartProblem, ResultSet, SCHEMA_VERSION, StoredTrial,
-    layout::{self, MANIFEST, TRIALS},
+    layout::{self, MANIFEST, REQUESTS, TIMELINES, TRIALS},
     request_part,
     table::Columns,
-    trial_part,
+    timeline_part, trial_part,
 };
 
 /// What was read from a folder.
@@ -97,14 +97,36 @@ impl Loaded {
         study: &str,
         trial: TrialId,
     ) -> Result<Option<Vec<RequestRecord>>, Fault> {
-        let file = layout::request_part(&self.folder, study, trial);
-        let records = match fs::read(&file) {
-            Ok(bytes) => Columns::decode(&bytes)
-                .and_then(|columns| request_part::read(columns, study, trial)),
+        self.part(REQUESTS, study, trial, request_part::read)
+    }
+
+    /// What the server was seen to do during one trial, by time; `None` where nobody looked. It is
+    /// read from the folder at each call.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is stored and cannot be read.
+    pub fn timeline(
+        &self,
+        study: &str,
+        trial: TrialId,
+    ) -> Result<Option<Vec<ServerSample>>, Fault> {
+        self.part(TIMELINES, study, trial, timeline_part::read)
+    }
+
+    fn part<T>(
+        &self,
+        parts: &str,
+        study: &str,
+        trial: TrialId,
+        read: fn(Columns, &str, TrialId) -> Result<T, PartProblem>,
+    ) -> Result<Option<T>, Fault> {
+        let file = layout::part(&self.folder, parts, study, trial);
+        let rows = match fs::read(&file) {
+            Ok(bytes) => Columns::decode(&bytes).and_then(|columns| read(columns, study, trial)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => Err(PartProblem::Io(error)),
         };
-        records.map(Some).map_err(|problem| Fault { file, problem })
+        rows.map(Some).map_err(|problem| Fault { file, problem })
     }
 }
 

@@ -49,12 +49,7 @@ pub(crate) fn read(
     study: &str,
     trial: TrialId,
 ) -> Result<Vec<RequestRecord>, PartProblem> {
-    let studies = columns.take_full::<String>("study")?;
-    let trials = columns.take_full::<u64>("trial")?;
-    let stranger = studies.into_iter().zip(trials).find(|(s, t)| s != study || *t != trial.0);
-    if let Some((study, trial)) = stranger {
-        return Err(PartProblem::Misplaced { study, trial });
-    }
+    columns.take_owners(study, trial)?;
     let index = columns.take_counts("request")?;
     let prompt_tokens = columns.take_counts("prompt_tokens")?;
     let output_tokens = columns.take_counts("output_tokens")?;

@@ -1,7 +1,7 @@
 //! A result set in memory.
 
 use slotune_core::{Entry, History};
-use slotune_serving::ServerFacts;
+use slotune_serving::{Caveat, ClientFacts, ServerFacts};
 
 use crate::Manifest;
 
@@ -25,6 +25,10 @@ pub struct StoredTrial {
     pub entry: Entry,
     /// What the server told, where it ran.
     pub server: Option<ServerFacts>,
+    /// What the client cost, where there was one.
+    pub client: Option<ClientFacts>,
+    /// What limits what the trial says.
+    pub caveats: Vec<Caveat>,
 }
 
 impl ResultSet {

@@ -8,6 +8,8 @@ use polars::prelude::{
     ParquetWriter, PolarsResult, SerReader, StatisticsOptions,
 };
 
+use slotune_core::TrialId;
+
 use crate::{PartProblem, seal};
 
 /// Columns of equal length in the order in which they were added.
@@ -16,9 +18,15 @@ pub(crate) struct Table {
     columns: Vec<Column>,
 }
 
-/// Columns as they were read, each to be taken once, by name.
+/// Columns as they were read, each to be taken once.
 #[derive(Debug)]
-pub(crate) struct Columns(BTreeMap<String, Column>);
+pub(crate) struct Columns {
+    /// Those not taken yet, by name.
+    unread: BTreeMap<String, Column>,
+    rows: usize,
+    /// Columns that came with a later version of the schema than the file's: they read as null.
+    later: &'static [&'static str],
+}
 
 /// What a column may hold; any value may be missing.
 pub(crate) trait Cell: Sized {
@@ -78,12 +86,23 @@ impl Columns {
             .map_err(|error| PartProblem::Parquet { problem: error.to_string() })?;
         let columns =
             frame.columns().iter().map(|column| (column.name().to_string(), column.clone()));
-        Ok(Self(columns.collect()))
+        Ok(Self { unread: columns.collect(), rows: frame.height(), later: &[] })
+    }
+
+    /// The same of a file that is older than these columns.
+    pub(crate) fn older_than(self, later: &'static [&'static str]) -> Self {
+        Self { later, ..self }
     }
 
     /// Takes a column out.
     pub(crate) fn take<T: Cell>(&mut self, name: &str) -> Result<Vec<Option<T>>, PartProblem> {
-        let column = self.0.remove(name).ok_or_else(|| PartProblem::column(name, "is missing"))?;
+        let Some(column) = self.unread.remove(name) else {
+            return if self.later.contains(&name) {
+                Ok(std::iter::repeat_with(|| None).take(self.rows).collect())
+            } else {
+                Err(PartProblem::column(name, "is missing"))
+            };
+        };
         T::from_column(&column).map_err(|_| {
             PartProblem::column(name, format!("is of type {}, not {}", column.dtype(), T::KIND))
         })
@@ -130,14 +149,25 @@ impl Columns {
         self.take_full(name)?.into_iter().map(|count| narrow(name, count)).collect()
     }
 
+    /// Takes the columns out that say whose the rows are: all of this trial.
+    pub(crate) fn take_owners(&mut self, study: &str, trial: TrialId) -> Result<(), PartProblem> {
+        let studies = self.take_full::<String>("study")?;
+        let trials = self.take_full::<u64>("trial")?;
+        let mut owners = studies.into_iter().zip(trials);
+        match owners.find(|(s, t)| s != study || *t != trial.0) {
+            Some((study, trial)) => Err(PartProblem::Misplaced { study, trial }),
+            None => Ok(()),
+        }
+    }
+
     /// Drops all columns whose names begin so.
     pub(crate) fn discard(&mut self, prefix: &str) {
-        self.0.retain(|name, _| !name.starts_with(prefix));
+        self.unread.retain(|name, _| !name.starts_with(prefix));
     }
 
     /// Makes sure that every column was taken.
     pub(crate) fn finish(self) -> Result<(), PartProblem> {
-        match self.0.into_keys().next() {
+        match self.unread.into_keys().next() {
             Some(column) => Err(PartProblem::column(column, "is not one of the set's")),
             None => Ok(()),
         }

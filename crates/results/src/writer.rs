@@ -7,13 +7,30 @@ use std::{
 };
 
 use slotune_core::{TrialId, Value};
-use slotune_serving::RequestRecord;
+use slotune_serving::{RequestRecord, Run, ServerSample};
 
 use crate::{
-    Manifest, ReadError, ResultSet, StoredTrial, durable,
-    layout::{self, LOCK, MANIFEST, REQUESTS, TEMPORARY, TRIALS},
-    read, request_part, trial_part,
+    Manifest, ReadError, ResultSet, SCHEMA_VERSION, StoredTrial, durable,
+    layout::{self, LOCK, MANIFEST, PARTS, REQUESTS, TEMPORARY, TIMELINES, TRIALS},
+    read, request_part,
+    table::Table,
+    timeline_part, trial_part,
 };
+
+/// What is stored of a run besides its trial's one row.
+#[derive(Clone, Copy, Debug)]
+pub struct Rows<'a> {
+    /// One for each request, in the order of the schedule.
+    pub requests: &'a [RequestRecord],
+    /// One for each look at the server, in the order of time; may be empty.
+    pub timeline: &'a [ServerSample],
+}
+
+impl<'a> From<&'a Run> for Rows<'a> {
+    fn from(run: &'a Run) -> Self {
+        Self { requests: &run.records, timeline: &run.timeline }
+    }
+}
 
 /// Adds trials to a result set. While it lives, no other writer can open the folder.
 #[derive(Debug)]
@@ -35,7 +52,7 @@ impl ResultSet {
         let folder = folder.as_ref();
         let json = manifest_json(manifest)?;
         refuse_used(folder)?;
-        for path in [folder.join(TRIALS), folder.join(REQUESTS)] {
+        for path in PARTS.map(|parts| folder.join(parts)) {
             fs::create_dir_all(&path).map_err(io_error(&path))?;
         }
         let lock = lock(folder)?;
@@ -67,7 +84,7 @@ impl Writer {
         if let Some((field, stored, given)) = stored.first_difference(manifest) {
             return Err(WriteError::OtherStudy { folder: folder.to_owned(), field, stored, given });
         }
-        for path in [folder.join(TRIALS), folder.join(REQUESTS)] {
+        for path in PARTS.map(|parts| folder.join(parts)) {
             fs::create_dir_all(&path).map_err(io_error(&path))?;
             remove_temporaries(&path).map_err(io_error(&path))?;
         }
@@ -83,8 +100,8 @@ impl Writer {
         &self.manifest
     }
 
-    /// Stores a finished trial and, where given, its request records. Both are durable on return;
-    /// after a kill the trial is there with its requests, or not at all.
+    /// Stores a finished trial and, where there was a run, its rows. All are durable on return;
+    /// after a kill the trial is there with its rows, or not at all.
     ///
     /// # Errors
     /// [`WriteError`] when the trial is stored already, is pending, or does not fit the manifest;
@@ -92,7 +109,7 @@ impl Writer {
     pub fn append(
         &mut self,
         trial: &StoredTrial,
-        records: Option<&[RequestRecord]>,
+        rows: Option<Rows<'_>>,
     ) -> Result<(), WriteError> {
         let StoredTrial { study, entry, .. } = trial;
         let id = entry.trial.id;
@@ -100,31 +117,36 @@ impl Writer {
             let known = self.manifest.studies.iter().map(|known| known.name.clone()).collect();
             return Err(WriteError::UnknownStudy { study: study.clone(), known });
         }
-        if layout::trial_part(&self.folder, study, id).exists() {
+        if layout::part(&self.folder, TRIALS, study, id).exists() {
             return Err(WriteError::Stored { study: study.clone(), trial: id });
         }
         let encode_error =
             |problem| WriteError::Encode { study: study.clone(), trial: id, problem };
         let row = trial_part::write(&self.manifest, trial)?.encode().map_err(encode_error)?;
-        let requests = records
-            .map(|records| request_part::write(study, id, records).encode().map_err(encode_error))
-            .transpose()?;
-        // The requests come first: a trial part proves a whole trial.
-        self.put_requests(study, id, requests.as_deref())?;
+        let encode = |table: Table| table.encode().map_err(encode_error);
+        let requests = rows.map(|rows| encode(request_part::write(study, id, rows.requests)));
+        let timeline = rows
+            .filter(|rows| !rows.timeline.is_empty())
+            .map(|rows| encode(timeline_part::write(study, id, rows.timeline)));
+        // The rows come first: a trial part proves a whole trial.
+        self.put_or_remove(REQUESTS, study, id, requests.transpose()?.as_deref())?;
+        self.put_or_remove(TIMELINES, study, id, timeline.transpose()?.as_deref())?;
         self.put(TRIALS, study, id, &row)
     }
 
-    fn put_requests(
+    /// Stores a part that a trial may lack.
+    fn put_or_remove(
         &self,
+        subfolder: &str,
         study: &str,
         id: TrialId,
         part: Option<&[u8]>,
     ) -> Result<(), WriteError> {
         if let Some(part) = part {
-            return self.put(REQUESTS, study, id, part);
+            return self.put(subfolder, study, id, part);
         }
-        // A kill may have left the requests of an earlier attempt at this trial.
-        let stale = layout::request_part(&self.folder, study, id);
+        // A kill may have left the part of an earlier attempt at this trial.
+        let stale = layout::part(&self.folder, subfolder, study, id);
         match fs::remove_file(&stale) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&stale)(error)),
             _ => Ok(()),
@@ -147,6 +169,12 @@ impl Writer {
 /// The manifest as it is stored, proven to read back as it is.
 fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
     let unsound = |problem| WriteError::Manifest { problem };
+    if manifest.schema_version != SCHEMA_VERSION {
+        let version = manifest.schema_version;
+        return Err(unsound(format!(
+            "`schema_version` is {version}; this slotune writes {SCHEMA_VERSION}"
+        )));
+    }
     manifest.check().map_err(unsound)?;
     let mut json =
         serde_json::to_vec_pretty(manifest).map_err(|error| unsound(error.to_string()))?;
@@ -178,7 +206,7 @@ fn refuse_used(folder: &Path) -> Result<(), WriteError> {
         let is = |name: &str| path == folder.join(name);
         is(LOCK)
             || is(&format!("{MANIFEST}{TEMPORARY}"))
-            || ((is(TRIALS) || is(REQUESTS)) && is_empty(path))
+            || (PARTS.into_iter().any(is) && is_empty(path))
     };
     match names.into_iter().find(|path| !leftover(path)) {
         Some(found) => Err(WriteError::NotEmpty { folder: folder.to_owned(), found }),

@@ -96,9 +96,8 @@ impl Caveat {
 }
 
 impl Run {
-    /// What limits what the run says: the backend's notes, and what the records show of client,
-    /// counts and steadiness. Empty for a run without blemish.
-    pub fn caveats(&self, schedule: &Schedule) -> Vec<Caveat> {
+    /// Adds to the caveats what the records show of client, counts and steadiness.
+    pub fn examine(&mut self, schedule: &Schedule) {
         let seen = [
             self.late_client(),
             self.slow_client(schedule),
@@ -107,12 +106,12 @@ impl Run {
             self.stray_cache_hits(schedule),
             self.unsteadiness(),
         ];
-        self.notes.iter().cloned().chain(seen.into_iter().flatten()).collect()
+        self.caveats.extend(seen.into_iter().flatten());
     }
 
     /// The first caveat for which the run must not be used.
-    pub fn disqualification(&self, schedule: &Schedule) -> Option<Caveat> {
-        self.caveats(schedule).into_iter().find(|caveat| caveat.class.is_disqualifying())
+    pub fn disqualification(&self) -> Option<&Caveat> {
+        self.caveats.iter().find(|caveat| caveat.class.is_disqualifying())
     }
 
     /// 99th percentile of how late requests were sent, seconds; `None` where none was sent.

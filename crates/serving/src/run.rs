@@ -22,10 +22,10 @@ pub struct Run {
     /// simulation.
     #[serde(default)]
     pub client: Option<ClientFacts>,
-    /// What only the backend could see that limits what the run says. [`Run::caveats`] adds what
-    /// the records show.
+    /// What limits what the run says. A backend puts in what only it can see; [`Run::examine`] adds
+    /// what the records show.
     #[serde(default)]
-    pub notes: Vec<Caveat>,
+    pub caveats: Vec<Caveat>,
 }
 
 /// What the server told of itself; `None` where it does not tell. Counts are of the run alone.

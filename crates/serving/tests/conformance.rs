@@ -92,7 +92,7 @@ impl Backend for FixedLatency {
             server,
             timeline: vec![],
             client: None,
-            notes: vec![],
+            caveats: vec![],
         })
     }
 }

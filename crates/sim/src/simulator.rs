@@ -142,7 +142,7 @@ impl Simulator {
             server,
             timeline: vec![],
             client: None,
-            notes: vec![],
+            caveats: vec![],
         })
     }
 

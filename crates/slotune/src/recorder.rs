@@ -38,11 +38,13 @@ impl Recorder {
             label: label.map(ToOwned::to_owned),
             entry: entry.clone(),
             server: run.map(|run| run.server.clone()),
+            client: run.and_then(|run| run.client),
+            caveats: run.map_or_else(Vec::new, |run| run.caveats.clone()),
         };
         // A writer holds no half-done state between calls, so another thread's panic is no reason
         // to lose this trial.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.append(&trial, run.map(|run| run.records.as_slice()))
+        writer.append(&trial, run.map(Into::into))
     }
 }
 

@@ -76,10 +76,7 @@ pub(super) fn in_effect(trial: &StoredTrial, name: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use slotune_core::{Entry, Origin, State, Trial, TrialId};
-    use slotune_serving::{
-        Hardware, Provenance, ServerFacts,
-        engine_arguments::{CudagraphMode, ResolvedEngineArguments},
-    };
+    use slotune_serving::{Hardware, Provenance, ServerFacts, engine_arguments::CudagraphMode};
 
     use super::*;
 
@@ -97,7 +94,7 @@ mod tests {
         }
     }
 
-    fn trial(configuration: Configuration, arguments: ResolvedEngineArguments) -> StoredTrial {
+    fn trial(configuration: Configuration, arguments: EngineArguments) -> StoredTrial {
         StoredTrial {
             study: "search".to_owned(),
             label: None,
@@ -105,16 +102,9 @@ mod tests {
                 trial: Trial { id: TrialId(0), configuration, origin: Origin::Sampled, seed: 0 },
                 state: State::Pending,
             },
-            server: Some(ServerFacts {
-                arguments,
-                start_up_s: 60.0,
-                kv_blocks: None,
-                preemptions: None,
-                engine_steps: None,
-                queue_time_sum_s: None,
-                prefix_cache_queries: None,
-                prefix_cache_hits: None,
-            }),
+            server: Some(ServerFacts { arguments, start_up_s: 60.0, ..ServerFacts::default() }),
+            client: None,
+            caveats: vec![],
         }
     }
 
@@ -123,7 +113,7 @@ mod tests {
         let configuration = Configuration::new().with("max_num_seqs", 512);
         let arguments = fixed.updated(&configuration).expect("valid");
         let environment = environment(&backend(), 32_768).expect("all is known");
-        trial(configuration, arguments.resolve(&environment))
+        trial(configuration, arguments.resolve(&environment).to_arguments())
     }
 
     #[test]
@@ -158,7 +148,7 @@ mod tests {
         let unknown = BackendInfo { hardware: Hardware::default(), ..backend() };
         let all = as_run(&trial, &unknown).expect("valid");
         let resolved = trial.server.expect("it ran").arguments;
-        assert_eq!(all, resolved.to_arguments());
+        assert_eq!(all, resolved);
     }
 
     #[test]

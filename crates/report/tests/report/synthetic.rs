@@ -112,6 +112,8 @@ pub(crate) fn trial(
         study: study.to_owned(),
         label: None,
         server: is_measured.then(|| server(&configuration)),
+        client: None,
+        caveats: vec![],
         entry: Entry {
             trial: Trial { id: TrialId(id), configuration, origin: Origin::Sampled, seed: id },
             state: State::Told { outcome, cost: COST_S },

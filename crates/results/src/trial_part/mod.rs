@@ -1,5 +1,6 @@
 //! A trial as a table of one row: the schema that `docs/RESULTS.md` describes.
 
+mod client;
 mod server;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -15,13 +16,32 @@ use crate::{
     table::{Columns, Table},
 };
 
+/// Columns that sets of version 1 lack.
+const SINCE_VERSION_2: [&str; 10] = [
+    CAVEATS,
+    LOWER_BOUNDS,
+    "server_prompt_tokens",
+    "server_output_tokens",
+    "server_completed_requests",
+    "server_vllm_version",
+    "client_cpu_s",
+    "client_wall_s",
+    "client_cores",
+    "client_wake_lag_p99_s",
+];
+
+const CAVEATS: &str = "caveats";
+
+const LOWER_BOUNDS: &str = "lower_bounds";
+
 /// The trial as a table of one row.
 ///
 /// # Errors
 /// When the trial is pending, or holds a parameter, metric or number that the manifest's columns
 /// cannot.
 pub(crate) fn write(manifest: &Manifest, stored: &StoredTrial) -> Result<Table, WriteError> {
-    let StoredTrial { study, label, entry: Entry { trial, state }, server } = stored;
+    let StoredTrial { study, label, entry: Entry { trial, state }, server, client, caveats } =
+        stored;
     let State::Told { outcome, cost } = state else {
         return Err(WriteError::Pending { study: study.clone(), trial: trial.id });
     };
@@ -42,12 +62,16 @@ pub(crate) fn write(manifest: &Manifest, stored: &StoredTrial) -> Result<Table, 
     write_configuration(&mut table, manifest, &trial.configuration)?;
     write_measurement(&mut table, manifest, measurement)?;
     server::write(&mut table, server.as_ref())?;
+    client::write(&mut table, *client);
+    table.set(CAVEATS, write_list(caveats));
     table.set("provenance", Some(provenance(manifest).to_owned()));
     Ok(table)
 }
 
 /// The trial of a table of one row.
-pub(crate) fn read(manifest: &Manifest, mut columns: Columns) -> Result<StoredTrial, PartProblem> {
+pub(crate) fn read(manifest: &Manifest, columns: Columns) -> Result<StoredTrial, PartProblem> {
+    let mut columns =
+        if manifest.schema_version < 2 { columns.older_than(&SINCE_VERSION_2) } else { columns };
     let study = columns.get_full("study")?;
     let id = TrialId(columns.get_full("trial")?);
     let label = columns.get("label")?;
@@ -57,6 +81,8 @@ pub(crate) fn read(manifest: &Manifest, mut columns: Columns) -> Result<StoredTr
     let configuration = read_configuration(&mut columns, manifest)?;
     let outcome = read_outcome(&mut columns, manifest)?;
     let server = server::read(&mut columns)?;
+    let client = client::read(&mut columns)?;
+    let caveats = read_list(CAVEATS, columns.get(CAVEATS)?)?;
     let source: String = columns.get_full("provenance")?;
     if source != provenance(manifest) {
         let problem = format!("is `{source}`, but the manifest's is `{}`", provenance(manifest));
@@ -67,7 +93,7 @@ pub(crate) fn read(manifest: &Manifest, mut columns: Columns) -> Result<StoredTr
         trial: Trial { id, configuration, origin, seed },
         state: State::Told { outcome, cost },
     };
-    Ok(StoredTrial { study, label, entry, server })
+    Ok(StoredTrial { study, label, entry, server, client, caveats })
 }
 
 /// Names of all columns of a manifest's trial parts.
@@ -84,6 +110,8 @@ pub(crate) fn column_names(manifest: &Manifest) -> Vec<String> {
         label: None,
         entry: Entry { trial, state },
         server: None,
+        client: None,
+        caveats: vec![],
     };
     write(manifest, &empty).expect("a trial without values fits every manifest").names()
 }
@@ -192,16 +220,23 @@ fn write_measurement(
         table.set(metric, estimate.map(|estimate| estimate.value));
         table.set(&error_column(metric), estimate.map(|estimate| estimate.standard_error));
     }
+    let bounds = measurement.into_iter().flat_map(Measurement::iter);
+    let bounds: Vec<&str> =
+        bounds.filter_map(|(metric, estimate)| estimate.is_lower_bound.then_some(metric)).collect();
+    table.set(LOWER_BOUNDS, write_list(&bounds));
     Ok(())
 }
 
 fn read_outcome(columns: &mut Columns, manifest: &Manifest) -> Result<Outcome, PartProblem> {
+    let bounds: Vec<String> = read_list(LOWER_BOUNDS, columns.get(LOWER_BOUNDS)?)?;
     let mut measurement = Measurement::new();
     for metric in &manifest.metrics {
         let value = columns.get(metric)?;
         let standard_error = columns.get(&error_column(metric))?;
         if let (Some(value), Some(standard_error)) = (value, standard_error) {
-            measurement = measurement.with_estimate(metric, Estimate::new(value, standard_error));
+            let is_lower_bound = bounds.contains(metric);
+            let estimate = Estimate { value, standard_error, is_lower_bound };
+            measurement = measurement.with_estimate(metric, estimate);
         }
     }
     let class: Option<String> = columns.get("reason_class")?;
@@ -220,6 +255,22 @@ fn read_outcome(columns: &mut Columns, manifest: &Manifest) -> Result<Outcome, P
 
 fn error_column(metric: &str) -> String {
     format!("{metric}_standard_error")
+}
+
+/// A list as JSON; null where it is empty.
+fn write_list<T: Serialize>(list: &[T]) -> Option<String> {
+    let json = serde_json::to_string(list).expect("a list of plain data is JSON");
+    (!list.is_empty()).then_some(json)
+}
+
+fn read_list<T: DeserializeOwned>(
+    column: &str,
+    json: Option<String>,
+) -> Result<Vec<T>, PartProblem> {
+    let list = json.map(|json| serde_json::from_str(&json)).transpose();
+    Ok(list
+        .map_err(|error| PartProblem::column(column, format!("is no such list: {error}")))?
+        .unwrap_or_default())
 }
 
 /// The name of a variant, as serde writes it.

@@ -1,7 +1,7 @@
 //! The columns against the page that describes them.
 
 use super::*;
-use crate::{read::read_manifest, request_part};
+use crate::{read::read_manifest, request_part, timeline_part};
 
 #[test]
 fn the_schema_page_describes_every_column() {
@@ -15,7 +15,8 @@ fn the_schema_page_describes_every_column() {
     let columns = column_names(&manifest)
         .into_iter()
         .filter(|column| !of_the_study(column))
-        .chain(request_part::write("", TrialId(0), &[]).names());
+        .chain(request_part::write("", TrialId(0), &[]).names())
+        .chain(timeline_part::write("", TrialId(0), &[]).names());
     for column in columns {
         assert!(
             page.contains(&format!("| `{column}` |")),

@@ -128,10 +128,10 @@ fn a_folder_without_a_sound_manifest_is_no_set() {
 
     fs::write(&path, "{\"schema_version\": 1,").unwrap();
     assert!(matches!(read(), ReadError::Manifest { .. }));
-    fs::write(&path, "{\"schema_version\": 2, \"everything else\": \"is unknown\"}").unwrap();
+    fs::write(&path, "{\"schema_version\": 3, \"everything else\": \"is unknown\"}").unwrap();
     let error = read();
-    assert!(matches!(error, ReadError::Newer { found: 2, .. }));
-    assert!(error.to_string().ends_with("knows versions up to 1; upgrade slotune"), "{error}");
+    assert!(matches!(error, ReadError::Newer { found: 3, .. }));
+    assert!(error.to_string().ends_with("knows versions up to 2; upgrade slotune"), "{error}");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn an_unsound_manifest_is_refused_with_a_remedy() {
         ResultSet::create(folder.path(), &manifest).unwrap_err().to_string()
     };
     let cases: [(Change, &str); 8] = [
-        (|m| m.schema_version = 2, "`schema_version` is 2; this slotune writes 1"),
+        (|m| m.schema_version = 1, "`schema_version` is 1; this slotune writes 2"),
         (|m| m.studies[0].name = "../up".to_owned(), "use letters, digits, `-` and `_`"),
         (|m| m.studies[0].name = String::new(), "use letters, digits, `-` and `_`"),
         (

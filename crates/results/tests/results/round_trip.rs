@@ -5,15 +5,17 @@ use proptest::{
     test_runner::{Config, RngSeed},
 };
 use slotune_core::{Configuration, Estimate, Measurement, Outcome, Reason, TrialId, Value};
-use slotune_results::{Manifest, MissingTrial, ResultSet, StoredTrial, WriteError};
+use slotune_results::{Manifest, MissingTrial, ResultSet, Rows, StoredTrial, WriteError};
 
-use crate::support::{manifest, records, trial, trials};
+use crate::support::{manifest, records, timeline, trial, trials};
 
 /// Writes a set of the given trials, with requests for the first.
 pub(crate) fn write(folder: &Path, manifest: &Manifest, trials: &[StoredTrial]) {
     let mut writer = ResultSet::create(folder, manifest).unwrap();
     for (i, trial) in trials.iter().enumerate() {
-        writer.append(trial, (i == 0).then_some(&records())).unwrap();
+        let (requests, timeline) = (records(), timeline());
+        let rows = Rows { requests: &requests, timeline: &timeline };
+        writer.append(trial, (i == 0).then_some(rows)).unwrap();
     }
 }
 
@@ -26,13 +28,15 @@ fn everything_comes_back() {
     assert_eq!(loaded.set, ResultSet { manifest: manifest(), trials: trials() });
     assert_eq!(loaded.requests("reference", TrialId(0)).unwrap(), Some(records()));
     assert_eq!(loaded.requests("search-1", TrialId(0)).unwrap(), None);
+    assert_eq!(loaded.timeline("reference", TrialId(0)).unwrap(), Some(timeline()));
+    assert_eq!(loaded.timeline("search-1", TrialId(0)).unwrap(), None);
 }
 
 #[test]
 fn no_requests_are_not_the_same_as_requests_that_were_not_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = ResultSet::create(folder.path(), &manifest()).unwrap();
-    writer.append(&trials()[0], Some(&[])).unwrap();
+    writer.append(&trials()[0], Some(Rows { requests: &[], timeline: &[] })).unwrap();
     let loaded = ResultSet::read(folder.path()).unwrap();
     assert_eq!(loaded.requests("reference", TrialId(0)).unwrap(), Some(vec![]));
 }
@@ -53,7 +57,7 @@ fn equal_sets_are_equal_bytes() {
     }
     let [first, second] = folders.map(|folder| files(folder.path()));
     assert!(first == second);
-    assert_eq!(first.len(), 1 + 1 + 4 + 1, "lock, manifest, four trials, one request part");
+    assert_eq!(first.len(), 1 + 1 + 4 + 1 + 1, "lock, manifest, four trials, requests, timeline");
 }
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -105,7 +109,10 @@ fn what_no_column_can_hold_is_refused_and_nothing_is_stored() {
     let mut writer = ResultSet::create(folder.path(), &manifest()).unwrap();
     let failed =
         |configuration| trial("reference", 0, configuration, Outcome::Failed(Reason::new("", "")));
-    let mut refuse = |stored: StoredTrial| writer.append(&stored, Some(&records())).unwrap_err();
+    let mut refuse = |stored: StoredTrial| {
+        let rows = Rows { requests: &records(), timeline: &[] };
+        writer.append(&stored, Some(rows)).unwrap_err()
+    };
 
     let error = refuse(failed(Configuration::new().with("typo", 1)));
     assert!(matches!(error, WriteError::UnknownParameter { parameter } if parameter == "typo"));

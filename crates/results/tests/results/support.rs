@@ -6,7 +6,8 @@ use slotune_core::{
 };
 use slotune_results::{Manifest, SCHEMA_VERSION, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::{
-    BackendInfo, Calibration, Hardware, Provenance, RequestRecord, RequestStatus, ServerFacts,
+    BackendInfo, Calibration, Caveat, CaveatClass, ClientFacts, Hardware, Provenance,
+    RequestRecord, RequestStatus, ServerFacts, ServerSample,
     engine_arguments::{CudagraphMode, ResolvedEngineArguments, SchedulingPolicy},
     metrics::{Metric, Statistic},
     workload::{Arrivals, LengthLaw, Lengths, Size, Synthetic, Workload},
@@ -84,12 +85,25 @@ pub(crate) fn trials() -> Vec<StoredTrial> {
         .with("kv_cache_dtype", "fp8")
         .with("async_scheduling", false);
     let measured = Measurement::new()
-        .with_estimate(Metric::E2e(Statistic::P95), Estimate::new(4.4, 0.1))
+        .with_estimate(
+            Metric::E2e(Statistic::P95),
+            Estimate { is_lower_bound: true, ..Estimate::new(4.4, 0.1) },
+        )
         .with(Metric::OutputThroughput, 949.0);
     vec![
         StoredTrial {
             label: Some("baseline of week 2, “größer”".to_owned()),
             server: Some(server()),
+            client: Some(ClientFacts {
+                cpu_s: 3.5,
+                wall_s: 120.25,
+                cores: 2,
+                wake_lag_p99_s: 0.0004,
+            }),
+            caveats: vec![
+                Caveat::new(CaveatClass::NotSteady, "latency “did not” settle\n"),
+                Caveat::new(CaveatClass::Overload, ""),
+            ],
             ..trial(
                 "reference",
                 0,
@@ -138,6 +152,8 @@ pub(crate) fn trial(
         label: None,
         entry: Entry { trial, state },
         server: None,
+        client: None,
+        caveats: vec![],
     }
 }
 
@@ -194,4 +210,17 @@ pub(crate) fn records() -> Vec<RequestRecord> {
         ended(2, RequestStatus::Failed(String::new()), vec![1.5]),
         ended(u32::MAX, RequestStatus::Unfinished, vec![]),
     ]
+}
+
+/// Two looks at a server.
+pub(crate) fn timeline() -> Vec<ServerSample> {
+    let first = ServerSample {
+        time_s: 0.5,
+        running: 3,
+        waiting: 0,
+        kv_cache_usage: 0.125,
+        output_tokens: 17,
+        preemptions: 0,
+    };
+    vec![first, ServerSample { time_s: 1.5, waiting: 900, preemptions: 2, ..first }]
 }

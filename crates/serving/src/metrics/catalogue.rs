@@ -69,6 +69,16 @@ impl Statistic {
     /// All statistics.
     pub const ALL: [Self; 4] = [Self::Mean, Self::P50, Self::P95, Self::P99];
 
+    /// Which percentile it is, 0 to 100; `None` for the mean.
+    pub fn percent(self) -> Option<f64> {
+        match self {
+            Self::Mean => None,
+            Self::P50 => Some(50.0),
+            Self::P95 => Some(95.0),
+            Self::P99 => Some(99.0),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Mean => "mean",

@@ -140,7 +140,7 @@ fn run(records: Vec<RequestRecord>) -> Run {
         server: ServerFacts::default(),
         timeline: vec![],
         client: None,
-        notes: vec![],
+        caveats: vec![],
     }
 }
 

@@ -176,7 +176,13 @@ fn the_time_limit_ends_the_run() {
     let run = run(&arguments(), &schedule, &options);
     let count = |status: &RequestStatus| run.records.iter().filter(|r| r.status == *status).count();
     assert!(count(&RequestStatus::Completed) > 3);
-    assert_eq!(count(&RequestStatus::Completed) + count(&RequestStatus::Unfinished), 30);
+    assert!(count(&RequestStatus::Unfinished) > 3);
+    assert_eq!(count(&RequestStatus::NotSent), 14, "those of 1.6 s and later");
+    assert_eq!(
+        count(&RequestStatus::Completed) + count(&RequestStatus::Unfinished),
+        30 - count(&RequestStatus::NotSent)
+    );
+    assert_eq!(run.end_s.to_bits(), 1.5_f64.to_bits());
     assert!(run.records.iter().filter_map(|record| record.last_token_s).all(|end_s| end_s <= 1.5));
     assert!(run.records.iter().any(|record| (1..100).contains(&record.output_tokens)));
     let last = run.records.last().expect("30 records");
@@ -192,7 +198,7 @@ fn a_closed_loop_cut_short_says_so() {
     let last = run.records.last().expect("9 records");
     assert_eq!(
         (last.intended_s.to_bits(), &last.status),
-        (1.0_f64.to_bits(), &RequestStatus::Unfinished)
+        (1.0_f64.to_bits(), &RequestStatus::NotSent)
     );
 }
 

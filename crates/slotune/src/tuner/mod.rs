@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use slotune_core::{AskError, Entry, History, Objective, Outcome, Reason, Study, TellError, Trial};
+use slotune_core::{
+    AskError, Direction, Entry, History, Objective, Outcome, Reason, Study, TellError, Trial,
+};
 use slotune_serving::{
-    Backend, BackendError, EngineArguments, Progress, Run, Schedule, Silent, TrialRequest,
+    Backend, BackendError, EngineArguments, GiveUp, Latency, Progress, Run, Schedule, Silent,
+    TrialRequest,
     engine_arguments::ArgumentError,
     metrics::{MeasureError, MeasureOptions, Metric, UnknownMetric, measure},
 };
 
 /// How often an evaluation that the world broke is tried again before it is told as failed.
 const RETRIES: u32 = 2;
+
+/// A trial whose latency is certain to be so many times the incumbent's is not measured further.
+const HOPELESS: f64 = 3.0;
 
 /// Drives a study on a backend, one trial after another.
 #[expect(missing_debug_implementations, reason = "a backend need not be printable")]
@@ -135,7 +141,7 @@ impl Tuner {
             schedule: Arc::clone(&self.schedule),
             seed: trial.seed,
             record_chunk_times: self.record_chunk_times,
-            give_up: None,
+            give_up: self.give_up(),
         };
         let mut cost_s = 0.0;
         let mut retries = RETRIES;
@@ -143,7 +149,18 @@ impl Tuner {
             let result = self.backend.evaluate(&request, observer).await;
             cost_s += result.as_ref().map_or_else(BackendError::cost_s, |run| run.cost_s);
             match result {
-                Ok(run) => break (self.outcome(&run)?, Some(run)),
+                Ok(mut run) => {
+                    run.examine(&self.schedule);
+                    match run.disqualification() {
+                        None => break (self.outcome(&run)?, Some(run)),
+                        // It measured the client. Perhaps something else was busy just then.
+                        Some(_) if retries > 0 => retries -= 1,
+                        Some(caveat) => {
+                            let reason = Reason::new(caveat.class.name(), &*caveat.message);
+                            break (Outcome::Failed(reason), Some(run));
+                        }
+                    }
+                }
                 Err(BackendError::Infeasible { class, message, .. }) => {
                     break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
                 }
@@ -164,6 +181,23 @@ impl Tuner {
                 objective: self.study.problem().objective(),
             })
             .map_err(TuneError::Observer)
+    }
+
+    /// When a trial cannot become the best one any more. A run that is given up gives a lower bound,
+    /// from which the search learns; so it goes on far beyond the incumbent.
+    fn give_up(&self) -> Option<GiveUp> {
+        let objective = self.study.problem().objective();
+        let (latency, percent) = match Metric::from_name(&objective.metric).ok()? {
+            Metric::E2e(statistic) => (Latency::E2e, statistic.percent()?),
+            Metric::Ttft(statistic) => (Latency::Ttft, statistic.percent()?),
+            _ => return None,
+        };
+        let best = self.study.history().best(objective)?.measurement()?.value(&objective.metric)?;
+        (objective.direction == Direction::Minimise && best > 0.0).then_some(GiveUp {
+            latency,
+            percent,
+            above_s: HOPELESS * best,
+        })
     }
 
     /// What a run says of its configuration.
