@@ -12,8 +12,9 @@ use slotune::{
         sampler::Random,
     },
     serving::{
-        Backend, BackendError, BackendInfo, EngineArguments, InfeasibleClass, Load, Progress,
-        RequestSpec, Run, Schedule, Silent, Stage, TrialRequest, metrics::MeasureOptions,
+        Backend, BackendError, BackendInfo, ClientFacts, EngineArguments, GiveUp, InfeasibleClass,
+        Latency, Load, Progress, RequestSpec, Run, Schedule, Silent, Stage, TrialRequest,
+        metrics::MeasureOptions,
     },
     sim::{CacheState, ServerModel, Simulator},
 };
@@ -22,6 +23,10 @@ use slotune::{
 struct Scripted {
     script: Mutex<Vec<BackendError>>,
     asked: AtomicUsize,
+    /// Evaluations that a busy client spoils.
+    spoilt: usize,
+    /// When each evaluation might be given up.
+    give_ups: Mutex<Vec<Option<GiveUp>>>,
     simulator: Simulator,
 }
 
@@ -29,7 +34,18 @@ impl Scripted {
     fn new(script: Vec<BackendError>) -> Arc<Self> {
         let simulator =
             Simulator::new(ServerModel::measured()).with_cache_reset_to(CacheState::cold());
-        Arc::new(Self { script: Mutex::new(script), asked: AtomicUsize::new(0), simulator })
+        Arc::new(Self {
+            script: Mutex::new(script),
+            asked: AtomicUsize::new(0),
+            spoilt: 0,
+            give_ups: Mutex::new(vec![]),
+            simulator,
+        })
+    }
+
+    fn spoiling(spoilt: usize) -> Arc<Self> {
+        let backend = Arc::into_inner(Self::new(vec![])).expect("nobody else has it");
+        Arc::new(Self { spoilt, ..backend })
     }
 }
 
@@ -44,11 +60,21 @@ impl Backend for Scripted {
         request: &TrialRequest,
         progress: &dyn Progress,
     ) -> Result<Run, BackendError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
+        let before = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.give_ups.lock().expect("no test panics here").push(request.give_up);
         let next = self.script.lock().expect("no test panics here").pop();
         match next {
             Some(error) => Err(error),
-            None => self.simulator.evaluate(request, progress).await,
+            None => {
+                let mut run = self.simulator.evaluate(request, progress).await?;
+                run.client = (before < self.spoilt).then_some(ClientFacts {
+                    cpu_s: 9.9,
+                    wall_s: 10.0,
+                    cores: 1,
+                    wake_lag_p99_s: 0.0,
+                });
+                Ok(run)
+            }
         }
     }
 }
@@ -109,6 +135,40 @@ fn what_stays_broken_is_told_as_failed() {
     };
     assert!(reason.message.contains("port 8000 is taken"), "{}", reason.message);
     assert!((cost - 6.0).abs() < 1e-12, "all three attempts cost time: {cost}");
+}
+
+#[test]
+fn a_run_that_measured_the_client_is_repeated_and_never_used() {
+    let backend = Scripted::spoiling(2);
+    let mut once = tuner(study("e2e_p95_s", "max_num_seqs"), backend.clone()).unwrap();
+    once.run_blocking(1, &Silent).unwrap();
+    assert_eq!(backend.asked.load(Ordering::Relaxed), 3);
+    assert_eq!(once.study().history().completed().count(), 1);
+
+    let mut always = tuner(study("e2e_p95_s", "max_num_seqs"), Scripted::spoiling(99)).unwrap();
+    always.run_blocking(1, &Silent).unwrap();
+    let State::Told { outcome: Outcome::Failed(reason), .. } =
+        &always.study().history().entries()[0].state
+    else {
+        panic!("a run of the client was used")
+    };
+    assert_eq!(reason.class, "client_cpu");
+    assert!(reason.message.contains("99 % of its 1 cores"), "{}", reason.message);
+}
+
+#[test]
+fn a_trial_may_be_given_up_when_it_is_far_behind_the_incumbent() {
+    let backend = Scripted::new(vec![]);
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), backend.clone()).unwrap();
+    tuner.run_blocking(2, &Silent).unwrap();
+    let first = tuner.study().history().entries()[0].measurement().expect("completed");
+    let best_s = first.value("e2e_p95_s").expect("measured");
+    let give_ups = backend.give_ups.lock().expect("no test panics here");
+    let [None, Some(give_up)] = give_ups[..] else {
+        panic!("only the second trial has an incumbent: {give_ups:?}")
+    };
+    assert_eq!((give_up.latency, give_up.percent.to_bits()), (Latency::E2e, 95.0_f64.to_bits()));
+    assert!(give_up.above_s > 2.0 * best_s, "{give_up:?}");
 }
 
 #[test]

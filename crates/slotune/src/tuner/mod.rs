@@ -130,8 +130,10 @@ impl Tuner {
         if tokio::runtime::Handle::try_current().is_ok() {
             return Err(TuneError::WithinRuntime);
         }
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().build().map_err(TuneError::Runtime)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(TuneError::Runtime)?;
         runtime.block_on(self.run(trials, observer))
     }
 
