@@ -15,11 +15,19 @@ pub(crate) use timeline::watch;
 /// Longest wait for a scrape: a busy front end answers late.
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// One scrape.
+/// The counters of one scrape.
 ///
 /// # Errors
 /// When the server does not answer; an answer that is no exposition has no counters.
 pub(crate) async fn scrape(client: &Client) -> Result<Counters, ClientError> {
+    Ok(Counters::read(&exposition(client).await?))
+}
+
+/// All samples of one scrape.
+///
+/// # Errors
+/// When the server does not answer.
+pub(crate) async fn exposition(client: &Client) -> Result<Exposition, ClientError> {
     let body = client.get("/metrics", WITHIN).await?;
-    Ok(Counters::read(&Exposition::parse(&String::from_utf8_lossy(&body))))
+    Ok(Exposition::parse(&String::from_utf8_lossy(&body)))
 }

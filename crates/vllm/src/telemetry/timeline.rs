@@ -1,12 +1,18 @@
 //! Looks at the server again and again while a run goes on.
 
-use std::time::Duration;
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use slotune_serving::ServerSample;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{MissedTickBehavior, interval_at};
 
 use super::{Counters, scrape};
-use crate::client::Client;
+use crate::{
+    client::Client,
+    clock::{now, seconds_between},
+};
 
 /// Time between two looks. A scrape costs the server a few milliseconds of its front end, so not
 /// more often.
@@ -22,15 +28,15 @@ pub(crate) async fn watch(
     before: &Counters,
     origin: Instant,
     samples: &mut Vec<ServerSample>,
-) -> std::convert::Infallible {
-    let mut ticks = interval_at(origin + EVERY, EVERY);
+) -> Infallible {
+    let mut ticks = interval_at((origin + EVERY).into(), EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        let now = ticks.tick().await;
+        ticks.tick().await;
         if let Ok(counters) = scrape(client).await
             && samples.len() < MOST
         {
-            samples.push(counters.sample(before, (now - origin).as_secs_f64()));
+            samples.push(counters.sample(before, seconds_between(origin, now())));
         }
     }
 }

@@ -1,0 +1,247 @@
+//! A server that is started for one trial and stopped after it.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+use slotune_serving::{
+    BackendError, Caveat, CaveatClass, InfeasibleClass, Progress, Run, Stage, TrialRequest,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    ServerError, VllmServer,
+    measurement::{Measured, measure},
+    service::Service,
+};
+use crate::{
+    Manage,
+    client::Client,
+    clock::now,
+    failure::{Evidence, Phase, Verdict, classify},
+    gpu::Gpus,
+    process::{Launch, ProcessError, ServerProcess},
+};
+
+/// Most bytes of each log; a server that writes more repeats itself.
+const LOG_LIMIT_BYTES: u64 = 256 << 20;
+
+/// Bytes at the end of each log that are read for the cause of a failure.
+const TAIL_BYTES: u64 = 1 << 20;
+
+/// Longest wait for the GPU's memory to be free after a stop.
+const GPU_FREE: Duration = Duration::from_secs(60);
+
+/// Times that a crash under load must happen to be believed.
+const CRASHES: u32 = 2;
+
+/// How servers are started.
+#[derive(Debug)]
+pub(super) struct Managed {
+    manage: Manage,
+    model: String,
+    address: SocketAddr,
+    client: Client,
+    gpus: Gpus,
+}
+
+/// A server that ended by itself, and what was measured until then.
+enum Served {
+    Whole(Measured),
+    Crashed,
+}
+
+impl Managed {
+    pub(super) fn new(model: &str, manage: &Manage) -> Result<Self, ServerError> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, manage.port));
+        let client = Client::new(&format!("http://{address}"), None)?;
+        let (manage, model) = (manage.clone(), model.to_owned());
+        Ok(Self { manage, model, address, client, gpus: Gpus::open() })
+    }
+
+    /// Evaluates a trial, once more when its server crashed under load.
+    pub(super) async fn evaluate(
+        &self,
+        server: &VllmServer,
+        request: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Run, BackendError> {
+        let begun = now();
+        let cost_s = || begun.elapsed().as_secs_f64();
+        let mut attempt = 1;
+        loop {
+            let result = self.attempt(server, request, attempt, begun, progress).await;
+            match result {
+                Err(Verdict::Infeasible { class: InfeasibleClass::CrashUnderLoad, .. })
+                    if attempt < CRASHES =>
+                {
+                    attempt += 1;
+                }
+                result => return result.map_err(|verdict| verdict.into_error(cost_s())),
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        server: &VllmServer,
+        request: &TrialRequest,
+        attempt: u32,
+        begun: Instant,
+        progress: &dyn Progress,
+    ) -> Result<Run, Verdict> {
+        progress.stage(Stage::Starting);
+        let before = self.gpus.usage();
+        let launch = self.launch(request, attempt);
+        let started = now();
+        let mut process = ServerProcess::start(&launch).map_err(world)?;
+        let mut start_up_s = 0.0;
+        let served = async {
+            let service = self.ready(&mut process, server, before.is_shared()).await?;
+            start_up_s = started.elapsed().as_secs_f64();
+            self.serve(&mut process, server, &service, request, progress).await
+        };
+        let served = served.await;
+        // The logs are read while they are whole, and before anything else is written to them.
+        let served = match served {
+            Ok(Served::Crashed) => Err(self.why(&mut process, Phase::Load, server, before.is_shared()).await),
+            Ok(Served::Whole(measured)) => Ok(measured),
+            Err(verdict) => Err(verdict),
+        };
+        progress.stage(Stage::Stopping);
+        let grace = Duration::from_secs_f64(self.manage.stop_grace_s);
+        let stopped = process.stop(grace).await;
+        let measured = served?;
+        stopped.map_err(world)?;
+        self.gpus.wait_until_free(&before, GPU_FREE).await.map_err(|error| Verdict::Failed {
+            message: error.to_string(),
+        })?;
+        let mut run = server.run(measured, start_up_s, begun.elapsed().as_secs_f64());
+        if before.is_shared() == Some(true) {
+            run.caveats.push(Caveat::new(
+                CaveatClass::Shared,
+                "other processes held memory of the GPU during the run",
+            ));
+        }
+        Ok(run)
+    }
+
+    fn launch(&self, request: &TrialRequest, attempt: u32) -> Launch {
+        let mut command: Vec<String> =
+            self.manage.command.iter().map(|word| word.replace("{model}", &self.model)).collect();
+        command.extend(["--host".to_owned(), self.address.ip().to_string()]);
+        command.extend(["--port".to_owned(), self.address.port().to_string()]);
+        command.extend(request.arguments.flags());
+        let mut environment = self.manage.environment.clone();
+        environment.entry("VLLM_SERVER_DEV_MODE".to_owned()).or_insert_with(|| "1".to_owned());
+        Launch {
+            command,
+            environment,
+            address: self.address,
+            log: self.manage.log_folder.join(format!("{:016x}-{attempt}", request.seed)),
+            log_limit_bytes: LOG_LIMIT_BYTES,
+        }
+    }
+
+    /// Waits until the server serves.
+    async fn ready(
+        &self,
+        process: &mut ServerProcess,
+        server: &VllmServer,
+        gpu_is_shared: Option<bool>,
+    ) -> Result<Service, Verdict> {
+        let limit_s = self.manage.start_up_limit_s;
+        let meet = async {
+            Service::until_healthy(&self.client).await;
+            Service::meet(&self.client, &self.model).await
+        };
+        let ended = tokio::select! {
+            service = meet => match service {
+                Ok(service) => return Ok(service),
+                // A server that dies at its first request is told by its log.
+                Err(error) => tokio::time::timeout(Duration::from_secs(2), process.exited())
+                    .await
+                    .map_err(|_| Verdict::Broken { message: error.to_string() })?,
+            },
+            ended = process.exited() => ended,
+            () = tokio::time::sleep(Duration::from_secs_f64(limit_s)) => {
+                return Err(Verdict::Failed {
+                    message: format!(
+                        "the server was not ready within {limit_s} s; see {}, or raise `start_up_limit_s`",
+                        process.logs().stdout.display()
+                    ),
+                });
+            }
+        };
+        ended.map_err(world)?;
+        Err(self.why(process, Phase::StartUp, server, gpu_is_shared).await)
+    }
+
+    /// Measures the server, and notices when it ends.
+    async fn serve(
+        &self,
+        process: &mut ServerProcess,
+        server: &VllmServer,
+        service: &Service,
+        request: &TrialRequest,
+        progress: &dyn Progress,
+    ) -> Result<Served, Verdict> {
+        let (tell_gone, gone) = oneshot::channel::<()>();
+        let gone = async {
+            let _ = gone.await;
+        };
+        let measuring = measure(service, &server.configuration, request, gone, progress);
+        let mut measuring = std::pin::pin!(measuring);
+        let measured = tokio::select! {
+            measured = &mut measuring => measured,
+            ended = process.exited() => {
+                ended.map_err(world)?;
+                let _ = tell_gone.send(());
+                let _ = measuring.await;
+                return Ok(Served::Crashed);
+            }
+        };
+        let measured = measured.map_err(|error| Verdict::Failed { message: error.to_string() })?;
+        // The engine may be dead while the API server still ends.
+        let lost = measured.records.iter().any(|record| !record.is_completed());
+        if lost && tokio::time::timeout(Duration::from_secs(2), process.exited()).await.is_ok() {
+            return Ok(Served::Crashed);
+        }
+        Ok(Served::Whole(measured))
+    }
+
+    /// Why a server ended by itself.
+    async fn why(
+        &self,
+        process: &mut ServerProcess,
+        phase: Phase,
+        server: &VllmServer,
+        gpu_is_shared: Option<bool>,
+    ) -> Verdict {
+        let exit = process.exited().await.ok();
+        let (stdout, stderr) = process.logs().tails(TAIL_BYTES);
+        classify(&Evidence {
+            exit,
+            stdout: &stdout,
+            stderr: &stderr,
+            phase,
+            gpu_is_shared,
+            version: Some(&server.info.vllm_version),
+            log: &process.logs().stdout,
+        })
+    }
+}
+
+fn world(error: ProcessError) -> Verdict {
+    let message = error.to_string();
+    match error {
+        // Another start fails alike until somebody mends it.
+        ProcessError::NoCommand
+        | ProcessError::Program { .. }
+        | ProcessError::Guard { .. }
+        | ProcessError::Address { .. }
+        | ProcessError::Log { .. } => Verdict::Broken { message },
+        _ => Verdict::Failed { message },
+    }
+}
