@@ -148,10 +148,19 @@ pub enum BackendError {
         /// Seconds spent until that was known.
         cost_s: f64,
     },
-    /// The world was in the way; says nothing about the configuration.
+    /// The world was in the way; says nothing about the configuration. Trying again may go well.
     #[error("evaluation failed: {message}")]
     Failed {
         /// What happened.
+        message: String,
+        /// Seconds spent until that was known.
+        cost_s: f64,
+    },
+    /// The world is broken for every configuration, such as a model that is not there: no retry
+    /// mends it, and a study had better stop than collect failures.
+    #[error("cannot evaluate any configuration: {message}")]
+    Broken {
+        /// What is broken, and the remedy.
         message: String,
         /// Seconds spent until that was known.
         cost_s: f64,
@@ -162,7 +171,9 @@ impl BackendError {
     /// Seconds that the evaluation cost until that was known.
     pub fn cost_s(&self) -> f64 {
         match self {
-            Self::Infeasible { cost_s, .. } | Self::Failed { cost_s, .. } => *cost_s,
+            Self::Infeasible { cost_s, .. }
+            | Self::Failed { cost_s, .. }
+            | Self::Broken { cost_s, .. } => *cost_s,
         }
     }
 }

@@ -23,6 +23,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub mod failure;
 pub mod process;
 
 /// Which server to measure.
