@@ -120,10 +120,7 @@ impl Client {
         }
         let mut headers = HeaderMap::new();
         if let Some(key) = key {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", key.reveal()))
-                .expect("a secret is visible ASCII");
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, key.bearer());
         }
         let http = reqwest::Client::builder()
             .user_agent(concat!("slotune/", env!("CARGO_PKG_VERSION")))

@@ -17,6 +17,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod load;
 pub mod secret;
 
 use std::{collections::BTreeMap, path::PathBuf};

@@ -2,6 +2,8 @@
 
 use std::{fmt, fs, io, path::Path};
 
+use reqwest::header::HeaderValue;
+
 use crate::SecretSource;
 
 /// A secret that no text shows; only the client's header holds it in full.
@@ -67,9 +69,12 @@ impl Secret {
         if usable { Ok(Self(text.to_owned())) } else { Err(SecretError::Unusable(whence())) }
     }
 
-    /// The secret itself. Callers must let no text hold it.
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
+    /// The value of the header that shows it to a server, marked so that no text shows it.
+    pub(crate) fn bearer(&self) -> HeaderValue {
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.0))
+            .expect("a secret is visible ASCII, which a header may hold");
+        value.set_sensitive(true);
+        value
     }
 }
 
@@ -88,8 +93,8 @@ mod tests {
     #[test]
     fn no_text_shows_a_secret() {
         let secret = Secret::new("  sk-123  ").expect("usable");
-        assert_eq!(secret.reveal(), "sk-123");
-        assert!(!format!("{secret:?}").contains("123"));
+        assert_eq!(secret.bearer(), "Bearer sk-123");
+        assert!(!format!("{secret:?} {:?}", secret.bearer()).contains("123"));
     }
 
     #[test]
@@ -97,7 +102,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().expect("a file");
         file.write_all(b"sk-456\n").expect("written");
         let read = |path: &Path| Secret::read(&SecretSource::File(path.to_owned()));
-        assert_eq!(read(file.path()).expect("read").reveal(), "sk-456");
+        assert_eq!(read(file.path()).expect("read").bearer(), "Bearer sk-456");
         file.write_all(b"second line").expect("written");
         let error = read(file.path()).expect_err("two lines are no key").to_string();
         assert!(error.contains("visible ASCII") && !error.contains("456"), "{error}");
