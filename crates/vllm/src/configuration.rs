@@ -271,7 +271,8 @@ mod tests {
 
     #[test]
     fn what_is_not_given_is_at_its_default_and_typing_errors_are_refused() {
-        let json = r#"{ "model": "m", "target": { "attach": { "base_url": "http://[::1]:8000" } } }"#;
+        let json =
+            r#"{ "model": "m", "target": { "attach": { "base_url": "http://[::1]:8000" } } }"#;
         let configuration: ServerConfiguration = serde_json::from_str(json).unwrap();
         assert_eq!(configuration, ServerConfiguration::attach("m", "http://[::1]:8000"));
         let error = serde_json::from_str::<ServerConfiguration>(

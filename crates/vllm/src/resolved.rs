@@ -55,15 +55,13 @@ fn cudagraph_mode(value: &Value) -> Option<CudagraphMode> {
 }
 
 /// What `/metrics` says of the cache, and `/v1/models` of the longest context.
-pub(crate) fn from_metrics(
-    exposition: &Exposition,
-    max_model_len: Option<u32>,
-) -> EngineArguments {
+pub(crate) fn from_metrics(exposition: &Exposition, max_model_len: Option<u32>) -> EngineArguments {
     let label = |name| exposition.label("vllm:cache_config_info", name);
     EngineArguments {
         max_model_len,
         block_size: label("block_size").and_then(|size| size.parse().ok()),
-        gpu_memory_utilization: label("gpu_memory_utilization").and_then(|share| share.parse().ok()),
+        gpu_memory_utilization: label("gpu_memory_utilization")
+            .and_then(|share| share.parse().ok()),
         enable_prefix_caching: label("enable_prefix_caching").map(|is_on| is_on == "True"),
         ..EngineArguments::default()
     }
@@ -114,7 +112,12 @@ mod tests {
 
     #[test]
     fn any_other_answer_tells_nothing() {
-        for json in ["null", "[]", "{\"vllm_config\": \"a text\"}", "{\"vllm_config\": {\"cache_config\": 3}}"] {
+        for json in [
+            "null",
+            "[]",
+            "{\"vllm_config\": \"a text\"}",
+            "{\"vllm_config\": {\"cache_config\": 3}}",
+        ] {
             let info = serde_json::from_str(json).expect("JSON");
             assert_eq!(from_server_info(&info), EngineArguments::default(), "{json}");
         }

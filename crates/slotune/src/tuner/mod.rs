@@ -167,6 +167,8 @@ impl Tuner {
                     break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
                 }
                 Err(BackendError::Failed { .. }) if retries > 0 => retries -= 1,
+                // Every other trial would meet the same; the trials so far are kept.
+                Err(error @ BackendError::Broken { .. }) => return Err(error.into()),
                 Err(error) => {
                     break (Outcome::Failed(Reason::new("world", error.to_string())), None);
                 }
@@ -243,6 +245,9 @@ pub enum TuneError {
     /// The operating system gives no runtime.
     #[error("no runtime to evaluate trials on: {0}")]
     Runtime(#[source] std::io::Error),
+    /// The backend cannot evaluate any trial until a person mends it.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
     /// The observer could not take a trial.
     #[error("a finished trial could not be recorded: {0}")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -105,7 +105,9 @@ impl Managed {
         let served = served.await;
         // The logs are read while they are whole, and before anything else is written to them.
         let served = match served {
-            Ok(Served::Crashed) => Err(self.why(&mut process, Phase::Load, server, before.is_shared()).await),
+            Ok(Served::Crashed) => {
+                Err(self.why(&mut process, Phase::Load, server, before.is_shared()).await)
+            }
             Ok(Served::Whole(measured)) => Ok(measured),
             Err(verdict) => Err(verdict),
         };
@@ -114,9 +116,10 @@ impl Managed {
         let stopped = process.stop(grace).await;
         let measured = served?;
         stopped.map_err(world)?;
-        self.gpus.wait_until_free(&before, GPU_FREE).await.map_err(|error| Verdict::Failed {
-            message: error.to_string(),
-        })?;
+        self.gpus
+            .wait_until_free(&before, GPU_FREE)
+            .await
+            .map_err(|error| Verdict::Failed { message: error.to_string() })?;
         let mut run = server.run(measured, start_up_s, begun.elapsed().as_secs_f64());
         if before.is_shared() == Some(true) {
             run.caveats.push(Caveat::new(

@@ -156,9 +156,7 @@ fn options(
         vocabulary: service.vocabulary.clone(),
         record_chunk_times: request.record_chunk_times,
         give_up: request.give_up,
-        overrun_limit_s: configuration
-            .overrun_limit_s
-            .unwrap_or(arrivals_s.max(LEAST_OVERRUN_S)),
+        overrun_limit_s: configuration.overrun_limit_s.unwrap_or(arrivals_s.max(LEAST_OVERRUN_S)),
         silence_limit_s: configuration.silence_limit_s,
     }
 }

@@ -26,8 +26,7 @@ use crate::{
     Attach, ConfigurationError, ServerConfiguration, Target,
     client::{Client, ClientError},
     clock::now,
-    doctor,
-    gpu,
+    doctor, gpu,
     secret::{Secret, SecretError},
 };
 

@@ -67,11 +67,10 @@ impl Service {
     /// When it does not serve `model`, or answers otherwise than vLLM does.
     pub(super) async fn meet(client: &Client, model: &str) -> Result<Self, ServiceError> {
         let models: Models = client.get_json("/v1/models", WITHIN).await?;
-        let served = models
-            .data
-            .iter()
-            .find(|served| served.id == model)
-            .or_else(|| models.data.iter().find(|served| served.root.as_deref() == Some(model)));
+        let served =
+            models.data.iter().find(|served| served.id == model).or_else(|| {
+                models.data.iter().find(|served| served.root.as_deref() == Some(model))
+            });
         let Some(served) = served else {
             return Err(ServiceError::OtherModel {
                 model: model.to_owned(),

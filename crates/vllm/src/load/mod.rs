@@ -18,6 +18,7 @@ mod vigilance;
 
 use std::{future::Future, io, ops::Range, pin::pin, sync::Arc, time::Duration, time::Instant};
 
+use serde::{Deserialize, Serialize};
 use slotune_serving::{
     Caveat, ClientFacts, GiveUp, Load, Progress, RequestRecord, RequestSpec, RequestStatus,
     Schedule, Stage,
@@ -61,8 +62,10 @@ pub struct Options {
 }
 
 /// Which of the server's endpoints requests go to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Endpoint {
+    #[default]
     /// `/v1/completions`, with prompts of token ids: their lengths are exact.
     Completions,
     /// `/v1/chat/completions`, with prompts of words: their lengths are about what is wanted, and

@@ -70,7 +70,8 @@ impl Counters {
 
     /// A point of the time line, counted from an earlier scrape.
     pub(crate) fn sample(&self, before: &Self, time_s: f64) -> ServerSample {
-        let requests = |gauge: Option<f64>| u32::try_from(whole(gauge.unwrap_or(0.0))).unwrap_or(u32::MAX);
+        let requests =
+            |gauge: Option<f64>| u32::try_from(whole(gauge.unwrap_or(0.0))).unwrap_or(u32::MAX);
         let count = |of: fn(&Self) -> Option<f64>| increase(of(before), of(self)).map_or(0, whole);
         ServerSample {
             time_s,

@@ -130,7 +130,8 @@ plain 1e3\nlone{} NaN\n";
 
     #[test]
     fn what_is_no_sample_is_passed_over() {
-        for text in ["", "\n\n", "name", "name{", "name{a=\"b", "name{a=\"b\"}", "x{} y", "{} 1", "# a 1"]
+        for text in
+            ["", "\n\n", "name", "name{", "name{a=\"b", "name{a=\"b\"}", "x{} y", "{} 1", "# a 1"]
         {
             assert_eq!(Exposition::parse(text), Exposition::default(), "{text:?}");
         }
