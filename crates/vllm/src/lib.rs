@@ -19,7 +19,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub mod doctor;
 pub mod failure;
+pub mod gpu;
 pub mod process;
 
 /// Which server to measure.

@@ -1,10 +1,10 @@
 //! A server process of our own: started in a guarded group, watched, and stopped so that nothing of
 //! it is left, however the tuner ends.
 //!
-//! - [`guard`]: the process that kills the group when the tuner dies, even by SIGKILL.
-//! - [`family`]: which processes belong to the server, those that left its group included.
-//! - [`logs`]: standard output and error, each in a file.
-//! - [`port`]: free before the start, free after the stop.
+//! - `guard`: the process that kills the group when the tuner dies, even by SIGKILL.
+//! - `family`: which processes belong to the server, those that left its group included.
+//! - `logs`: standard output and error, each in a file.
+//! - `port`: free before the start, free after the stop.
 
 use std::{
     collections::BTreeMap,
