@@ -147,6 +147,10 @@ impl Tuner {
                 Err(BackendError::Infeasible { class, message, .. }) => {
                     break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
                 }
+                // Not told: whoever resumes the stored study gets the same trial again.
+                Err(BackendError::Broken { message, .. }) => {
+                    return Err(TuneError::Broken { message });
+                }
                 Err(BackendError::Failed { .. }) if retries > 0 => retries -= 1,
                 Err(error) => {
                     break (Outcome::Failed(Reason::new("world", error.to_string())), None);
@@ -195,6 +199,12 @@ pub enum TuneError {
     /// A run could not be measured.
     #[error(transparent)]
     Measure(#[from] MeasureError),
+    /// No configuration can be evaluated until a person mends the world.
+    #[error("no configuration can be evaluated: {message}")]
+    Broken {
+        /// What is broken, and the remedy.
+        message: String,
+    },
     /// The study gave no trial.
     #[error(transparent)]
     Ask(#[from] AskError),
