@@ -14,6 +14,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use slotune_serving::BackendError;
 use slotune_vllm::process::{Launch, ProcessError, ServerProcess};
 use tempfile::TempDir;
 
@@ -178,7 +179,9 @@ async fn what_cannot_be_started_is_named_and_leaves_nobody() {
         let command = command.iter().map(ToString::to_string).collect();
         ServerProcess::start(&Launch { command, ..launch(&folder, "") }).unwrap_err()
     };
-    let error = start(&["no-such-program-anywhere", "--api-key", "hunter2"]).to_string();
+    let error = start(&["no-such-program-anywhere", "--api-key", "hunter2"]).into_error(0.0);
+    assert!(matches!(error, BackendError::Broken { .. }), "no retry brings it: {error}");
+    let error = error.to_string();
     assert!(error.contains("`no-such-program-anywhere`") && !error.contains("hunter2"), "{error}");
     assert!(matches!(start(&[]), ProcessError::NoCommand));
 
@@ -186,6 +189,7 @@ async fn what_cannot_be_started_is_named_and_leaves_nobody() {
     let address = taken.local_addr().unwrap();
     let error = ServerProcess::start(&Launch { address, ..launch(&folder, "true") }).unwrap_err();
     assert!(error.to_string().contains(&address.port().to_string()), "{error}");
+    assert!(matches!(error.into_error(0.0), BackendError::Failed { .. }));
 }
 
 #[test]
@@ -258,7 +262,8 @@ impl Holder {
     }
 }
 
-/// Path of an example of this crate, beside this test's folder.
+/// Path of an example of this crate, beside this test's folder; `cargo test -p slotune-vllm` builds
+/// both.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().unwrap().parent().unwrap().join("examples").join(name);

@@ -2,6 +2,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use slotune_serving::BackendError;
+
 use super::table::ProcessName;
 
 /// Why a server process could not be started, watched or stopped. No message holds an argument or
@@ -81,6 +83,25 @@ pub enum ProcessError {
         /// Who they are, where that can be seen.
         processes: Vec<ProcessName>,
     },
+}
+
+impl ProcessError {
+    /// As a backend reports it, after `cost_s` seconds: what no retry mends as
+    /// [`BackendError::Broken`], the rest as [`BackendError::Failed`].
+    pub fn into_error(self, cost_s: f64) -> BackendError {
+        let message = self.to_string();
+        match self {
+            Self::NoCommand
+            | Self::Address { .. }
+            | Self::Log { .. }
+            | Self::Guard { .. }
+            | Self::Program { .. } => BackendError::Broken { message, cost_s },
+            Self::PortTaken { .. }
+            | Self::Wait(_)
+            | Self::LogTooLong { .. }
+            | Self::Survivors { .. } => BackendError::Failed { message, cost_s },
+        }
+    }
 }
 
 fn by(holder: Option<&ProcessName>) -> String {
