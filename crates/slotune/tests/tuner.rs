@@ -172,6 +172,19 @@ fn a_trial_may_be_given_up_when_it_is_far_behind_the_incumbent() {
 }
 
 #[test]
+fn a_broken_world_ends_the_study_at_once_and_costs_no_trial() {
+    let backend = Scripted::new(vec![BackendError::Broken {
+        message: "the model cannot be loaded".to_owned(),
+        cost_s: 12.0,
+    }]);
+    let mut tuner = tuner(study("e2e_p95_s", "max_num_seqs"), backend.clone()).unwrap();
+    let error = tuner.run_blocking(5, &Silent).unwrap_err();
+    assert!(error.to_string().contains("the model cannot be loaded"), "{error}");
+    assert_eq!(backend.asked.load(Ordering::Relaxed), 1);
+    assert!(tuner.study().history().entries()[0].is_pending());
+}
+
+#[test]
 fn an_infeasible_configuration_is_told_as_such_at_once() {
     let backend = Scripted::new(vec![BackendError::Infeasible {
         class: InfeasibleClass::Memory,

@@ -14,7 +14,10 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use slotune_vllm::process::{Launch, ProcessError, ServerProcess};
+use slotune_vllm::{
+    failure::Verdict,
+    process::{Launch, ProcessError, ServerProcess},
+};
 use tempfile::TempDir;
 
 /// Far more than any step takes; only a failure waits for it.
@@ -178,14 +181,17 @@ async fn what_cannot_be_started_is_named_and_leaves_nobody() {
         let command = command.iter().map(ToString::to_string).collect();
         ServerProcess::start(&Launch { command, ..launch(&folder, "") }).unwrap_err()
     };
-    let error = start(&["no-such-program-anywhere", "--api-key", "hunter2"]).to_string();
-    assert!(error.contains("`no-such-program-anywhere`") && !error.contains("hunter2"), "{error}");
+    let error = Verdict::from(start(&["no-such-program-anywhere", "--api-key", "hunter2"]));
+    let Verdict::Broken { message } = error else { panic!("no retry brings it: {error:?}") };
+    assert!(message.contains("`no-such-program-anywhere`"), "{message}");
+    assert!(!message.contains("hunter2"), "{message}");
     assert!(matches!(start(&[]), ProcessError::NoCommand));
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let error = ServerProcess::start(&Launch { address, ..launch(&folder, "true") }).unwrap_err();
     assert!(error.to_string().contains(&address.port().to_string()), "{error}");
+    assert!(matches!(Verdict::from(error), Verdict::Failed { .. }));
 }
 
 #[test]
@@ -258,7 +264,8 @@ impl Holder {
     }
 }
 
-/// Path of an example of this crate, beside this test's folder.
+/// Path of an example of this crate, beside this test's folder; `cargo test -p slotune-vllm` builds
+/// both.
 fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let path = test.parent().unwrap().parent().unwrap().join("examples").join(name);

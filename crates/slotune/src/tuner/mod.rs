@@ -166,9 +166,11 @@ impl Tuner {
                 Err(BackendError::Infeasible { class, message, .. }) => {
                     break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
                 }
+                // Not told: whoever resumes the stored study gets the same trial again.
+                Err(BackendError::Broken { message, .. }) => {
+                    return Err(TuneError::Broken { message });
+                }
                 Err(BackendError::Failed { .. }) if retries > 0 => retries -= 1,
-                // Every other trial would meet the same; the trials so far are kept.
-                Err(error @ BackendError::Broken { .. }) => return Err(error.into()),
                 Err(error) => {
                     break (Outcome::Failed(Reason::new("world", error.to_string())), None);
                 }
@@ -233,6 +235,12 @@ pub enum TuneError {
     /// A run could not be measured.
     #[error(transparent)]
     Measure(#[from] MeasureError),
+    /// No configuration can be evaluated until a person mends the world.
+    #[error("no configuration can be evaluated: {message}")]
+    Broken {
+        /// What is broken, and the remedy.
+        message: String,
+    },
     /// The study gave no trial.
     #[error(transparent)]
     Ask(#[from] AskError),
@@ -245,9 +253,6 @@ pub enum TuneError {
     /// The operating system gives no runtime.
     #[error("no runtime to evaluate trials on: {0}")]
     Runtime(#[source] std::io::Error),
-    /// The backend cannot evaluate any trial until a person mends it.
-    #[error(transparent)]
-    Backend(#[from] BackendError),
     /// The observer could not take a trial.
     #[error("a finished trial could not be recorded: {0}")]
     Observer(#[source] Box<dyn std::error::Error + Send + Sync>),

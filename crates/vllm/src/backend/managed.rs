@@ -6,7 +6,8 @@ use std::{
 };
 
 use slotune_serving::{
-    BackendError, Caveat, CaveatClass, InfeasibleClass, Progress, Run, Stage, TrialRequest,
+    BackendError, Caveat, CaveatClass, Hardware, InfeasibleClass, Progress, Run, Stage,
+    TrialRequest,
 };
 use tokio::sync::oneshot;
 
@@ -20,8 +21,8 @@ use crate::{
     client::Client,
     clock::now,
     failure::{Evidence, Phase, Verdict, classify},
-    gpu::Gpus,
-    process::{Launch, ProcessError, ServerProcess},
+    gpu::{Gpu, GpuReader, Nvml, visible, wait_until_free},
+    process::{Launch, ServerProcess},
 };
 
 /// Most bytes of each log; a server that writes more repeats itself.
@@ -43,7 +44,8 @@ pub(super) struct Managed {
     model: String,
     address: SocketAddr,
     client: Client,
-    gpus: Gpus,
+    /// `None` where there is no NVIDIA driver.
+    nvml: Option<Nvml>,
 }
 
 /// A server that ended by itself, and what was measured until then.
@@ -57,7 +59,7 @@ impl Managed {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, manage.port));
         let client = Client::new(&format!("http://{address}"), None)?;
         let (manage, model) = (manage.clone(), model.to_owned());
-        Ok(Self { manage, model, address, client, gpus: Gpus::open() })
+        Ok(Self { manage, model, address, client, nvml: Nvml::load() })
     }
 
     /// Evaluates a trial, once more when its server crashed under load.
@@ -92,13 +94,14 @@ impl Managed {
         progress: &dyn Progress,
     ) -> Result<Run, Verdict> {
         progress.stage(Stage::Starting);
-        let before = self.gpus.usage();
+        let before = self.gpus();
+        let gpu_is_shared = self.nvml.as_ref().map(|_| before.iter().any(Gpu::is_held));
         let launch = self.launch(request, attempt);
         let started = now();
-        let mut process = ServerProcess::start(&launch).map_err(world)?;
+        let mut process = ServerProcess::start(&launch).map_err(Verdict::from)?;
         let mut start_up_s = 0.0;
         let served = async {
-            let service = self.ready(&mut process, server, before.is_shared()).await?;
+            let service = self.ready(&mut process, server, gpu_is_shared).await?;
             start_up_s = started.elapsed().as_secs_f64();
             self.serve(&mut process, server, &service, request, progress).await
         };
@@ -106,7 +109,7 @@ impl Managed {
         // The logs are read while they are whole, and before anything else is written to them.
         let served = match served {
             Ok(Served::Crashed) => {
-                Err(self.why(&mut process, Phase::Load, server, before.is_shared()).await)
+                Err(self.why(&mut process, Phase::Load, server, gpu_is_shared).await)
             }
             Ok(Served::Whole(measured)) => Ok(measured),
             Err(verdict) => Err(verdict),
@@ -115,19 +118,35 @@ impl Managed {
         let grace = Duration::from_secs_f64(self.manage.stop_grace_s);
         let stopped = process.stop(grace).await;
         let measured = served?;
-        stopped.map_err(world)?;
-        self.gpus
-            .wait_until_free(&before, GPU_FREE)
-            .await
-            .map_err(|error| Verdict::Failed { message: error.to_string() })?;
+        stopped.map_err(Verdict::from)?;
+        if let Some(nvml) = &self.nvml {
+            wait_until_free(nvml, &before, GPU_FREE)
+                .await
+                .map_err(|error| Verdict::Failed { message: error.to_string() })?;
+        }
         let mut run = server.run(measured, start_up_s, begun.elapsed().as_secs_f64());
-        if before.is_shared() == Some(true) {
+        if gpu_is_shared == Some(true) {
             run.caveats.push(Caveat::new(
                 CaveatClass::Shared,
                 "other processes held memory of the GPU during the run",
             ));
         }
         Ok(run)
+    }
+
+    /// The machine that serves, as far as its driver tells.
+    pub(super) fn hardware(&self) -> Hardware {
+        self.nvml.as_ref().map_or_else(Hardware::default, |nvml| nvml.hardware(&self.gpus()))
+    }
+
+    /// The GPUs that a server sees.
+    fn gpus(&self) -> Vec<Gpu> {
+        const LIST: &str = "CUDA_VISIBLE_DEVICES";
+        #[expect(clippy::disallowed_methods, reason = "a server inherits the tuner's environment")]
+        let inherited = || std::env::var(LIST).ok();
+        let list = self.manage.environment.get(LIST).cloned().or_else(inherited);
+        let gpus = self.nvml.as_ref().and_then(|nvml| nvml.read().ok()).unwrap_or_default();
+        visible(gpus, list.as_deref())
     }
 
     fn launch(&self, request: &TrialRequest, attempt: u32) -> Launch {
@@ -177,7 +196,7 @@ impl Managed {
                 });
             }
         };
-        ended.map_err(world)?;
+        ended.map_err(Verdict::from)?;
         Err(self.why(process, Phase::StartUp, server, gpu_is_shared).await)
     }
 
@@ -199,7 +218,7 @@ impl Managed {
         let measured = tokio::select! {
             measured = &mut measuring => measured,
             ended = process.exited() => {
-                ended.map_err(world)?;
+                ended.map_err(Verdict::from)?;
                 let _ = tell_gone.send(());
                 let _ = measuring.await;
                 return Ok(Served::Crashed);
@@ -233,18 +252,5 @@ impl Managed {
             version: Some(&server.info.vllm_version),
             log: &process.logs().stdout,
         })
-    }
-}
-
-fn world(error: ProcessError) -> Verdict {
-    let message = error.to_string();
-    match error {
-        // Another start fails alike until somebody mends it.
-        ProcessError::NoCommand
-        | ProcessError::Program { .. }
-        | ProcessError::Guard { .. }
-        | ProcessError::Address { .. }
-        | ProcessError::Log { .. } => Verdict::Broken { message },
-        _ => Verdict::Failed { message },
     }
 }

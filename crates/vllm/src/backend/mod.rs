@@ -26,12 +26,15 @@ use crate::{
     Attach, ConfigurationError, ServerConfiguration, Target,
     client::{Client, ClientError},
     clock::now,
-    doctor, gpu,
+    doctor::{VersionError, vllm_version},
     secret::{Secret, SecretError},
 };
 
 /// Longest wait for a server that one attaches to.
 const ATTACH_WITHIN: Duration = Duration::from_secs(10);
+
+/// Longest wait for `vllm --version`, which imports all of it.
+const VERSION_WITHIN: Duration = Duration::from_mins(2);
 
 /// A real vLLM server as a backend: one that is started for each trial, or one that runs already.
 ///
@@ -77,7 +80,7 @@ pub enum ServerError {
     Service(String),
     /// The version of the program that starts servers is not known.
     #[error("{0}; set `target.manage.vllm_version`")]
-    Version(String),
+    Version(#[from] VersionError),
 }
 
 impl VllmServer {
@@ -100,12 +103,13 @@ impl VllmServer {
             Target::Manage(manage) => {
                 let version = match &manage.vllm_version {
                     Some(version) => version.clone(),
-                    None => doctor::vllm_version(&manage.command, &manage.environment)
-                        .await
-                        .map_err(|error| ServerError::Version(error.to_string()))?,
+                    None => {
+                        vllm_version(&manage.command, &manage.environment, VERSION_WITHIN).await?
+                    }
                 };
                 let managed = Managed::new(&configuration.model, manage)?;
-                (Server::Managed(managed), version, gpu::hardware())
+                let hardware = managed.hardware();
+                (Server::Managed(managed), version, hardware)
             }
         };
         let info = BackendInfo {
@@ -157,9 +161,10 @@ impl VllmServer {
     /// A run of what was measured on a server that took `start_up_s` to start.
     fn run(&self, measured: Measured, start_up_s: f64, cost_s: f64) -> Run {
         let mut caveats = measured.caveats;
+        // A build such as `0.32.0+cpu` answers with its release.
         let expected = &self.info.vllm_version;
         if let Some(version) = &measured.server.vllm_version
-            && version != expected
+            && version.split('+').next() != expected.split('+').next()
         {
             caveats.push(Caveat::new(
                 CaveatClass::Server,

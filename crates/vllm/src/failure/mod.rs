@@ -1,7 +1,7 @@
 //! Why a server failed, read from its logs, its exit status and the moment.
 //!
-//! - [`log`]: lines of the log without their prefixes, and the line that names the root cause.
-//! - [`signature`]: what vLLM, PyTorch and Python say, and what it means.
+//! - `log`: lines of the log without their prefixes, and the line that names the root cause.
+//! - `signature`: what vLLM, PyTorch and Python say, and what it means.
 //!
 //! What is not known is a failure of the world: a configuration is never called infeasible by guess.
 
@@ -86,7 +86,7 @@ impl Verdict {
 
 /// Says what a failure means.
 ///
-/// The first known text of the table in [`signature`] decides, then the exit status; under load, a
+/// The first known text of the table in `signature` decides, then the exit status; under load, a
 /// server that dies by itself crashed.
 pub fn classify(evidence: &Evidence<'_>) -> Verdict {
     // Standard output first: the API server's last words, on standard error, only say that the

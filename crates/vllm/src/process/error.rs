@@ -3,6 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 
 use super::table::ProcessName;
+use crate::failure::Verdict;
 
 /// Why a server process could not be started, watched or stopped. No message holds an argument or
 /// the value of a variable: either may be a secret.
@@ -81,6 +82,24 @@ pub enum ProcessError {
         /// Who they are, where that can be seen.
         processes: Vec<ProcessName>,
     },
+}
+
+/// What it means to a study: some of it no retry mends.
+impl From<ProcessError> for Verdict {
+    fn from(error: ProcessError) -> Self {
+        let message = error.to_string();
+        match error {
+            ProcessError::NoCommand
+            | ProcessError::Address { .. }
+            | ProcessError::Log { .. }
+            | ProcessError::Guard { .. }
+            | ProcessError::Program { .. } => Self::Broken { message },
+            ProcessError::PortTaken { .. }
+            | ProcessError::Wait(_)
+            | ProcessError::LogTooLong { .. }
+            | ProcessError::Survivors { .. } => Self::Failed { message },
+        }
+    }
 }
 
 fn by(holder: Option<&ProcessName>) -> String {

@@ -1,10 +1,10 @@
 //! A server process of our own: started in a guarded group, watched, and stopped so that nothing of
 //! it is left, however the tuner ends.
 //!
-//! - [`guard`]: the process that kills the group when the tuner dies, even by SIGKILL.
-//! - [`family`]: which processes belong to the server, those that left its group included.
-//! - [`logs`]: standard output and error, each in a file.
-//! - [`port`]: free before the start, free after the stop.
+//! - `guard`: the process that kills the group when the tuner dies, even by SIGKILL.
+//! - `family`: which processes belong to the server, those that left its group included.
+//! - `logs`: standard output and error, each in a file.
+//! - `port`: free before the start, free after the stop.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ use guard::Guard;
 /// How often a running server is looked at: its family and the size of its logs.
 const WATCH: Duration = Duration::from_secs(2);
 /// How often one looks whether processes that were told to end have ended.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(50);
 /// Most time for killed processes to be gone. A driver takes seconds to unmap a large GPU's memory.
 const GONE: Duration = Duration::from_mins(1);
 /// Most time for the port to be free once the processes are gone.
