@@ -19,6 +19,7 @@ pub mod client;
 pub mod clock;
 pub mod load;
 pub mod secret;
+pub mod stub;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
