@@ -17,6 +17,7 @@
 
 pub mod client;
 pub mod clock;
+pub mod doctor;
 pub mod load;
 pub mod secret;
 pub mod stub;
