@@ -22,6 +22,7 @@ pub mod gpu;
 pub mod load;
 pub mod process;
 pub mod secret;
+pub mod stub;
 
 mod backend;
 mod configuration;

@@ -32,7 +32,7 @@ const LOG_LIMIT_BYTES: u64 = 256 << 20;
 const TAIL_BYTES: u64 = 1 << 20;
 
 /// Longest wait for the GPU's memory to be free after a stop.
-const GPU_FREE: Duration = Duration::from_secs(60);
+const GPU_FREE: Duration = Duration::from_mins(1);
 
 /// Times that a crash under load must happen to be believed.
 const CRASHES: u32 = 2;
@@ -46,12 +46,6 @@ pub(super) struct Managed {
     client: Client,
     /// `None` where there is no NVIDIA driver.
     nvml: Option<Nvml>,
-}
-
-/// A server that ended by itself, and what was measured until then.
-enum Served {
-    Whole(Measured),
-    Crashed,
 }
 
 impl Managed {
@@ -103,17 +97,12 @@ impl Managed {
         let served = async {
             let service = self.ready(&mut process, server, gpu_is_shared).await?;
             start_up_s = started.elapsed().as_secs_f64();
-            self.serve(&mut process, server, &service, request, progress).await
+            match self.serve(&mut process, server, &service, request, progress).await? {
+                Some(measured) => Ok(measured),
+                None => Err(self.why(&mut process, Phase::Load, server, gpu_is_shared).await),
+            }
         };
         let served = served.await;
-        // The logs are read while they are whole, and before anything else is written to them.
-        let served = match served {
-            Ok(Served::Crashed) => {
-                Err(self.why(&mut process, Phase::Load, server, gpu_is_shared).await)
-            }
-            Ok(Served::Whole(measured)) => Ok(measured),
-            Err(verdict) => Err(verdict),
-        };
         progress.stage(Stage::Stopping);
         let grace = Duration::from_secs_f64(self.manage.stop_grace_s);
         let stopped = process.stop(grace).await;
@@ -200,7 +189,7 @@ impl Managed {
         Err(self.why(process, Phase::StartUp, server, gpu_is_shared).await)
     }
 
-    /// Measures the server, and notices when it ends.
+    /// Measures the server; `None` when it ended by itself meanwhile.
     async fn serve(
         &self,
         process: &mut ServerProcess,
@@ -208,7 +197,7 @@ impl Managed {
         service: &Service,
         request: &TrialRequest,
         progress: &dyn Progress,
-    ) -> Result<Served, Verdict> {
+    ) -> Result<Option<Measured>, Verdict> {
         let (tell_gone, gone) = oneshot::channel::<()>();
         let gone = async {
             let _ = gone.await;
@@ -221,16 +210,16 @@ impl Managed {
                 ended.map_err(Verdict::from)?;
                 let _ = tell_gone.send(());
                 let _ = measuring.await;
-                return Ok(Served::Crashed);
+                return Ok(None);
             }
         };
         let measured = measured.map_err(|error| Verdict::Failed { message: error.to_string() })?;
         // The engine may be dead while the API server still ends.
         let lost = measured.records.iter().any(|record| !record.is_completed());
         if lost && tokio::time::timeout(Duration::from_secs(2), process.exited()).await.is_ok() {
-            return Ok(Served::Crashed);
+            return Ok(None);
         }
-        Ok(Served::Whole(measured))
+        Ok(Some(measured))
     }
 
     /// Why a server ended by itself.

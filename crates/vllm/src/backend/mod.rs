@@ -59,7 +59,7 @@ pub struct VllmServer {
 #[derive(Debug)]
 enum Server {
     Attached(Client),
-    Managed(Managed),
+    Managed(Box<Managed>),
 }
 
 /// Why a server cannot be used as a backend.
@@ -109,7 +109,7 @@ impl VllmServer {
                 };
                 let managed = Managed::new(&configuration.model, manage)?;
                 let hardware = managed.hardware();
-                (Server::Managed(managed), version, hardware)
+                (Server::Managed(Box::new(managed)), version, hardware)
             }
         };
         let info = BackendInfo {

@@ -11,10 +11,12 @@ use std::{
 use serde::Serialize;
 
 mod command;
+mod limit;
 mod machine;
 mod model;
 
 pub use command::{VersionError, vllm_version};
+pub use limit::{ClientLimit, LimitError, LimitOptions, client_limit};
 
 use crate::{Manage, ServerConfiguration, Target, gpu::GpuReader, process};
 

@@ -8,6 +8,7 @@ use slotune_serving::{RequestRecord, RequestStatus};
 use tokio::{
     pin, select,
     sync::{mpsc, watch},
+    task::yield_now,
     time::{Sleep, sleep, timeout},
 };
 
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// Longest wait, after all has been said, for the end of the body that frees the connection.
-const END_LIMIT: Duration = Duration::from_secs(1);
+const END_LIMIT: Duration = Duration::from_millis(250);
 
 /// A request whose body is written.
 #[derive(Debug)]
@@ -200,7 +201,9 @@ fn failed(text: impl Into<String>) -> RequestStatus {
     RequestStatus::Failed(text.into())
 }
 
-/// Reads to the end of the body.
+/// Reads to the end of the body, and lets the connection's task see that it is free.
 async fn drain(mut response: Response) {
     while let Ok(Some(_)) = response.chunk().await {}
+    drop(response);
+    yield_now().await;
 }

@@ -191,13 +191,13 @@ pub async fn run(
                     && let Some(caveat) = early_stop.verdict(now_s)
                 {
                     outcome_stopped = Some(caveat);
-                    release = None;
+                    drop(release.take());
                     stop.send_replace(Some(Stop::Early));
                 }
             }
             () = &mut cancelled, if !is_cancelled => {
                 is_cancelled = true;
-                release = None;
+                drop(release.take());
                 stop.send_replace(Some(Stop::ServerGone));
             }
         }
