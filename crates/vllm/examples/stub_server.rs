@@ -7,7 +7,8 @@
 //!
 //! It takes vLLM's flags: `--host`, `--port`, `--max-num-seqs`, `--max-num-batched-tokens`,
 //! `--max-model-len`, `--served-model-name` and `--api-key` do what they do there, others do
-//! nothing. `--stub-start-up-ms`, `--stub-first-token-ms` and `--stub-token-ms` set its pace.
+//! nothing. `--stub-start-up-ms`, `--stub-first-token-ms` and `--stub-token-ms` set its pace, and
+//! after `--stub-die-after-requests` it dies as vLLM does.
 
 #![expect(clippy::print_stderr, reason = "a server talks to its log")]
 
@@ -22,18 +23,24 @@ use slotune_vllm::stub::{Script, Stub};
 
 fn main() -> ExitCode {
     let stub = match read(std::env::args().skip(1)) {
-        Ok((script, host, port)) => Stub::start_at(script, (host, port).into()),
+        Ok((script, host, port, dies_after)) => {
+            Stub::start_at(script, (host, port).into()).map(|stub| (stub, dies_after))
+        }
         Err(refusal) => {
             eprintln!("{}", refusal.text);
             return ExitCode::from(refusal.status);
         }
     };
     match stub {
-        Ok(stub) => {
+        Ok((stub, dies_after)) => {
             eprintln!("INFO:     Uvicorn running on {} (a stub)", stub.base_url());
-            loop {
-                thread::park();
+            while stub.counters().scheduled < dies_after {
+                thread::sleep(Duration::from_millis(5));
             }
+            eprintln!(
+                "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause."
+            );
+            ExitCode::FAILURE
         }
         Err(error) => {
             eprintln!("OSError: {error}");
@@ -48,9 +55,10 @@ struct Refusal {
     text: String,
 }
 
-fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16), Refusal> {
+fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16, u64), Refusal> {
     let mut script = Script::default();
     let (mut host, mut port) = (IpAddr::from(Ipv4Addr::LOCALHOST), 8000);
+    let mut dies_after = u64::MAX;
     let (mut batched_tokens, mut served_name) = (None, None);
     let mut arguments = arguments.flat_map(split).peekable();
     while let Some(argument) = arguments.next() {
@@ -72,6 +80,7 @@ fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16)
             "api-key" => script.api_key = Some(value),
             "stub-start-up-ms" => script.start_up = milliseconds(flag, &value)?,
             "stub-first-token-ms" => script.first_token = milliseconds(flag, &value)?,
+            "stub-die-after-requests" => dies_after = number(flag, &value)?,
             "stub-token-ms" => script.token = milliseconds(flag, &value)?,
             _ => {}
         }
@@ -85,7 +94,7 @@ fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16)
                 "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  Value error, max_num_batched_tokens ({tokens}) must be greater than or equal to max_num_seqs ({seqs})."
             ),
         }),
-        _ => Ok((script, host, port)),
+        _ => Ok((script, host, port, dies_after)),
     }
 }
 

@@ -19,11 +19,7 @@ use slotune_vllm::{
     load::{self, Endpoint, Options},
     stub::{Fault, Script, Stub},
 };
-use support::{as_run, closed, open, options, request, run, run_until};
-
-fn start(script: Script) -> Stub {
-    Stub::start(script).expect("a stub")
-}
+use support::{as_run, closed, open, options, request, run, run_until, start};
 
 fn all_completed(records: &[RequestRecord]) -> bool {
     records.iter().all(RequestRecord::is_completed)

@@ -1,5 +1,4 @@
-//! What the tests of the load generator share: schedules, runs, and a server that answers with
-//! bytes of our choice.
+//! What the tests share: schedules, runs, stubs, and a server that answers with bytes of our choice.
 
 #![expect(dead_code, reason = "each test file uses a part")]
 
@@ -7,6 +6,7 @@ use std::{
     future::{Future, pending},
     io::{Read, Write},
     net::TcpListener,
+    path::PathBuf,
     thread,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use slotune_vllm::{
     client::Client,
     clock::now,
     load::{self, Options, Outcome},
-    stub::Stub,
+    stub::{Script, Stub},
 };
 
 /// Requests of 5 prompt and 4 output tokens, so many seconds apart.
@@ -40,6 +40,25 @@ pub(crate) fn request(arrival_s: f64, prompt_tokens: u32, output_tokens: u32) ->
 
 pub(crate) fn options() -> Options {
     Options { record_chunk_times: true, silence_limit_s: 10.0, ..Options::new("stub", 3..1000) }
+}
+
+/// A stub with this script on a port of its own.
+pub(crate) fn start(script: Script) -> Stub {
+    Stub::start(script).expect("a stub")
+}
+
+/// Path of an example, which cargo builds beside the folder of the test binaries.
+pub(crate) fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("this test lies in target/PROFILE/deps");
+    let path = test
+        .parent()
+        .expect("this test lies in target/PROFILE/deps")
+        .parent()
+        .expect("this test lies in target/PROFILE/deps")
+        .join("examples")
+        .join(name);
+    assert!(path.exists(), "{} is not built; run `cargo build --examples`", path.display());
+    path
 }
 
 pub(crate) async fn run(stub: &Stub, schedule: &Schedule, options: &Options) -> Outcome {
