@@ -30,10 +30,8 @@ use slotune::{
         analysis::{Analysis, Curve, Verdict},
         week3,
     },
-    results::{
-        Loaded, Manifest, ResultSet, SCHEMA_VERSION, StudyManifest, StudyRole, WriteError, Writer,
-    },
-    serving::{Progress, Provenance, Run, Stage, metrics::Metric},
+    results::{Loaded, Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
+    serving::{Progress, Provenance, Run, Stage},
 };
 use slotune_examples::{Error, RATE_PER_S, Scenario, backend, baseline, default_configuration};
 
@@ -215,17 +213,14 @@ fn manifest(seed: u64, scenario: &Scenario, objective: &Objective, plan: &[Plann
         seed,
         trials: planned.trials.into(),
     });
-    Manifest {
-        schema_version: SCHEMA_VERSION,
-        slotune_version: env!("CARGO_PKG_VERSION").to_owned(),
-        created: jiff::Timestamp::now().to_string(),
-        space: scenario.space().clone(),
-        objective: objective.clone(),
-        metrics: Metric::all().map(Metric::name).collect(),
-        workload: scenario.workload.clone(),
-        backend: backend().describe(),
-        studies: std::iter::once(reference).chain(planned).collect(),
-    }
+    let set = Manifest::new(
+        jiff::Timestamp::now().to_string(),
+        scenario.space().clone(),
+        objective.clone(),
+        scenario.workload.clone(),
+        backend().describe(),
+    );
+    planned.fold(set.with_study(reference), Manifest::with_study)
 }
 
 /// Begins the result set, or goes on with it if the folder holds this very one.

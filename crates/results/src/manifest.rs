@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use slotune_core::{Objective, SearchSpace};
-use slotune_serving::{BackendInfo, Workload};
+use slotune_serving::{BackendInfo, Workload, metrics::Metric};
 
 use crate::trial_part;
 
@@ -63,6 +63,35 @@ pub enum StudyRole {
 }
 
 impl Manifest {
+    /// A set begun now, at `created` (RFC 3339 in UTC), without studies yet: this version of the
+    /// schema and of slotune, every metric of the catalogue.
+    pub fn new(
+        created: impl Into<String>,
+        space: SearchSpace,
+        objective: Objective,
+        workload: Workload,
+        backend: BackendInfo,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            slotune_version: env!("CARGO_PKG_VERSION").to_owned(),
+            created: created.into(),
+            space,
+            objective,
+            metrics: Metric::all().map(Metric::name).collect(),
+            workload,
+            backend,
+            studies: vec![],
+        }
+    }
+
+    /// The same with one more study.
+    #[must_use]
+    pub fn with_study(mut self, study: StudyManifest) -> Self {
+        self.studies.push(study);
+        self
+    }
+
     /// What keeps the manifest from naming files and columns, and the remedy, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut studies = BTreeSet::new();
