@@ -22,6 +22,8 @@ pub mod load;
 pub mod secret;
 pub mod stub;
 
+mod message;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
