@@ -13,16 +13,18 @@
 //!   machine: use https there, or a tunnel whose near end is on this machine.
 //! - No answer takes more memory than [`BODY_LIMIT`].
 
-use std::{sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
     Method, Response, StatusCode,
+    dns::{Addrs, Name, Resolve, Resolving},
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt;
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::lookup_host, sync::OnceCell};
 use url::{Host, Url};
 
 use crate::{
@@ -131,6 +133,7 @@ impl Client {
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_LIMIT)
             .pool_idle_timeout(IDLE_LIMIT)
+            .dns_resolver(LookUpOnce::default())
             .build()
             .map_err(|error| ClientError::BaseUrl { problem: describe(error) })?;
         let root = url.as_str().trim_end_matches('/');
@@ -268,6 +271,23 @@ fn is_loopback(url: &Url) -> bool {
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
+    }
+}
+
+/// Looks the server's name up for the first connection and not again: the time would count as the
+/// server's. Failures are not kept.
+#[derive(Default)]
+struct LookUpOnce(Arc<OnceCell<Vec<SocketAddr>>>);
+
+impl Resolve for LookUpOnce {
+    fn resolve(&self, name: Name) -> Resolving {
+        let known = Arc::clone(&self.0);
+        Box::pin(async move {
+            let look_up = || async { Ok(lookup_host((name.as_str(), 0)).await?.collect()) };
+            let addresses =
+                known.get_or_try_init(look_up).await.map_err(|error: io::Error| error)?;
+            Ok(Box::new(addresses.clone().into_iter()) as Addrs)
+        })
     }
 }
 
