@@ -67,7 +67,7 @@ pub struct ClientLimit {
     pub streams: u32,
     /// Chunks received.
     pub chunks: u64,
-    /// Chunks per second that were sent and received.
+    /// Chunks per second that were sent, of all streams together.
     pub chunks_per_second: f64,
     /// CPU time that the client took, seconds.
     pub client_cpu_s: f64,
@@ -203,17 +203,18 @@ impl Paced {
         client_cpu_s: f64,
     ) -> Result<ClientLimit, LimitError> {
         let mut added_s = vec![];
-        let (mut first_s, mut last_s) = (f64::INFINITY, f64::NEG_INFINITY);
+        let mut chunks_per_second = 0.0;
         for record in &outcome.records {
             let sent = served.iter().find(|served| served.prompt_tokens == record.prompt_tokens);
             let Some(sent) = sent.filter(|_| record.is_completed()) else {
                 return Err(LimitError::Stream(format!("{:?}", record.status)));
             };
             for (read_s, sent) in record.chunk_times_s.iter().zip(&sent.sent) {
-                let sent_s = seconds_between(origin, *sent);
-                added_s.push(read_s - sent_s);
-                first_s = first_s.min(sent_s);
-                last_s = last_s.max(*read_s);
+                added_s.push(read_s - seconds_between(origin, *sent));
+            }
+            if let [first, .., last] = sent.sent.as_slice() {
+                let gaps = (sent.sent.len() - 1) as f64;
+                chunks_per_second += gaps / last.duration_since(*first).as_secs_f64();
             }
         }
         added_s.sort_by(f64::total_cmp);
@@ -222,7 +223,7 @@ impl Paced {
         Ok(ClientLimit {
             streams: self.streams,
             chunks,
-            chunks_per_second: chunks as f64 / (last_s - first_s),
+            chunks_per_second,
             client_cpu_s,
             chunks_per_second_per_core: chunks as f64 / client_cpu_s,
             added_p50_ms: added_ms(50.0),
