@@ -16,6 +16,7 @@ use slotune_serving::{
 use slotune_vllm::{
     client::Client,
     clock::now,
+    doctor::{LimitOptions, client_limit},
     load::{self, Endpoint, Options},
     stub::{Fault, Script, Stub},
 };
@@ -243,6 +244,19 @@ async fn a_run_ends_when_its_server_has() {
         assert_eq!(failed, if load == Load::Open { 9 } else { 5 });
         assert_eq!(count(RequestStatus::NotSent), 10 - failed);
     }
+}
+
+/// A backend may be awaited from any thread.
+#[tokio::test]
+async fn a_run_and_the_doctor_can_change_threads() {
+    fn changes_threads<T: Send>(future: T) -> T {
+        future
+    }
+    let stub = start(Script::default());
+    let (schedule, options) = (closed(1, 1), options());
+    assert!(all_completed(&changes_threads(run(&stub, &schedule, &options)).await.records));
+    let limit = LimitOptions { streams: 1, chunks_per_s: 100.0, duration_s: 0.05 };
+    changes_threads(client_limit(&limit)).await.expect("measured");
 }
 
 #[tokio::test]
