@@ -13,19 +13,24 @@
 //!   machine: use https there, or a tunnel whose near end is on this machine.
 //! - No answer takes more memory than [`BODY_LIMIT`].
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use reqwest::{
     Method, Response, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION},
+    dns::{Addrs, Name, Resolve, Resolving},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::lookup_host, sync::OnceCell};
 use url::{Host, Url};
 
-use crate::secret::Secret;
+use crate::{
+    message::{Read, bare, describe, read, refusal},
+    secret::Secret,
+};
 
 /// Longest that an unused connection is kept. vLLM closes it after 5 s; a request must not meet
 /// that moment.
@@ -36,12 +41,6 @@ pub const BODY_LIMIT: usize = 16 << 20;
 
 /// Longest wait for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// Most bytes of a refusal that are read to find its message.
-const REFUSAL_LIMIT: usize = 64 << 10;
-
-/// Most characters of a server's message that are kept.
-const MESSAGE_LIMIT: usize = 500;
 
 /// A client of one server. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -134,6 +133,7 @@ impl Client {
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_LIMIT)
             .pool_idle_timeout(IDLE_LIMIT)
+            .dns_resolver(LookUpOnce::default())
             .build()
             .map_err(|error| ClientError::BaseUrl { problem: describe(error) })?;
         let root = url.as_str().trim_end_matches('/');
@@ -265,20 +265,29 @@ fn parse(base_url: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-/// Without what may hold a secret.
-fn bare(url: &Url) -> Url {
-    let mut bare = url.clone();
-    bare.set_query(None);
-    bare.set_fragment(None);
-    bare
-}
-
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         None => false,
+    }
+}
+
+/// Looks the server's name up for the first connection and not again: the time would count as the
+/// server's. Failures are not kept.
+#[derive(Default)]
+struct LookUpOnce(Arc<OnceCell<Vec<SocketAddr>>>);
+
+impl Resolve for LookUpOnce {
+    fn resolve(&self, name: Name) -> Resolving {
+        let known = Arc::clone(&self.0);
+        Box::pin(async move {
+            let look_up = || async { Ok(lookup_host((name.as_str(), 0)).await?.collect()) };
+            let addresses =
+                known.get_or_try_init(look_up).await.map_err(|error: io::Error| error)?;
+            Ok(Box::new(addresses.clone().into_iter()) as Addrs)
+        })
     }
 }
 
@@ -294,110 +303,6 @@ fn tls(https: bool) -> Result<ClientConfig, ClientError> {
         builder.with_root_certificates(RootCertStore::empty())
     };
     Ok(builder.with_no_client_auth())
-}
-
-/// An answer read up to a limit.
-enum Read {
-    Whole(Vec<u8>),
-    /// There was more.
-    Cut(Vec<u8>),
-}
-
-async fn read(mut response: Response, limit: usize) -> Result<Read, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        let room = limit - body.len();
-        if chunk.len() > room {
-            body.extend_from_slice(&chunk[..room]);
-            return Ok(Read::Cut(body));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Read::Whole(body))
-}
-
-/// Why the server refused, in its own words, or where it wants to send us.
-pub(crate) async fn refusal(response: Response) -> String {
-    let status = response.status();
-    if status.is_redirection() {
-        let to = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let to = to.and_then(|to| Url::parse(to).ok()).map(|to| format!(" to {}", bare(&to)));
-        let to = to.unwrap_or_default();
-        return format!("redirects{to} are not followed; give the server's own address");
-    }
-    let body = match read(response, REFUSAL_LIMIT).await {
-        Ok(Read::Whole(body) | Read::Cut(body)) => body,
-        Err(error) => return describe(error),
-    };
-    let message = message(&body);
-    if message.is_empty() {
-        status.canonical_reason().unwrap_or("no message").to_owned()
-    } else {
-        message
-    }
-}
-
-/// The message in the body of a refusal: vLLM's `error.message`, a router's `detail`, or the text.
-fn message(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Refusal {
-        Error { error: ServerMessage },
-        Detail { detail: String },
-    }
-    match serde_json::from_slice(body) {
-        Ok(Refusal::Error { error }) => error.shortened(),
-        Ok(Refusal::Detail { detail }) => shortened(&detail),
-        Err(_) => shortened(&String::from_utf8_lossy(body)),
-    }
-}
-
-/// What stands under `error` in an answer or an event.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(crate) enum ServerMessage {
-    /// vLLM's.
-    Object {
-        /// The text.
-        message: String,
-    },
-    /// That of some proxies.
-    Text(String),
-    /// Anything else.
-    Other(serde_json::Value),
-}
-
-impl ServerMessage {
-    /// The text, bounded.
-    pub(crate) fn shortened(&self) -> String {
-        match self {
-            Self::Object { message } | Self::Text(message) => shortened(message),
-            Self::Other(value) => shortened(&value.to_string()),
-        }
-    }
-}
-
-fn shortened(text: &str) -> String {
-    let text = text.trim();
-    match text.char_indices().nth(MESSAGE_LIMIT) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// The error and its causes in one line, without the URL, which may not be repeated as it stands.
-pub(crate) fn describe(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut texts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !texts.iter().any(|known| known.contains(&text)) {
-            texts.push(text);
-        }
-        cause = error.source();
-    }
-    shortened(&texts.join(": "))
 }
 
 #[cfg(test)]
@@ -453,25 +358,5 @@ mod tests {
         let key = Secret::new("sk-1").expect("usable");
         let client = Client::new("http://127.0.0.1:1", Some(&key)).expect("usable");
         assert!(!format!("{client:?}").contains("sk-1"));
-    }
-
-    #[test]
-    fn the_message_of_a_refusal_is_found_and_bounded() {
-        let cases: [(&[u8], &str); 6] = [
-            (
-                br#"{"error":{"message":"too long","type":"BadRequestError","code":400}}"#,
-                "too long",
-            ),
-            (br#"{"detail":"Not Found"}"#, "Not Found"),
-            (br#"{"error":"unauthorised"}"#, "unauthorised"),
-            (br#"{"error":3}"#, "3"),
-            (b"<html>", "<html>"),
-            (b"\xff", "\u{fffd}"),
-        ];
-        for (body, expected) in cases {
-            assert_eq!(message(body), expected);
-        }
-        let long = message("ä".repeat(10_000).as_bytes());
-        assert_eq!(long.chars().count(), MESSAGE_LIMIT + 1);
     }
 }

@@ -26,6 +26,7 @@ pub mod stub;
 
 mod backend;
 mod configuration;
+mod message;
 mod resolved;
 mod telemetry;
 

@@ -49,6 +49,19 @@ async fn what_a_server_tells_of_itself_is_read() {
 }
 
 #[tokio::test]
+async fn a_server_is_found_by_its_name() {
+    let stub = Stub::start(Script::default()).expect("a stub");
+    let port = stub.address().port();
+    let client = Client::new(&format!("http://localhost:{port}/v1/"), None).expect("an address");
+    for _ in 0..2 {
+        client.get("/health", WITHIN).await.expect("healthy");
+    }
+    let client = Client::new("http://no-such-host.invalid", None).expect("an address");
+    let error = client.get("/health", WITHIN).await.expect_err("no such host");
+    assert!(matches!(error, ClientError::NoAnswer { no_connection: true, .. }), "{error}");
+}
+
+#[tokio::test]
 async fn a_server_that_still_starts_is_refused_and_one_that_is_slow_waited_for_in_vain() {
     let start_up = Duration::from_mins(1);
     let stub = Stub::start(Script { start_up, ..Script::default() }).expect("a stub");

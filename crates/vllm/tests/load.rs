@@ -16,6 +16,7 @@ use slotune_serving::{
 use slotune_vllm::{
     client::Client,
     clock::now,
+    doctor::{LimitOptions, client_limit},
     load::{self, Endpoint, Options},
     stub::{Fault, Script, Stub},
 };
@@ -210,16 +211,16 @@ async fn a_run_ends_once_its_percentile_is_decided() {
 #[tokio::test]
 async fn a_run_ends_when_the_server_does_not_keep_up() {
     let stub =
-        start(Script { first_token: Duration::from_millis(100), slots: 1, ..Script::default() });
+        start(Script { first_token: Duration::from_millis(20), slots: 1, ..Script::default() });
     let limited = Options { overrun_limit_s: 0.2, ..options() };
-    let outcome = run(&stub, &open(200, 0.01), &limited).await;
+    let outcome = run(&stub, &open(400, 0.002), &limited).await;
     let caveat = outcome.stopped.expect("stopped");
     assert_eq!(caveat.class, CaveatClass::Overload);
-    assert!(outcome.end_s < 5.0, "all would take 20 s, but the run took {} s", outcome.end_s);
+    assert!(outcome.end_s < 5.0, "all would take 8 s, but the run took {} s", outcome.end_s);
     let not_sent = outcome.records.iter().filter(|r| r.status == RequestStatus::NotSent).count();
     let ended = outcome.records.iter().filter(|r| r.is_completed()).count();
     let unfinished = outcome.records.iter().filter(|r| r.is_unfinished()).count();
-    assert_eq!(not_sent + ended + unfinished, 200);
+    assert_eq!(not_sent + ended + unfinished, 400);
     assert!(ended >= 1 && unfinished >= 1);
 }
 
@@ -239,6 +240,19 @@ async fn a_run_ends_when_its_server_has() {
         assert_eq!(failed, if load == Load::Open { 9 } else { 5 });
         assert_eq!(count(RequestStatus::NotSent), 10 - failed);
     }
+}
+
+/// A backend may be awaited from any thread.
+#[tokio::test]
+async fn a_run_and_the_doctor_can_change_threads() {
+    fn changes_threads<T: Send>(future: T) -> T {
+        future
+    }
+    let stub = start(Script::default());
+    let (schedule, options) = (closed(1, 1), options());
+    assert!(all_completed(&changes_threads(run(&stub, &schedule, &options)).await.records));
+    let limit = LimitOptions { streams: 1, chunks_per_s: 100.0, duration_s: 0.05 };
+    changes_threads(client_limit(&limit)).await.expect("measured");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, de};
 use slotune_serving::RequestStatus;
 
-use crate::client::ServerMessage;
+use crate::message::ServerMessage;
 
 /// What has been heard of one answer. Times are seconds from the start of the run.
 #[derive(Debug, Default)]

@@ -14,8 +14,9 @@ use tokio::{
 
 use super::{Options, Report, Stop, answer::Answer, sse::EventReader};
 use crate::{
-    client::{Client, describe, refusal},
+    client::Client,
     clock::{now, seconds_between},
+    message::{describe, refusal},
 };
 
 /// Longest wait, after all has been said, for the end of the body that frees the connection.

@@ -7,6 +7,12 @@
 //! server. Nothing is sent twice, and nothing that failed enters a latency.
 //!
 //! A time-stamp is taken when a piece of the answer is read; all events in one piece share it.
+//!
+//! A request has *completed* when as many tokens came as were asked for, and the stream said that
+//! it is over: by `[DONE]` or, since proxies swallow that, by a reason to finish and the usage. It
+//! was *rejected* if the server answered with another status than 200. Otherwise it *failed*: no
+//! connection, a stream that broke, an error among its events, silence, an event without end, or
+//! other tokens than asked for, as when vLLM cuts `max_tokens` to what fits into the model's length.
 
 mod answer;
 mod early_stop;
