@@ -131,7 +131,7 @@ fn run(options: &Options) -> Result<(), Error> {
     ]
     .map(|(role, name, sampler, trials)| Planned { name, role, sampler, trials });
 
-    let manifest = manifest(options.seed, &scenario, &objective, &plan);
+    let manifest = manifest(options, &scenario, &objective, &plan);
     let (writer, stored) = open(&options.out, &manifest)?;
     let kept = stored.set.history("reference")?.len();
     let recorder = Recorder::new("reference", Arc::clone(&writer));
@@ -198,7 +198,12 @@ fn measure_references(scenario: &Scenario) -> Result<Vec<(Entry, Run)>, Error> {
     Ok(collector.0.into_inner()?)
 }
 
-fn manifest(seed: u64, scenario: &Scenario, objective: &Objective, plan: &[Planned]) -> Manifest {
+fn manifest(
+    options: &Options,
+    scenario: &Scenario,
+    objective: &Objective,
+    plan: &[Planned],
+) -> Manifest {
     let reference = StudyManifest {
         name: "reference".to_owned(),
         role: StudyRole::Reference,
@@ -210,7 +215,7 @@ fn manifest(seed: u64, scenario: &Scenario, objective: &Objective, plan: &[Plann
         name: planned.name.to_owned(),
         role: planned.role,
         sampler: planned.sampler.name().to_owned(),
-        seed,
+        seed: options.seed,
         trials: planned.trials.into(),
     });
     let set = Manifest::new(
@@ -220,7 +225,22 @@ fn manifest(seed: u64, scenario: &Scenario, objective: &Objective, plan: &[Plann
         scenario.workload.clone(),
         backend().describe(),
     );
+    let set = set.with_command(command(options));
     planned.fold(set.with_study(reference), Manifest::with_study)
+}
+
+/// What makes the same set again, wherever it is put.
+fn command(options: &Options) -> String {
+    let trace = options.trace.as_ref().map(|path| format!(" --trace {}", path.display()));
+    let sampler = options.sampler.to_possible_value().expect("no sampler is hidden");
+    format!(
+        "cargo run --release --example qwen_week3 -- --trials {} --seed {} --rate {} --sampler {}{}",
+        options.trials,
+        options.seed,
+        options.rate,
+        sampler.get_name(),
+        trace.unwrap_or_default()
+    )
 }
 
 /// Begins the result set, or goes on with it if the folder holds this very one.

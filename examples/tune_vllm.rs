@@ -207,6 +207,7 @@ async fn tune(
     let created = jiff::Timestamp::now().to_string();
     let manifest =
         Manifest::new(created, space.clone(), objective.clone(), workload, server.describe())
+            .with_command(command())
             .with_study(study("reference", StudyRole::Reference, "given", 1))
             .with_study(study("search", StudyRole::Search, "bayesian", options.trials.into()));
     let set = options.out.join("results");
@@ -261,6 +262,16 @@ async fn tune(
     println!("page: {}", written.page.display());
     println!("result set: {}", set.display());
     Ok(())
+}
+
+/// How this program was called. No option holds a secret.
+fn command() -> String {
+    let words = std::env::args().skip(1).map(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+        if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    });
+    let words: Vec<String> = words.collect();
+    format!("cargo run --release --example tune_vllm -- {}", words.join(" "))
 }
 
 /// What the server said that it ran with, as far as the space asks.
@@ -368,9 +379,6 @@ impl Progress for Lines {
     fn stage(&self, stage: Stage) {
         match stage {
             Stage::Starting => println!("  starting"),
-            Stage::Measuring { ended: 0, scheduled } => {
-                println!("  measuring {scheduled} requests");
-            }
             Stage::Measuring { .. } => {}
             Stage::Stopping => println!("  stopping"),
         }

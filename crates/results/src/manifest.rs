@@ -21,6 +21,9 @@ pub struct Manifest {
     pub slotune_version: String,
     /// When it was begun, RFC 3339 in UTC.
     pub created: String,
+    /// The command line that began it; empty where that is not known.
+    #[serde(default)]
+    pub command: String,
     /// Where the search goes.
     pub space: SearchSpace,
     /// What it searches for.
@@ -76,6 +79,7 @@ impl Manifest {
             schema_version: SCHEMA_VERSION,
             slotune_version: env!("CARGO_PKG_VERSION").to_owned(),
             created: created.into(),
+            command: String::new(),
             space,
             objective,
             metrics: Metric::all().map(Metric::name).collect(),
@@ -83,6 +87,12 @@ impl Manifest {
             backend,
             studies: vec![],
         }
+    }
+
+    /// The same, begun by this command line.
+    #[must_use]
+    pub fn with_command(self, command: impl Into<String>) -> Self {
+        Self { command: command.into(), ..self }
     }
 
     /// The same with one more study.
@@ -128,10 +138,14 @@ impl Manifest {
     /// The first field in which another manifest of the same set must agree and does not: its
     /// path, the value here, the value there.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        // When it was begun, by which version, and how long it may go on may differ.
+        // When it was begun, how, by which version, and how long it may go on may differ.
         let comparable = |manifest: &Self| {
-            let mut fixed =
-                Self { created: String::new(), slotune_version: String::new(), ..manifest.clone() };
+            let mut fixed = Self {
+                created: String::new(),
+                slotune_version: String::new(),
+                command: String::new(),
+                ..manifest.clone()
+            };
             fixed.studies.iter_mut().for_each(|study| study.trials = 0);
             serde_json::to_value(fixed).expect("a manifest is plain data with text keys")
         };

@@ -1,6 +1,9 @@
-//! The command `slotune`: reads what the library wrote. It holds no logic of its own.
+//! The command `slotune`: reads what the library wrote, and looks at the machine. It holds no logic
+//! of its own.
 
 #![expect(clippy::print_stderr, reason = "a command talks to its user")]
+
+mod doctor;
 
 use std::{
     io::{self, Write},
@@ -22,10 +25,11 @@ use slotune::{
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
 ///
-/// These commands read result sets: folders that a study wrote, such as the one that
-/// `cargo run --release --example qwen_week3` leaves behind.
+/// `report` and `recommend` read result sets: folders that a study wrote, such as the one that
+/// `cargo run --release --example qwen_week3` leaves behind. `doctor` looks at the machine before a
+/// study of a real server.
 ///
-/// Exit status: 0 done, 1 could not be done, 2 wrong usage, 3 no configuration to
+/// Exit status: 0 done, 1 could not be done or a problem was found, 2 wrong usage, 3 no configuration to
 /// recommend.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
@@ -56,6 +60,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Checks whether this machine can start and measure a real server
+    ///
+    /// Looks at the command, the version, the model, the port, the GPU, open files and disk, and
+    /// measures how much the load generator can take. Starts nothing but `vllm --version`.
+    Doctor(doctor::Options),
 }
 
 /// Exit status when there is no configuration to recommend.
@@ -65,6 +74,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Report { results, out } => report(&results, out.as_deref().unwrap_or(&results)),
         Command::Recommend { results, json } => recommend(&results, json),
+        Command::Doctor(options) => doctor::run(&options),
     };
     result.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
         // Whoever reads the output, such as `head`, has seen enough.

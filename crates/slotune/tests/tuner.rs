@@ -63,19 +63,17 @@ impl Backend for Scripted {
         let before = self.asked.fetch_add(1, Ordering::Relaxed);
         self.give_ups.lock().expect("no test panics here").push(request.give_up);
         let next = self.script.lock().expect("no test panics here").pop();
-        match next {
-            Some(error) => Err(error),
-            None => {
-                let mut run = self.simulator.evaluate(request, progress).await?;
-                run.client = (before < self.spoilt).then_some(ClientFacts {
-                    cpu_s: 9.9,
-                    wall_s: 10.0,
-                    cores: 1,
-                    wake_lag_p99_s: 0.0,
-                });
-                Ok(run)
-            }
+        if let Some(error) = next {
+            return Err(error);
         }
+        let mut run = self.simulator.evaluate(request, progress).await?;
+        run.client = (before < self.spoilt).then_some(ClientFacts {
+            cpu_s: 9.9,
+            wall_s: 10.0,
+            cores: 1,
+            wake_lag_p99_s: 0.0,
+        });
+        Ok(run)
     }
 }
 

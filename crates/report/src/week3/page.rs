@@ -27,6 +27,8 @@ const TEMPLATE: &str = include_str!("page.md.jinja");
 struct Page {
     status: String,
     banner: String,
+    /// Empty where it is not known.
+    command: String,
     workload: String,
     kind: &'static str,
     simulated: bool,
@@ -70,6 +72,7 @@ impl Page {
         Self {
             status: status(analysis),
             banner: banner(analysis),
+            command: manifest.command.clone(),
             workload: manifest.workload.to_string(),
             kind: kind(backend),
             simulated: backend.provenance != Provenance::Measured,

@@ -131,6 +131,7 @@ pub(crate) fn labelled(label: &str, mut trial: StoredTrial) -> StoredTrial {
 pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> ResultSet {
     ResultSet {
         manifest: Manifest {
+            command: "slotune-made-up --seed 7".to_owned(),
             schema_version: SCHEMA_VERSION,
             slotune_version: "0.1.0".to_owned(),
             created: "2026-11-24T20:00:00Z".to_owned(),

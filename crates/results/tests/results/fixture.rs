@@ -16,7 +16,7 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 fn version_1_is_read_for_ever() {
     let loaded = ResultSet::read(Path::new(FIXTURES).join("v1")).unwrap();
     assert!(loaded.faults.is_empty());
-    let manifest = Manifest { schema_version: 1, ..manifest() };
+    let manifest = Manifest { schema_version: 1, command: String::new(), ..manifest() };
     let trials = trials().into_iter().map(as_version_1_tells).collect();
     assert_eq!(loaded.set, ResultSet { manifest, trials });
     assert_eq!(loaded.requests("reference", TrialId(0)).unwrap(), Some(records()));

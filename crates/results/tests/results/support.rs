@@ -39,6 +39,7 @@ pub(crate) fn manifest() -> Manifest {
         schema_version: SCHEMA_VERSION,
         slotune_version: "0.1.0".to_owned(),
         created: "2026-11-24T00:00:00Z".to_owned(),
+        command: "slotune-test --seed 1".to_owned(),
         space: space.expect("the space is sound"),
         objective: Objective::minimise(Metric::E2e(Statistic::P95))
             .subject_to(Constraint::at_least(Metric::OutputThroughput, 1200.0 * (0.1 + 0.2))),

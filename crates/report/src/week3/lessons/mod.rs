@@ -1,6 +1,7 @@
 //! The lessons of a result set: what worked, what was hard, what was not expected. Each is drawn
 //! from the numbers, and left out where the numbers do not show it.
 
+mod caveats;
 mod comparison;
 
 use slotune_results::StoredTrial;
@@ -10,6 +11,7 @@ use crate::{
     analysis::{Analysis, Change, Level, Recommendation, Sweep, Verdict, value},
     format::{bound, count, label, percent, quantity},
 };
+use caveats::caveats;
 use comparison::{against_others, baseline_against_week2, default_share, search_against_grid};
 
 /// A parameter whose levels' medians differ by less than this share has no effect to speak of.
@@ -92,6 +94,7 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
             change(metric, found.change),
         ));
     }
+    lessons.extend(caveats(analysis));
     let all = analysis.set.trials.len();
     for group in &analysis.failures {
         let trials = group.trials.len();
