@@ -10,7 +10,7 @@
 //! | [`core`] | search space, objective, study, samplers, Gaussian process |
 //! | [`serving`] | engine arguments, workloads, request records, metrics, the `Backend` trait |
 //! | [`sim`] | the in-process simulator of a vLLM server |
-//! | [`vllm`] | configuration of a real vLLM server |
+//! | [`vllm`] | a real vLLM server as a backend, started or attached to |
 //! | [`results`] | Parquet result sets |
 //! | [`report`] | tables, plots and the Week-3 page |
 
@@ -31,3 +31,8 @@ pub use tuner::{Finished, Observer, TuneError, Tuner};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// Compiles the guide's code, which needs a real server to run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/real-server.md")]
+struct RealServerGuide;

@@ -37,7 +37,10 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("plotters", &["slotune-report"]),
     ("minijinja", &["slotune-report"]),
     ("resvg", &["slotune-report"]),
+    ("nvml-wrapper", &["slotune-vllm"]),
     ("reqwest", &["slotune-vllm"]),
+    ("rustix", &["slotune-vllm"]),
+    ("rustls", &["slotune-vllm"]),
     ("clap", &["slotune"]),
     ("tokio", &["slotune", "slotune-vllm"]),
 ];

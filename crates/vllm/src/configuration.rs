@@ -73,8 +73,9 @@ pub struct Manage {
     /// Program and arguments, run without a shell. `{model}` is replaced; the engine arguments of
     /// the trial, `--host` and `--port` follow.
     pub command: Vec<String>,
-    /// Variables to set for the server, besides `VLLM_SERVER_DEV_MODE=1`, by which it tells its
-    /// resolved arguments on 127.0.0.1.
+    /// Variables to set for the server on top of the tuner's own. `VLLM_SERVER_DEV_MODE` is `1`
+    /// unless it is set here, by which the server tells its resolved arguments and empties its
+    /// prefix cache on 127.0.0.1; every user of the machine can ask it then.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
     /// Port on 127.0.0.1.

@@ -11,6 +11,8 @@
 //! | [`doctor`] | checks a machine before a study, and the client's own limit |
 //! | [`client`], [`secret`] | HTTP to one server, and the API key that nobody sees |
 //! | [`gpu`] | what the driver tells of GPUs and their memory |
+//! | [`clock`] | the one clock of a run |
+//! | [`stub`] | a scripted server without a model, for the doctor and the tests |
 //!
 //! It needs a tokio runtime with I/O and time, and is better off with several threads.
 

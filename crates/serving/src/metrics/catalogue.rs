@@ -11,7 +11,8 @@ use crate::{
 
 /// A metric of a run.
 ///
-/// Latencies are of completed requests only, from the *intended* send time. A metric that is
+/// Latencies are of completed requests, from the *intended* send time; E2E latency and TTFT also
+/// take requests that were under way when a run was stopped, as lower bounds. A metric that is
 /// undefined for a run is absent from its measurement.
 ///
 /// ```
@@ -46,9 +47,9 @@ pub enum Metric {
     RequestThroughput,
     /// Completed requests that meet the SLO over the window, requests/s. Undefined without an SLO.
     Goodput,
-    /// Completed requests over all requests. Below 1, latencies are those of the requests that
-    /// made it and look better than they were: bound this metric in an objective that may
-    /// overload the server.
+    /// Completed requests over all requests. Where requests were rejected or failed, latencies are
+    /// those of the requests that made it and look better than they were: bound this metric in an
+    /// objective that may overload the server.
     CompletedShare,
 }
 

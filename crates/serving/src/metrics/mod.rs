@@ -5,7 +5,7 @@
 //!   requests under way, E2E latency and TTFT take those with the time they had been under way, and
 //!   their estimates are lower bounds ([`Estimate::is_lower_bound`]).
 //! - The window of throughputs reaches from the first intended send to the last token of a
-//!   completed request.
+//!   completed request, or to the end of a run that was cut short.
 //! - Percentiles are of type 7 ([`percentile`]).
 //! - A metric that is undefined for a run is absent, never 0.
 //!
