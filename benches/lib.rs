@@ -1,4 +1,4 @@
-//! What the benches share: runs of the Week-3 scenario, and the command of `vllm bench serve`.
+//! What the benches share: runs of the Week-3 scenario, and those of `vllm bench serve`.
 
 mod bench_serve;
 
@@ -11,7 +11,7 @@ use slotune::{
 };
 use slotune_examples::{Error, Scenario, baseline, default_configuration};
 
-pub use bench_serve::bench_serve;
+pub use bench_serve::{BenchServe, BenchServeResult, bench_serve};
 
 /// The objective of the scenario, whose targets follow from its baseline.
 ///
