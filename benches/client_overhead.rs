@@ -20,6 +20,7 @@ use slotune::vllm::{
     doctor::{ClientLimit, LimitOptions, client_limit},
     stub::{Script, Stub},
 };
+use slotune_benches::bench_serve;
 
 type Error = Box<dyn std::error::Error>;
 
@@ -184,19 +185,10 @@ fn peer(options: &Options, streams: u32, venv: &Path, tokenizer: &Path) -> Resul
     let tokens = ((options.duration / gap_s) as u32).clamp(3, 30_000);
     let run = |tokens: u32| -> Result<(f64, f64), Error> {
         let stub = Stub::start(long.clone())?;
-        let output = Command::new(venv.join("bin/python"))
-            .args(["-c", MEASURE])
-            .arg(venv.join("bin/vllm"))
-            .args(["bench", "serve", "--backend", "openai", "--endpoint", "/v1/completions"])
-            .args(["--base-url", &stub.base_url(), "--model", "stub"])
+        let output = bench_serve(venv, &["-c", MEASURE], &stub.base_url(), "stub", tokenizer)
             .args(["--dataset-name", "random", "--random-input-len", "16"])
-            .args(["--random-output-len", &tokens.to_string(), "--ignore-eos"])
-            .args(["--num-prompts", &streams.to_string(), "--disable-tqdm"])
-            .arg("--tokenizer")
-            .arg(tokenizer)
-            .env("HF_HUB_OFFLINE", "1")
-            .env("VLLM_NO_USAGE_STATS", "1")
-            .env_remove("PYTHONDONTWRITEBYTECODE")
+            .args(["--random-output-len", &tokens.to_string()])
+            .args(["--num-prompts", &streams.to_string()])
             .output()?;
         let finished = stub.counters().finished;
         if !output.status.success() || finished < u64::from(streams) {

@@ -1,4 +1,6 @@
-//! Runs of the Week-3 scenario that the benches share.
+//! What the benches share: runs of the Week-3 scenario, and those of `vllm bench serve`.
+
+mod bench_serve;
 
 use std::sync::Mutex;
 
@@ -8,6 +10,8 @@ use slotune::{
     serving::{Progress, Silent, Stage, metrics::Metric},
 };
 use slotune_examples::{Error, Scenario, baseline, default_configuration};
+
+pub use bench_serve::{BenchServe, BenchServeResult, bench_serve};
 
 /// The objective of the scenario, whose targets follow from its baseline.
 ///
