@@ -8,7 +8,7 @@
 /// is less than 10⁻³⁰⁷, it is 0.
 ///
 /// x = k ln 2 + r with whole k and |r| <= ½ ln 2; exp(r) is its Taylor polynomial of degree 13.
-#[inline(always)]
+#[inline]
 pub(super) fn exp_non_positive(x: f64) -> f64 {
     /// 1.5 × 2⁵²: adding it rounds to a whole number, which its lowest bits then hold.
     const ROUNDING: f64 = 6_755_399_441_055_744.0;

@@ -58,8 +58,11 @@ impl Kernel {
 
     /// k(a, b) for each of the first `values.len()` points b.
     pub(super) fn values(&self, a: &[f64], others: &ByColumns, values: &mut [f64]) {
-        self.compare(a, others, values, |t, mismatch| {
-            (1.0 + t + t * t / 3.0) * exp_non_positive(-(t + mismatch))
+        let mismatches = self.distances(a, others, values);
+        for_each(values, &mismatches, |value, mismatch| {
+            let t = SQRT_5 * value.sqrt();
+            let decay = self.outputscale * exp_non_positive(-(t + mismatch));
+            *value = (1.0 + t + t * t / 3.0) * decay;
         });
     }
 
@@ -72,55 +75,49 @@ impl Kernel {
         values: &mut [f64],
         slopes: &mut [f64],
     ) {
-        self.values(a, others, values);
-        self.compare(a, others, slopes, |t, mismatch| {
-            5.0 / 3.0 * (1.0 + t) * exp_non_positive(-(t + mismatch))
+        let mismatches = self.distances(a, others, values);
+        for value in values.iter_mut() {
+            *value = SQRT_5 * value.sqrt();
+        }
+        slopes.copy_from_slice(values);
+        for_each(slopes, &mismatches, |slope, mismatch| {
+            *slope = self.outputscale * exp_non_positive(-(*slope + mismatch));
         });
+        for (value, slope) in values.iter_mut().zip(slopes) {
+            let (t, decay) = (*value, *slope);
+            *value = (1.0 + t + t * t / 3.0) * decay;
+            *slope = 5.0 / 3.0 * (1.0 + t) * decay;
+        }
     }
 
-    /// s × f(√5 r, Σ_c [a_c ≠ b_c] / l_c) for each of the first points b.
-    #[inline(always)]
-    fn compare(
-        &self,
-        a: &[f64],
-        others: &ByColumns,
-        results: &mut [f64],
-        f: impl Fn(f64, f64) -> f64,
-    ) {
-        let n = results.len().min(others.n);
-        let results = &mut results[..n];
-        results.fill(0.0);
+    /// r² for each of the first points b, and `Σ_c [a_c ≠ b_c] / l_c`, which is empty where no
+    /// column is categorical.
+    fn distances(&self, a: &[f64], others: &ByColumns, squared: &mut [f64]) -> Vec<f64> {
+        debug_assert!(squared.len() <= others.n, "no more points than there are");
+        squared.fill(0.0);
         let mut mismatches = Vec::new();
         for (j, column) in self.columns.iter().enumerate() {
             let (here, inverse) = (a[j], self.inverse_lengthscales[j]);
             match column {
                 Column::Ordered => {
-                    for (sum, &there) in results.iter_mut().zip(&others.columns[j]) {
+                    for (sum, &there) in squared.iter_mut().zip(&others.columns[j]) {
                         let difference = (here - there) * inverse;
                         *sum += difference * difference;
                     }
                 }
                 Column::Categorical => {
-                    mismatches.resize(n, 0.0);
+                    mismatches.resize(squared.len(), 0.0);
                     for (sum, &there) in mismatches.iter_mut().zip(&others.columns[j]) {
                         *sum += if differs(here, there) { inverse } else { 0.0 };
                     }
                 }
             }
         }
-        if mismatches.is_empty() {
-            for result in results {
-                *result = self.outputscale * f(SQRT_5 * result.sqrt(), 0.0);
-            }
-        } else {
-            for (result, mismatch) in results.iter_mut().zip(mismatches) {
-                *result = self.outputscale * f(SQRT_5 * result.sqrt(), mismatch);
-            }
-        }
+        mismatches
     }
 
-    /// Adds Σ_b weights_b × `dk(a, b)/d log l_j` to `gradient[j]`, over the first points b. The
-    /// weights of ordered columns include the slopes, those of categorical ones the values.
+    /// Adds `Σ_b w_b dk(a, b)/d log l_j` to `gradient[j]`, over the first points b; `by_slope` are
+    /// the weights w times the slopes, `by_value` w times the values.
     pub(super) fn add_lengthscale_gradient(
         &self,
         a: &[f64],
@@ -148,9 +145,8 @@ impl Kernel {
         }
     }
 
-    /// Adds Σ_b weights_b × slope × (a_j − b_j)-derivative, `Σ_b weights_b dk(a, b)/da_j`, to
-    /// `gradient[j]`, where the weights include the slopes; along categorical columns there is no
-    /// derivative and nothing is added.
+    /// Adds `Σ_b w_b dk(a, b)/da_j` to `gradient[j]`; `by_slope` are the weights w times the slopes.
+    /// Along categorical columns there is no derivative and nothing is added.
     pub(super) fn add_point_gradient(
         &self,
         a: &[f64],
@@ -165,6 +161,18 @@ impl Kernel {
                 gradient[j] -= sum * self.inverse_lengthscales[j].powi(2);
             }
         }
+    }
+}
+
+/// Calls f for each value with its mismatch, 0 where there are none.
+#[inline]
+fn for_each(values: &mut [f64], mismatches: &[f64], f: impl Fn(&mut f64, f64)) {
+    if mismatches.is_empty() {
+        for value in values {
+            f(value, 0.0);
+        }
+    } else {
+        values.iter_mut().zip(mismatches).for_each(|(value, &mismatch)| f(value, mismatch));
     }
 }
 

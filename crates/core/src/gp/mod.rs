@@ -45,6 +45,7 @@ use ndarray::Array2;
 use crate::Column;
 pub use error::GpError;
 use inference::{Inference, row};
+use kernel::ByColumns;
 use linalg::dot;
 pub use targets::Observations;
 use targets::Standardisation;
@@ -219,7 +220,26 @@ impl Gp {
         self.natural(dot(&k, &self.inference.alpha), dot(&half, &half))
     }
 
-    /// The same at every row of `points` (t × d), which is quicker than one by one.
+    /// Covariance of the process, without noise, between two points, in the targets' squared unit.
+    ///
+    /// # Panics
+    /// When a point has not one coordinate for each column.
+    pub fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
+        self.check_point(a);
+        self.check_point(b);
+        let Inference { kernel, cholesky, .. } = &self.inference;
+        let half = |point: &[f64]| {
+            let mut half = self.inference.covariances(point);
+            cholesky.half_solve(&mut half);
+            half
+        };
+        let mut prior = [0.0];
+        let other = Array2::from_shape_fn((1, b.len()), |(_, j)| b[j]);
+        kernel.values(a, &ByColumns::new(&other), &mut prior);
+        (prior[0] - dot(&half(a), &half(b))) * self.standardisation.scale.powi(2)
+    }
+
+    /// Mean and variance at every row of `points` (t × d), which is quicker than one by one.
     ///
     /// # Panics
     /// When `points` has not one column for each of the process.
