@@ -1,6 +1,6 @@
 //! A problem whose truth is known: what a run evaluates, and how it is scored.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use slotune_core::{Configuration, Problem};
 
@@ -17,15 +17,17 @@ pub(crate) struct Truth {
 type Evaluate = dyn Fn(&Configuration) -> Option<Truth> + Send + Sync;
 
 /// A problem, minimised, with its truth and its optimum.
+#[derive(Clone)]
 pub(crate) struct Benchmark {
     pub(crate) name: &'static str,
     pub(crate) problem: Problem,
     domain: Domain,
     /// `None` where the configuration crashes.
-    truth: Box<Evaluate>,
+    truth: Arc<Evaluate>,
 }
 
 /// What may be evaluated.
+#[derive(Clone)]
 enum Domain {
     /// The rows of a table, in its order.
     Table(Vec<Configuration>),
@@ -46,7 +48,7 @@ impl Benchmark {
         rows: Vec<Configuration>,
         truth: impl Fn(&Configuration) -> Option<Truth> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, problem, domain: Domain::Table(rows), truth: Box::new(truth) }
+        Self { name, problem, domain: Domain::Table(rows), truth: Arc::new(truth) }
     }
 
     pub(crate) fn of_formula(
@@ -55,7 +57,7 @@ impl Benchmark {
         optimum: f64,
         truth: impl Fn(&Configuration) -> Option<Truth> + Send + Sync + 'static,
     ) -> Self {
-        Self { name, problem, domain: Domain::Formula { optimum }, truth: Box::new(truth) }
+        Self { name, problem, domain: Domain::Formula { optimum }, truth: Arc::new(truth) }
     }
 
     /// What a configuration truly gives; `None` where it crashes.
@@ -66,7 +68,10 @@ impl Benchmark {
     /// Whether a truth meets every constraint.
     pub(crate) fn is_feasible(&self, truth: &Truth) -> bool {
         let constraints = &self.problem.objective().constraints;
-        constraints.iter().zip(&truth.constraints).all(|(constraint, &value)| constraint.is_met(value))
+        constraints
+            .iter()
+            .zip(&truth.constraints)
+            .all(|(constraint, &value)| constraint.is_met(value))
     }
 
     /// How far above the optimum the objective is, relative to the optimum (absolute where that is
@@ -109,37 +114,52 @@ impl Benchmark {
             Domain::Formula { .. } => {
                 let space = self.problem.space();
                 let mut unit = || space.parameters().iter().map(|_| generator.unit()).collect();
-                std::iter::repeat_with(|| { let unit: Vec<f64> = unit(); space.configuration_at(&unit) })
-                    .filter(|configuration| space.allows(configuration))
-                    .take(count)
-                    .collect()
+                std::iter::repeat_with(|| {
+                    let unit: Vec<f64> = unit();
+                    space.configuration_at(&unit)
+                })
+                .filter(|configuration| space.allows(configuration))
+                .take(count)
+                .collect()
             }
         }
     }
 
     /// The same problem where that share of the table crashes: all rows beyond a plane that leans
     /// along two of the parameters, drawn by `seed`.
-    pub(crate) fn with_crashes(self, share: f64, seed: u64) -> Self {
-        let Domain::Table(rows) = &self.domain else { return self };
+    pub(crate) fn with_crashes(&self, share: f64, seed: u64) -> Self {
+        let Domain::Table(rows) = &self.domain else { return self.clone() };
         let space = self.problem.space().clone();
         let mut generator = Generator::new(seed ^ 0x5eed);
         let mut axes = generator.permutation(space.parameters().len());
         axes.truncate(2);
-        let slopes: Vec<f64> =
-            axes.iter().map(|_| (0.5 + generator.unit()) * if generator.unit() < 0.5 { -1.0 } else { 1.0 }).collect();
+        let slopes: Vec<f64> = axes
+            .iter()
+            .map(|_| (0.5 + generator.unit()) * if generator.unit() < 0.5 { -1.0 } else { 1.0 })
+            .collect();
         let height = move |configuration: &Configuration| -> f64 {
             let point = space.encode(configuration);
             axes.iter().zip(&slopes).map(|(&axis, slope)| slope * point.coordinates()[axis]).sum()
         };
         let mut heights: Vec<f64> = rows.iter().map(&height).collect();
         heights.sort_by(|a, b| b.total_cmp(a));
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the table")]
+        if share <= 0.0 {
+            return self.clone();
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of the table"
+        )]
         let crashing = (share.clamp(0.0, 1.0) * heights.len() as f64) as usize;
-        let Some(&limit) = heights.get(crashing) else { return self };
-        let truth = self.truth;
-        let truth = Box::new(move |configuration: &Configuration| {
-            if height(configuration) > limit { None } else { truth(configuration) }
-        });
-        Self { truth, ..self }
+        let Some(&limit) = heights.get(crashing) else { return self.clone() };
+        let truth = Arc::clone(&self.truth);
+        let truth =
+            Arc::new(
+                move |configuration: &Configuration| {
+                    if height(configuration) > limit { None } else { truth(configuration) }
+                },
+            );
+        Self { truth, ..self.clone() }
     }
 }

@@ -1,5 +1,9 @@
-//! How sample-efficient the search is on problems whose optimum is known, under the protocol of
-//! the peers' comparison.
+//! How many evaluations the search needs on problems whose optimum is known, under the protocol of
+//! the peers' comparison (`benches/README.md`).
+//!
+//! ```text
+//! cargo run --release -p slotune-benches --bin peers -- --problems storm --seeds 0..20
+//! ```
 
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 
@@ -11,7 +15,6 @@ mod storm;
 mod synthetic;
 
 use std::{
-    collections::BTreeSet,
     ops::Range,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
@@ -19,51 +22,52 @@ use std::{
 
 use benchmark::Benchmark;
 use clap::Parser;
-use run::{Run, Setting, run};
+use run::{Contender, Run, Setting, run};
 use score::Score;
-use serde_json::{Value, json};
-use slotune_core::sampler::{Bayesian, Random, Sampler, Sobol};
+use serde_json::{Map, Value, json};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
+/// Measures samplers on problems with a known optimum: minimise, subject to constraints.
+///
+/// A run counts as a hit when a truly feasible configuration within 5 % of the optimum was
+/// evaluated. Every sampler begins with the same 10 random configurations of a seed.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Problems: `storm`, `synthetic`, or single names, separated by commas
+    /// `storm` (E75, E90, I90, J50, J75, K75, K90: measured tables), `synthetic` (formulas), or
+    /// single problems, separated by commas
     #[arg(long, default_value = "storm", value_delimiter = ',')]
     problems: Vec<String>,
-    /// Seeds, FIRST..END (END excluded)
+    /// Seeds, FIRST..END without END. Develop below 1000, report from 1000 on
     #[arg(long, default_value = "0..20", value_parser = parse_seeds)]
     seeds: Range<u64>,
-    /// Evaluations a run, the initial design included
+    /// Evaluations of each run, the initial design included
     #[arg(long, default_value_t = 60)]
     evaluations: usize,
-    /// Standard deviation of the log of every outcome, such as 0.05 for 5 %
-    #[arg(long, default_value_t = 0.0)]
-    noise: f64,
-    /// Samplers
+    /// Standard deviations of the logarithm of every outcome, such as 0,0.05
+    #[arg(long, default_value = "0", value_delimiter = ',')]
+    noise: Vec<f64>,
+    /// `slotune`, `sobol` or `random`, separated by commas
     #[arg(long, default_value = "slotune,random", value_delimiter = ',')]
-    samplers: Vec<String>,
-    /// Share of a table that crashes
+    samplers: Vec<Contender>,
+    /// Share of each table, beyond a plane drawn by the seed, that crashes when it is evaluated
     #[arg(long, default_value_t = 0.0)]
     crash_share: f64,
-    /// Trials in flight
+    /// Trials in flight at a time
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
-    /// Begin with the sampler's own initial design
+    /// Begin with the sampler's own initial design instead of the protocol's
     #[arg(long)]
     own_design: bool,
-    /// Trial 0 is the optimum
+    /// Make the optimum of each table trial 0, as if it were the default: "keep it" is then right
     #[arg(long)]
     default_is_optimum: bool,
-    /// Threads
+    /// Runs at a time; what they find does not depend on it
     #[arg(long, default_value_t = 1)]
     threads: usize,
-    /// Prints one JSON object instead of tables
+    /// Print one JSON object: noise, then sampler, then problem
     #[arg(long)]
     json: bool,
-    /// Prints rows
-    #[arg(long)]
-    trace: bool,
 }
 
 fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
@@ -73,72 +77,109 @@ fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     if seeds.is_empty() { Err("there is no seed in that range".to_owned()) } else { Ok(seeds) }
 }
 
-fn sampler(name: &str) -> Result<Box<dyn Sampler>, Error> {
-    match name {
-        "slotune" => Ok(Box::new(Bayesian)),
-        "random" => Ok(Box::new(Random)),
-        "sobol" => Ok(Box::new(Sobol)),
-        _ => Err(format!("there is no sampler `{name}`").into()),
-    }
-}
-
 fn main() -> Result<(), Error> {
     let options = Options::parse();
-    let storm: BTreeSet<&str> = storm::problems().iter().map(|p| p.name).collect();
-    let names: Vec<&str> = options.problems.iter().map(String::as_str).collect();
-    let mut problems = storm::problems();
-    problems.extend(synthetic::problems());
-    problems.retain(|p| {
-        let group = if storm.contains(p.name) { "storm" } else { "synthetic" };
-        names.contains(&p.name) || names.contains(&group)
-    });
-    let setting = Setting {
-        evaluations: options.evaluations,
-        noise: options.noise,
-        in_flight: options.in_flight,
-        protocol_design: !options.own_design,
-        default_is_optimum: options.default_is_optimum,
-    };
-    let mut all = serde_json::Map::new();
-    for name in &options.samplers {
-        if !options.json { println!("{name}\n{:>20}{}", "", Score::HEADER); }
-        let mut every: Vec<Run> = Vec::new();
-        let mut scores = serde_json::Map::new();
-        for p in &problems {
-            let runs = runs(p, name, &options, &setting)?;
-            let score = Score::of(&runs.iter().collect::<Vec<_>>());
-            if !options.json { println!("{:>20}{}", p.name, score.row()); }
-            scores.insert(p.name.to_owned(), score.json());
-            every.extend(runs);
+    let problems = chosen(&options.problems)?;
+    let mut by_noise = Map::new();
+    for &noise in &options.noise {
+        let setting = Setting {
+            evaluations: options.evaluations,
+            noise,
+            in_flight: options.in_flight,
+            protocol_design: !options.own_design,
+            default_is_optimum: options.default_is_optimum,
+            crash_share: options.crash_share,
+        };
+        let mut by_sampler = Map::new();
+        for &contender in &options.samplers {
+            if !options.json {
+                println!("{contender}, noise {noise}\n{:>20}{}", "", Score::HEADER);
+            }
+            let scores = scores(&problems, contender, &options, &setting)?;
+            by_sampler.insert(contender.to_string(), Value::Object(scores));
         }
-        let score = Score::of(&every.iter().collect::<Vec<_>>());
-        if !options.json { println!("{:>20}{}\n", "all", score.row()); }
-        scores.insert("all".to_owned(), score.json());
-        all.insert(name.clone(), Value::Object(scores));
+        by_noise.insert(noise.to_string(), Value::Object(by_sampler));
     }
-    if options.json { println!("{:#}", json!(all)); }
+    if options.json {
+        // Without a choice of noise there is no level for it.
+        let only = by_noise.values().next().filter(|_| by_noise.len() == 1).cloned();
+        println!("{:#}", only.unwrap_or_else(|| json!(by_noise)));
+    }
     Ok(())
 }
 
-fn runs(p: &Benchmark, name: &str, options: &Options, setting: &Setting) -> Result<Vec<Run>, Error> {
+/// The problems of those names and groups.
+fn chosen(names: &[String]) -> Result<Vec<Benchmark>, Error> {
+    let groups = [("storm", storm::problems()), ("synthetic", synthetic::problems())];
+    let known = |name: &String| {
+        groups.iter().any(|(group, problems)| {
+            name == group || problems.iter().any(|problem| name == problem.name)
+        })
+    };
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        return Err(format!("there is no problem `{unknown}`; see --help").into());
+    }
+    let wanted = |group: &str, problem: &Benchmark| {
+        names.iter().any(|name| name == group || name == problem.name)
+    };
+    let of_group = |(group, problems): (&'static str, Vec<Benchmark>)| {
+        problems.into_iter().filter(move |problem| wanted(group, problem)).collect::<Vec<_>>()
+    };
+    Ok(groups.into_iter().flat_map(of_group).collect())
+}
+
+/// One sampler's score on each problem and, in the end, over all their runs.
+fn scores(
+    problems: &[Benchmark],
+    contender: Contender,
+    options: &Options,
+    setting: &Setting,
+) -> Result<Map<String, Value>, Error> {
+    let mut scores = Map::new();
+    let mut note = |name: &str, runs: &[Run]| {
+        let score = Score::of(runs);
+        if !options.json {
+            println!("{name:>20}{}", score.row());
+        }
+        scores.insert(name.to_owned(), score.json());
+    };
+    let mut all = Vec::new();
+    for benchmark in problems {
+        let runs = runs(benchmark, contender, options, setting)?;
+        note(benchmark.name, &runs);
+        all.extend(runs);
+    }
+    note("all", &all);
+    if !options.json {
+        println!();
+    }
+    Ok(scores)
+}
+
+/// The runs of all seeds, in their order.
+fn runs(
+    benchmark: &Benchmark,
+    contender: Contender,
+    options: &Options,
+    setting: &Setting,
+) -> Result<Vec<Run>, Error> {
     let seeds: Vec<u64> = options.seeds.clone().collect();
     let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Run)>, Error> {
+    let work = || -> Result<Vec<(u64, Run)>, Error> {
         let mut done = Vec::new();
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(&seed) = seeds.get(i) else { return Ok(done) };
-            done.push((i, run(p, sampler(name)?, seed, setting)?));
+        while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((seed, run(benchmark, contender, seed, setting)?));
         }
+        Ok(done)
     };
-    let mut done: Vec<(usize, Run)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.threads).map(|_| scope.spawn(work)).collect();
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn(work)).collect();
         let mut all = Vec::new();
         for worker in workers {
             all.extend(worker.join().map_err(|_| "a thread panicked")??);
         }
         Ok::<_, Error>(all)
     })?;
-    done.sort_by_key(|(i, _)| *i);
+    done.sort_by_key(|&(seed, _)| seed);
     Ok(done.into_iter().map(|(_, run)| run).collect())
 }

@@ -112,10 +112,7 @@ mod tests {
         );
         assert_eq!(seed_state((1 << 40) + 7)[0], 974_592_680_304_384_533);
         assert_eq!(Generator::new(0).permutation(7), [2, 4, 3, 6, 5, 0, 1]);
-        assert_eq!(
-            Generator::new(1000).permutation(756)[..6],
-            [158, 128, 529, 561, 78, 668]
-        );
+        assert_eq!(Generator::new(1000).permutation(756)[..6], [158, 128, 529, 561, 78, 668]);
         assert_eq!(
             Generator::new((1 << 40) + 7).permutation(756)[..6],
             [24, 46, 470, 292, 386, 542]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::run::Run;
+use crate::run::{Recommended, Run};
 
 /// A regret within this counts as found.
 const HIT: f64 = 0.05;
@@ -24,26 +24,36 @@ pub(crate) struct Score {
     /// Share of the model's trials that crashed.
     crash_share: f64,
     ms_per_ask: f64,
+    /// Share of runs that recommend a truly feasible configuration, among those that recommend one.
+    recommended_feasible: f64,
+    /// Median true regret of what is recommended; infinite where nothing is or it is infeasible.
+    recommended_regret: f64,
+    /// Share of runs that recommend to keep trial 0.
+    keep_default: f64,
 }
 
 impl Score {
-    pub(crate) fn of(runs: &[&Run]) -> Self {
+    pub(crate) fn of(runs: &[Run]) -> Self {
         let at_end = sorted(runs.iter().map(|run| after(run, usize::MAX)));
         let hit5 = SCORED_AT.map(|n| share(runs.iter().map(|run| after(run, n) <= HIT)));
         let asks = runs.iter().map(|run| run.asks).sum::<usize>().max(1);
         let asking: f64 = runs.iter().map(|run| run.asking.as_secs_f64()).sum();
-        let by_model = |run: &&&Run| {
-            let crashed = run.crashed.iter().zip(&run.by_model);
-            crashed.filter(|(_, by_model)| **by_model).map(|(&crashed, _)| crashed).collect::<Vec<_>>()
-        };
         Self {
             runs: runs.len(),
             hit5,
             median_regret: quantile(&at_end, 0.5),
             p90_regret: quantile(&at_end, 0.9),
             feasible_share: share(runs.iter().flat_map(|run| run.feasible.iter().copied())),
-            crash_share: share(runs.iter().flat_map(|run| by_model(&run))),
+            crash_share: share(runs.iter().flat_map(|run| run.model_crashed.iter().copied())),
             ms_per_ask: 1e3 * asking / asks as f64,
+            recommended_feasible: share(runs.iter().filter_map(recommended).map(f64::is_finite)),
+            recommended_regret: quantile(
+                &sorted(runs.iter().map(|run| recommended(run).unwrap_or(f64::INFINITY))),
+                0.5,
+            ),
+            keep_default: share(
+                runs.iter().map(|run| matches!(run.recommended, Recommended::Default { .. })),
+            ),
         }
     }
 
@@ -60,23 +70,36 @@ impl Score {
             "feasible_share": self.feasible_share,
             "crash_share": self.crash_share,
             "ms_per_ask": self.ms_per_ask,
+            "recommended_feasible": self.recommended_feasible,
+            "recommended_median_regret": finite(self.recommended_regret),
+            "keep_default": self.keep_default,
         })
     }
 
-    pub(crate) const HEADER: &str =
-        "  runs  hit5 at 20     40     60  median regret      P90  feasible  crashes  ms/ask";
+    pub(crate) const HEADER: &str = "  runs  hit5 at 20     40     60  median regret      P90  feasible  crashes  ms/ask | recommended: feasible  median regret  keep default";
 
     pub(crate) fn row(&self) -> String {
         let [at_20, at_40, at_60] = self.hit5.map(|share| 100.0 * share);
         format!(
-            "{:>6} {at_20:>9.1} % {at_40:>4.1} % {at_60:>4.1} % {:>12.2} % {:>6.1} % {:>7.1} % {:>6.1} % {:>7.2}",
+            "{:>6} {at_20:>9.1} % {at_40:>4.1} % {at_60:>4.1} % {:>12.2} % {:>6.1} % {:>7.1} % {:>6.1} % {:>7.2} | {:>19.1} % {:>12.2} % {:>11.1} %",
             self.runs,
             100.0 * self.median_regret,
             100.0 * self.p90_regret,
             100.0 * self.feasible_share,
             100.0 * self.crash_share,
-            self.ms_per_ask
+            self.ms_per_ask,
+            100.0 * self.recommended_feasible,
+            100.0 * self.recommended_regret,
+            100.0 * self.keep_default
         )
+    }
+}
+
+/// The true regret of what is recommended, if anything is.
+fn recommended(run: &Run) -> Option<f64> {
+    match run.recommended {
+        Recommended::Default { regret } | Recommended::Other { regret } => Some(regret),
+        Recommended::Nothing => None,
     }
 }
 

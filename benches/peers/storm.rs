@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use slotune_core::{
-    Configuration, Constraint, Objective, Parameter, Problem, SearchSpace,
-};
+use slotune_core::{Configuration, Constraint, Objective, Parameter, Problem, SearchSpace};
 
 use crate::benchmark::{Benchmark, Truth};
 

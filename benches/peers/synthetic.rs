@@ -5,9 +5,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
-use slotune_core::{
-    Configuration, Constraint, Objective, Parameter, Problem, SearchSpace,
-};
+use slotune_core::{Configuration, Constraint, Objective, Parameter, Problem, SearchSpace};
 
 use crate::benchmark::{Benchmark, Truth};
 
@@ -21,7 +19,13 @@ pub(crate) fn problems() -> Vec<Benchmark> {
     let unit = |d| cube(d, 0.0, 1.0);
     let spring_of = |coils| vec![float("d", 0.05, 2.0), float("D", 0.25, 1.3), coils];
     vec![
-        linear("branin2", vec![float("x1", -5.0, 10.0), float("x2", 0.0, 15.0)], 0.397_887_357_729_738_16, 0, branin),
+        linear(
+            "branin2",
+            vec![float("x1", -5.0, 10.0), float("x2", 0.0, 15.0)],
+            0.397_887_357_729_738_16,
+            0,
+            branin,
+        ),
         linear("hartmann6", unit(6), HARTMANN_OPTIMUM, 0, |x| (hartmann(x), vec![])),
         linear("rosenbrock4", cube(4, -2.0, 2.0), 0.0, 0, rosenbrock),
         linear("levy8", cube(8, -10.0, 10.0), 0.0, 0, levy),
@@ -35,19 +39,35 @@ pub(crate) fn problems() -> Vec<Benchmark> {
         }),
         positive(
             "pressure_vessel4",
-            vec![integer("k1", 1, 99), integer("k2", 1, 99), float("R", 10.0, 200.0), float("L", 10.0, 200.0)],
-            6059.714_335,
+            vec![
+                integer("k1", 1, 99),
+                integer("k2", 1, 99),
+                float("R", 10.0, 200.0),
+                float("L", 10.0, 200.0),
+            ],
+            6_059.714_335,
             4,
             pressure_vessel,
         ),
         positive(
             "welded_beam4",
-            vec![float("h", 0.1, 2.0), float("l", 0.1, 10.0), float("t", 0.1, 10.0), float("b", 0.1, 2.0)],
+            vec![
+                float("h", 0.1, 2.0),
+                float("l", 0.1, 10.0),
+                float("t", 0.1, 10.0),
+                float("b", 0.1, 2.0),
+            ],
             1.724_852_308_6,
             7,
             welded_beam,
         ),
-        positive("tension_compression3", spring_of(float("N", 2.0, 15.0)), 0.012_665_232_8, 4, spring),
+        positive(
+            "tension_compression3",
+            spring_of(float("N", 2.0, 15.0)),
+            0.012_665_232_8,
+            4,
+            spring,
+        ),
         positive("spring3", spring_of(integer("N", 2, 15)), 0.012_666_021, 4, spring),
         positive(
             "speed_reducer7",
@@ -60,7 +80,7 @@ pub(crate) fn problems() -> Vec<Benchmark> {
                 float("x6", 2.9, 3.9),
                 float("x7", 5.0, 5.5),
             ],
-            2996.348_165,
+            2_996.348_165,
             11,
             speed_reducer,
         ),
@@ -80,11 +100,23 @@ fn cube(dimensions: usize, low: f64, high: f64) -> Vec<Parameter> {
     (1..=dimensions).map(|j| float(&format!("x{j}"), low, high)).collect()
 }
 
-fn linear(name: &'static str, parameters: Vec<Parameter>, optimum: f64, constraints: usize, formula: Formula) -> Benchmark {
+fn linear(
+    name: &'static str,
+    parameters: Vec<Parameter>,
+    optimum: f64,
+    constraints: usize,
+    formula: Formula,
+) -> Benchmark {
     of_numbers(name, parameters, Objective::minimise("f").linear(), optimum, constraints, formula)
 }
 
-fn positive(name: &'static str, parameters: Vec<Parameter>, optimum: f64, constraints: usize, formula: Formula) -> Benchmark {
+fn positive(
+    name: &'static str,
+    parameters: Vec<Parameter>,
+    optimum: f64,
+    constraints: usize,
+    formula: Formula,
+) -> Benchmark {
     of_numbers(name, parameters, Objective::minimise("f"), optimum, constraints, formula)
 }
 
@@ -153,7 +185,8 @@ fn hartmann(x: &[f64]) -> f64 {
 }
 
 fn rosenbrock(x: &[f64]) -> (f64, Vec<f64>) {
-    let term = |pair: &[f64]| 100.0 * (pair[1] - pair[0] * pair[0]).powi(2) + (1.0 - pair[0]).powi(2);
+    let term =
+        |pair: &[f64]| 100.0 * (pair[1] - pair[0] * pair[0]).powi(2) + (1.0 - pair[0]).powi(2);
     (x.windows(2).map(term).sum(), vec![])
 }
 
@@ -213,7 +246,8 @@ fn gardner_2(x: &[f64]) -> (f64, Vec<f64>) {
 fn spring(x: &[f64]) -> (f64, Vec<f64>) {
     let [wire, coil, coils] = [x[0], x[1], x[2]];
     let deflection = 1.0 - coil.powi(3) * coils / (71785.0 * wire.powi(4));
-    let stress = (4.0 * coil * coil - wire * coil) / (12566.0 * (coil * wire.powi(3) - wire.powi(4)))
+    let stress = (4.0 * coil * coil - wire * coil)
+        / (12566.0 * (coil * wire.powi(3) - wire.powi(4)))
         + 1.0 / (5108.0 * wire * wire)
         - 1.0;
     let surge = 1.0 - 140.45 * wire / (coil * coil * coils);
@@ -245,10 +279,11 @@ fn welded_beam(x: &[f64]) -> (f64, Vec<f64>) {
     let [h, l, t, b] = [x[0], x[1], x[2], x[3]];
     let primary = LOAD * FRAC_1_SQRT_2 / (h * l);
     let moment = LOAD * (LENGTH + l / 2.0);
-    let radius = (l * l / 4.0 + ((h + t) / 2.0).powi(2)).sqrt();
-    let inertia = 2.0 * 2.0_f64.sqrt() * h * l * (l * l / 12.0 + ((h + t) / 2.0).powi(2));
+    let radius = (l * l / 4.0 + f64::midpoint(h, t).powi(2)).sqrt();
+    let inertia = 2.0 * 2.0_f64.sqrt() * h * l * (l * l / 12.0 + f64::midpoint(h, t).powi(2));
     let secondary = moment * radius / inertia;
-    let shear = (primary * primary + primary * secondary * l / radius + secondary * secondary).sqrt();
+    let shear =
+        (primary * primary + primary * secondary * l / radius + secondary * secondary).sqrt();
     let bending = 6.0 * LOAD * LENGTH / (b * t * t);
     let deflection = 4.0 * LOAD * LENGTH.powi(3) / (YOUNG * t.powi(3) * b);
     let buckling = 4.013 * YOUNG * t * b.powi(3) / 6.0 / LENGTH.powi(2)
@@ -267,6 +302,7 @@ fn welded_beam(x: &[f64]) -> (f64, Vec<f64>) {
 }
 
 /// Golinski's speed reducer.
+#[expect(clippy::approx_constant, reason = "0.7854 is the published coefficient")]
 fn speed_reducer(x: &[f64]) -> (f64, Vec<f64>) {
     let [x1, x2, x3, x4, x5, x6, x7] = [x[0], x[1], x[2], x[3], x[4], x[5], x[6]];
     let weight = 0.7854 * x1 * x2 * x2 * (3.3333 * x3 * x3 + 14.9334 * x3 - 43.0934)
@@ -333,16 +369,32 @@ mod tests {
     /// Where the optimum is, from the peers' `check_problems.py`.
     const KNOWN: [(&str, &[f64], f64); 13] = [
         ("branin2", &[PI, 2.275], 1e-9),
-        ("hartmann6", &[0.201_689_51, 0.150_010_69, 0.476_873_98, 0.275_332_43, 0.311_651_62, 0.657_300_54], 1e-7),
+        (
+            "hartmann6",
+            &[0.201_689_51, 0.150_010_69, 0.476_873_98, 0.275_332_43, 0.311_651_62, 0.657_300_54],
+            1e-7,
+        ),
         ("rosenbrock4", &[1.0; 4], 1e-12),
         ("levy8", &[1.0; 8], 1e-12),
         ("ackley5", &[0.0; 5], 1e-12),
         ("gramacy2", &[0.195_122_684, 0.404_665_369], 1e-7),
         ("gardner1", &[1.5 * PI, 0.0], 1e-12),
-        ("hartmann6_ball", &[0.201_689_51, 0.150_010_69, 0.476_873_98, 0.275_332_43, 0.311_651_62, 0.657_300_54], 1e-7),
+        (
+            "hartmann6_ball",
+            &[0.201_689_51, 0.150_010_69, 0.476_873_98, 0.275_332_43, 0.311_651_62, 0.657_300_54],
+            1e-7,
+        ),
         ("pressure_vessel4", &[13.0, 7.0, 42.098_445_595, 176.636_595_85], 1e-3),
-        ("welded_beam4", &[0.205_729_639_8, 3.470_488_665_7, 9.036_623_910_4, 0.205_729_639_8], 1e-7),
-        ("tension_compression3", &[0.051_689_061_444_6, 0.356_717_748_503_4, 11.288_965_241_253], 1e-9),
+        (
+            "welded_beam4",
+            &[0.205_729_639_8, 3.470_488_665_7, 9.036_623_910_4, 0.205_729_639_8],
+            1e-7,
+        ),
+        (
+            "tension_compression3",
+            &[0.051_689_061_444_6, 0.356_717_748_503_4, 11.288_965_241_253],
+            1e-9,
+        ),
         ("spring3", &[0.051_897_322_666, 0.361_748_671_300, 11.0], 1e-9),
         ("speed_reducer7", &[3.5, 0.7, 17.0, 7.3, 7.8, 3.350_214_666, 5.286_683_23], 1e-4),
     ];
