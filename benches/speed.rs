@@ -1,4 +1,4 @@
-//! How long the parts of a trial take: asking, simulating, measuring.
+//! How long the parts of a trial take: asking and its parts, simulating, measuring.
 //!
 //! ```text
 //! cargo bench -p slotune-benches
@@ -7,9 +7,13 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use ndarray::Array2;
 use slotune::{
     core::{
-        Constraint, Measurement, Objective, Outcome, Parameter, Problem, SearchSpace, Study,
+        Constraint, Direction, Measurement, Objective, Outcome, Parameter, Problem, SearchSpace,
+        Study,
+        acquisition::log_expected_improvement,
+        gp::{GpSpec, Observations},
         sampler::{Bayesian, Sobol},
     },
     serving::{
@@ -19,6 +23,9 @@ use slotune::{
     },
     sim::{ServerModel, Simulator},
 };
+
+/// Numbers of trials at which the search is timed.
+const SIZES: [usize; 4] = [20, 100, 500, 1000];
 
 /// A study over six parameters with an objective and one constraint that was told `n` trials.
 fn study_of(n: usize) -> Study {
@@ -43,9 +50,9 @@ fn study_of(n: usize) -> Study {
 fn ask(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ask");
     group.sample_size(10);
-    for n in [20, 40, 100] {
-        let history = study_of(n).history().clone();
-        let problem = study_of(n).problem().clone();
+    for n in SIZES {
+        let study = study_of(n);
+        let (problem, history) = (study.problem().clone(), study.history().clone());
         group.bench_function(format!("{n} trials, 6 parameters, 2 outcomes"), |bencher| {
             bencher.iter_batched(
                 || {
@@ -57,6 +64,48 @@ fn ask(criterion: &mut Criterion) {
             );
         });
     }
+    group.finish();
+}
+
+/// The parts of a suggestion: fitting a process, predicting at 2048 points, and the acquisition there.
+fn parts_of_ask(criterion: &mut Criterion) {
+    const POINTS: usize = 2048;
+    let mut group = criterion.benchmark_group("process");
+    group.sample_size(10);
+    for n in SIZES {
+        let study = study_of(n);
+        let space = study.problem().space();
+        let encode = |trial: &slotune::core::Trial| space.encode(&trial.configuration);
+        let points: Vec<f64> = study
+            .history()
+            .completed()
+            .flat_map(|(trial, _)| encode(trial).coordinates().to_vec())
+            .collect();
+        let y = study.history().completed().filter_map(|(_, m)| m.value("latency")).collect();
+        let x = Array2::from_shape_vec((n, 6), points).expect("six parameters");
+        let observations = Observations::new(x, y).expect("plain numbers");
+        let spec = GpSpec::new(space.columns());
+        group.bench_function(format!("fit to {n}"), |bencher| {
+            bencher.iter(|| black_box(spec.fit(&observations).expect("a plain fit")));
+        });
+        let process = spec.fit(&observations).expect("a plain fit");
+        let test = Array2::from_shape_fn((POINTS, 6), |(i, j)| {
+            ((i * 7919 + j * 104_729) % 10_007) as f64 / 10_007.0
+        });
+        group.bench_function(format!("predict at {POINTS} points from {n}"), |bencher| {
+            bencher.iter(|| black_box(process.posterior(&test)));
+        });
+    }
+    let posteriors: Vec<(f64, f64)> =
+        (0..POINTS).map(|i| (i as f64 / 100.0, 0.1 + (i % 17) as f64)).collect();
+    group.bench_function(format!("log expected improvement at {POINTS} points"), |bencher| {
+        bencher.iter(|| {
+            let value = |&(mean, deviation): &(f64, f64)| {
+                log_expected_improvement(mean, deviation, 1.0, Direction::Minimise).value
+            };
+            black_box(posteriors.iter().map(value).sum::<f64>())
+        });
+    });
     group.finish();
 }
 
@@ -107,5 +156,5 @@ fn measure_run(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, ask, simulate, measure_run);
+criterion_group!(benches, ask, parts_of_ask, simulate, measure_run);
 criterion_main!(benches);

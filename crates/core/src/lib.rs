@@ -45,6 +45,7 @@ pub mod sampler;
 mod history;
 mod minimise;
 mod objective;
+mod recommendation;
 #[cfg(test)]
 mod reference;
 mod space;
@@ -54,6 +55,7 @@ mod validity;
 
 pub use history::{Entry, History, State};
 pub use objective::{Bound, Constraint, Direction, Objective, Problem, Scale};
+pub use recommendation::{Candidate, Gain, Recommendation};
 pub use space::{
     Column, Condition, Configuration, ConfigurationError, DesignPoint, Domain, Operand, Parameter,
     Rule, SearchSpace, SpaceError, Value,

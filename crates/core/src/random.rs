@@ -41,12 +41,20 @@ pub(crate) struct SobolPoints {
     dimensions: usize,
     seed: u64,
     index: u64,
+    /// Of this round, one for each block of dimensions.
+    scramblings: Vec<u32>,
 }
 
 impl SobolPoints {
+    /// Points in a round.
+    const ROUND: u64 = 1 << 16;
+
+    /// Dimensions in a block.
+    const BLOCK: usize = sobol_burley::NUM_DIMENSIONS as usize;
+
     /// Points of the unit cube, scrambled by `seed`.
     pub(crate) fn new(dimensions: usize, seed: u64) -> Self {
-        Self { dimensions, seed, index: 0 }
+        Self { dimensions, seed, index: 0, scramblings: Vec::new() }
     }
 }
 
@@ -58,14 +66,18 @@ impl Iterator for SobolPoints {
         reason = "indices are reduced to the range of u32 first"
     )]
     fn next(&mut self) -> Option<Vec<f64>> {
-        const POINTS: u64 = 1 << 16;
-        const DIMENSIONS: usize = sobol_burley::NUM_DIMENSIONS as usize;
-        let (round, index) = (self.index / POINTS, (self.index % POINTS) as u32);
+        let (round, index) = (self.index / Self::ROUND, (self.index % Self::ROUND) as u32);
         self.index += 1;
+        if index == 0 {
+            let scrambling = |block: usize| {
+                let counter = round.wrapping_mul(1 << 32) ^ block as u64;
+                derive(self.seed, "sobol", counter) as u32
+            };
+            self.scramblings = (0..self.dimensions.div_ceil(Self::BLOCK)).map(scrambling).collect();
+        }
         let coordinate = |j: usize| {
-            let block = (j / DIMENSIONS) as u64;
-            let scrambling = derive(self.seed, "sobol", round.wrapping_mul(1 << 32) ^ block) as u32;
-            f64::from(sobol_burley::sample(index, (j % DIMENSIONS) as u32, scrambling))
+            let scrambling = self.scramblings[j / Self::BLOCK];
+            f64::from(sobol_burley::sample(index, (j % Self::BLOCK) as u32, scrambling))
         };
         Some((0..self.dimensions).map(coordinate).collect())
     }

@@ -149,11 +149,11 @@ const GRID: [&str; 5] = [
     "fill=0.5 kind=b split=false width=64",
 ];
 const BAYESIAN: [&str; 5] = [
-    "kind=b split=false width=38",
-    "kind=c split=false width=62",
-    "kind=b split=false width=71",
-    "kind=b split=false width=62",
-    "kind=a split=false width=512",
+    "kind=b split=false width=36",
+    "kind=c split=false width=60",
+    "kind=b split=false width=35",
+    "kind=b split=false width=58",
+    "kind=b split=false width=61",
 ];
 
 fn small(parameters: Vec<Parameter>, rules: Vec<Rule>) -> Problem {
@@ -291,7 +291,7 @@ fn crashes_are_avoided_after_a_few() {
     let study = run(problem, Box::new(Bayesian), 5, 30, evaluate);
     let late = &study.history().entries()[15..];
     let crashes = late.iter().filter(|entry| entry.is_infeasible()).count();
-    assert!(crashes <= 7, "{crashes} of 15");
+    assert!(crashes <= 6, "{crashes} of 15");
     let best = study.history().best(study.problem().objective()).unwrap();
     assert!(best.trial.configuration.integer("width").unwrap() >= 36);
 }
@@ -384,4 +384,34 @@ fn a_grid_is_walked_in_order_without_repeats() {
     // A grid of another space.
     let other = small(vec![Parameter::boolean("split")], vec![]);
     assert!(grid(&space).suggest(&other, &History::new(), 1, 0).is_err());
+}
+
+/// Hundreds of crashes, and the same configuration told differently each time.
+#[test]
+fn crowded_and_contradictory_histories_are_no_obstacle() {
+    let problem = problem();
+    let mut study = Study::new(problem, Box::new(Random), 0).unwrap();
+    for trial in study.ask_many(600).unwrap() {
+        let outcome = if trial.id.0 % 50 == 0 {
+            Outcome::Completed(measurement(&trial.configuration))
+        } else {
+            Outcome::Infeasible(Reason::new("memory", "does not fit"))
+        };
+        study.tell(trial.id, outcome, 1.0).unwrap();
+    }
+    let suggest = |history: &History| Bayesian.suggest(study.problem(), history, 1, 0);
+    assert_eq!(suggest(study.history()).unwrap().len(), 1);
+
+    let mut again = Study::new(study.problem().clone(), Box::new(Random), 0).unwrap();
+    let same = study.history().entries()[0].trial.configuration.clone();
+    for i in 0..12 {
+        again.enqueue(same.clone()).unwrap();
+        let trial = again.ask().unwrap().unwrap();
+        let told = Measurement::new()
+            .with("latency", 1.0 + f64::from(i % 3))
+            .with("throughput", 20.0 + 10.0 * f64::from(i % 2));
+        again.tell(trial.id, Outcome::Completed(told), 1.0).unwrap();
+    }
+    assert_eq!(suggest(again.history()).unwrap().len(), 1);
+    assert!(again.recommend().is_ok());
 }

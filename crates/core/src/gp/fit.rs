@@ -88,9 +88,9 @@ impl HyperparameterPosterior<'_> {
     pub(super) fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), GpError> {
         let d = self.columns.len();
         let hyperparameters = natural(theta);
-        let (inference, pairs) =
+        let inference =
             Inference::new(self.columns, self.x, self.y, self.known_noise, &hyperparameters)?;
-        let likelihood = inference.gradient(self.x, &pairs);
+        let likelihood = inference.gradient(self.x);
         let mut value = inference.log_marginal_likelihood;
         let mut gradient = likelihood.log_lengthscales;
         gradient.extend([likelihood.log_noise, likelihood.mean]);

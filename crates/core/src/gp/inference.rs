@@ -4,7 +4,7 @@ use ndarray::{Array2, ArrayView1};
 
 use super::{
     GpError, Hyperparameters,
-    kernel::Kernel,
+    kernel::{ByColumns, Kernel},
     linalg::{Cholesky, dot},
 };
 use crate::Column;
@@ -13,19 +13,13 @@ use crate::Column;
 #[derive(Clone, Debug)]
 pub(super) struct Inference {
     pub(super) kernel: Kernel,
+    pub(super) training: ByColumns,
     pub(super) cholesky: Cholesky,
     /// n.
     pub(super) alpha: Vec<f64>,
     pub(super) log_marginal_likelihood: f64,
     learned_noise: f64,
     mean: f64,
-}
-
-/// The kernel between points i > j, row by row: what the gradient needs on top.
-#[derive(Clone, Debug)]
-pub(super) struct Pairs {
-    values: Vec<f64>,
-    slopes: Vec<f64>,
 }
 
 /// Derivatives of the log marginal likelihood.
@@ -45,42 +39,43 @@ impl Inference {
         y: &[f64],
         known_noise: &[f64],
         hyperparameters: &Hyperparameters,
-    ) -> Result<(Self, Pairs), GpError> {
+    ) -> Result<Self, GpError> {
         let Hyperparameters { lengthscales, outputscale, noise_variance, mean } = hyperparameters;
         let n = y.len();
         let kernel = Kernel::new(columns, lengthscales, *outputscale);
+        let training = ByColumns::new(x);
         let mut matrix = Array2::zeros((n, n));
-        let pairs = n * (n - 1) / 2;
-        let (mut values, mut slopes) = (Vec::with_capacity(pairs), Vec::with_capacity(pairs));
-        for i in 0..n {
-            let point = row(x, i);
-            for j in 0..i {
-                let (value, slope) = kernel.value_and_slope(point, row(x, j));
-                matrix[(i, j)] = value;
-                values.push(value);
-                slopes.push(slope);
-            }
-            matrix[(i, i)] = kernel.variance() + noise_variance + known_noise[i];
+        for (i, mut entries) in matrix.rows_mut().into_iter().enumerate() {
+            let entries = entries.as_slice_mut().expect("rows of a standard array are contiguous");
+            kernel.values(row(x, i), &training, &mut entries[..i]);
+            entries[i] = kernel.variance() + noise_variance + known_noise[i];
         }
         let cholesky = Cholesky::new(&matrix).map_err(|failure| GpError::NotPositiveDefinite {
             row: failure.row,
             jitter: failure.jitter,
         })?;
-        let inference = Self::factored(kernel, cholesky, y, *noise_variance, *mean);
-        Ok((inference, Pairs { values, slopes }))
+        Ok(Self::factored(kernel, training, cholesky, y, *noise_variance, *mean))
     }
 
     /// The same with one more point without known noise: one more row of L, n² steps instead of n³.
-    /// `x` (n × d) are the points so far and `y` (n + 1) all targets. `None` where that row needs
-    /// more jitter than the others have.
-    pub(super) fn extended(&self, x: &Array2<f64>, point: &[f64], y: &[f64]) -> Option<Self> {
+    /// `y` (n + 1) are all targets. `None` where that row needs more jitter than the others have.
+    pub(super) fn extended(&self, point: &[f64], y: &[f64]) -> Option<Self> {
         let diagonal = self.kernel.variance() + self.learned_noise;
-        let cholesky = self.cholesky.extended(self.covariances(x, point), diagonal)?;
-        Some(Self::factored(self.kernel.clone(), cholesky, y, self.learned_noise, self.mean))
+        let cholesky = self.cholesky.extended(self.covariances(point), diagonal)?;
+        let training = self.training.clone().with(point);
+        Some(Self::factored(
+            self.kernel.clone(),
+            training,
+            cholesky,
+            y,
+            self.learned_noise,
+            self.mean,
+        ))
     }
 
     fn factored(
         kernel: Kernel,
+        training: ByColumns,
         cholesky: Cholesky,
         y: &[f64],
         learned_noise: f64,
@@ -93,30 +88,32 @@ impl Inference {
         let log_marginal_likelihood = -0.5 * dot(&residuals, &alpha)
             - 0.5 * cholesky.log_determinant()
             - 0.5 * y.len() as f64 * std::f64::consts::TAU.ln();
-        Self { kernel, cholesky, alpha, log_marginal_likelihood, learned_noise, mean }
+        Self { kernel, training, cholesky, alpha, log_marginal_likelihood, learned_noise, mean }
     }
 
-    /// Equation 5.9: ½ tr((α αᵀ − (K + V)⁻¹) dK/dθ).
-    pub(super) fn gradient(&self, x: &Array2<f64>, pairs: &Pairs) -> LikelihoodGradient {
+    /// Equation 5.9: ½ tr((α αᵀ − (K + V)⁻¹) dK/dθ). `x` are the training points (n × d).
+    pub(super) fn gradient(&self, x: &Array2<f64>) -> LikelihoodGradient {
         let n = self.alpha.len();
         let inverse = self.cholesky.inverse();
         let mut log_lengthscales = vec![0.0; x.ncols()];
         let mut trace = 0.0;
-        let mut pair = 0;
+        let (mut values, mut slopes) = (vec![0.0; n], vec![0.0; n]);
         for i in 0..n {
-            let point = row(x, i);
-            for j in 0..i {
-                // Each pair stands twice in the trace, which the ½ undoes.
+            let (values, slopes) = (&mut values[..i], &mut slopes[..i]);
+            self.kernel.values_and_slopes(row(x, i), &self.training, values, slopes);
+            // Each pair stands twice in the trace, which the ½ undoes.
+            for ((j, value), slope) in values.iter_mut().enumerate().zip(slopes.iter_mut()) {
                 let weight = self.alpha[i] * self.alpha[j] - inverse[(i, j)];
-                let (value, slope) = (pairs.values[pair], pairs.slopes[pair]);
-                pair += 1;
-                self.kernel.add_lengthscale_gradient(
-                    (point, row(x, j)),
-                    (value, slope),
-                    weight,
-                    &mut log_lengthscales,
-                );
+                *value *= weight;
+                *slope *= weight;
             }
+            self.kernel.add_lengthscale_gradient(
+                row(x, i),
+                &self.training,
+                slopes,
+                values,
+                &mut log_lengthscales,
+            );
             trace += self.alpha[i].powi(2) - inverse[(i, i)];
         }
         LikelihoodGradient {
@@ -127,8 +124,10 @@ impl Inference {
     }
 
     /// Covariances between a point and the n training points.
-    pub(super) fn covariances(&self, x: &Array2<f64>, point: &[f64]) -> Vec<f64> {
-        (0..x.nrows()).map(|i| self.kernel.value(point, row(x, i))).collect()
+    pub(super) fn covariances(&self, point: &[f64]) -> Vec<f64> {
+        let mut covariances = vec![0.0; self.alpha.len()];
+        self.kernel.values(point, &self.training, &mut covariances);
+        covariances
     }
 }
 

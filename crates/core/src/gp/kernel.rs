@@ -1,6 +1,9 @@
 //! The covariance function: Matérn-5/2 over ordered columns times a Hamming kernel over
 //! categorical ones.
 
+use ndarray::Array2;
+
+use super::{exponential::exp_non_positive, linalg::dot};
 use crate::Column;
 
 /// √5, which scales distance in the Matérn-5/2 kernel.
@@ -19,15 +22,33 @@ pub(super) struct Kernel {
     outputscale: f64,
 }
 
+/// Points to compare others with, column by column, so that one point is compared with all of
+/// them in loops without branches.
+#[derive(Clone, Debug)]
+pub(super) struct ByColumns {
+    n: usize,
+    columns: Vec<Vec<f64>>,
+}
+
+impl ByColumns {
+    /// Of points (n × d), one a row.
+    pub(super) fn new(points: &Array2<f64>) -> Self {
+        let columns = points.columns().into_iter().map(|column| column.to_vec()).collect();
+        Self { n: points.nrows(), columns }
+    }
+
+    /// The same with one more point.
+    pub(super) fn with(mut self, point: &[f64]) -> Self {
+        self.n += 1;
+        self.columns.iter_mut().zip(point).for_each(|(column, &value)| column.push(value));
+        self
+    }
+}
+
 impl Kernel {
     pub(super) fn new(columns: &[Column], lengthscales: &[f64], outputscale: f64) -> Self {
         let inverse_lengthscales = lengthscales.iter().map(|l| 1.0 / l).collect();
         Self { columns: columns.to_vec(), inverse_lengthscales, outputscale }
-    }
-
-    /// k(a, b).
-    pub(super) fn value(&self, a: &[f64], b: &[f64]) -> f64 {
-        self.value_and_slope(a, b).0
     }
 
     /// k(a, a).
@@ -35,56 +56,123 @@ impl Kernel {
         self.outputscale
     }
 
-    /// k(a, b) and its slope −(1/r) dk/dr = s (5/3) (1 + √5 r) exp(−√5 r) × the Hamming factor,
-    /// from which all derivatives follow without a division by r.
-    pub(super) fn value_and_slope(&self, a: &[f64], b: &[f64]) -> (f64, f64) {
-        let (mut squared_distance, mut mismatch) = (0.0, 0.0);
-        for (((&a, &b), &inverse), column) in
-            a.iter().zip(b).zip(&self.inverse_lengthscales).zip(&self.columns)
-        {
-            match column {
-                Column::Ordered => squared_distance += ((a - b) * inverse).powi(2),
-                Column::Categorical => mismatch += if differs(a, b) { inverse } else { 0.0 },
-            }
-        }
-        let t = SQRT_5 * squared_distance.sqrt();
-        let decay = self.outputscale * (-(t + mismatch)).exp();
-        ((1.0 + t + t * t / 3.0) * decay, 5.0 / 3.0 * (1.0 + t) * decay)
+    /// k(a, b) for each of the first `values.len()` points b.
+    pub(super) fn values(&self, a: &[f64], others: &ByColumns, values: &mut [f64]) {
+        let mismatches = self.distances(a, others, values);
+        for_each(values, &mismatches, |value, mismatch| {
+            let t = SQRT_5 * value.sqrt();
+            let decay = self.outputscale * exp_non_positive(-(t + mismatch));
+            *value = (1.0 + t + t * t / 3.0) * decay;
+        });
     }
 
-    /// Adds `weight` × `dk(a, b)/d log l_j` to `gradient[j]`, given k(a, b) and its slope.
+    /// k(a, b), and its slope −(1/r) dk/dr = s (5/3) (1 + √5 r) exp(−√5 r) × the Hamming factor,
+    /// from which all derivatives follow without a division by r.
+    pub(super) fn values_and_slopes(
+        &self,
+        a: &[f64],
+        others: &ByColumns,
+        values: &mut [f64],
+        slopes: &mut [f64],
+    ) {
+        let mismatches = self.distances(a, others, values);
+        for value in values.iter_mut() {
+            *value = SQRT_5 * value.sqrt();
+        }
+        slopes.copy_from_slice(values);
+        for_each(slopes, &mismatches, |slope, mismatch| {
+            *slope = self.outputscale * exp_non_positive(-(*slope + mismatch));
+        });
+        for (value, slope) in values.iter_mut().zip(slopes) {
+            let (t, decay) = (*value, *slope);
+            *value = (1.0 + t + t * t / 3.0) * decay;
+            *slope = 5.0 / 3.0 * (1.0 + t) * decay;
+        }
+    }
+
+    /// r² for each of the first points b, and `Σ_c [a_c ≠ b_c] / l_c`, which is empty where no
+    /// column is categorical.
+    fn distances(&self, a: &[f64], others: &ByColumns, squared: &mut [f64]) -> Vec<f64> {
+        debug_assert!(squared.len() <= others.n, "no more points than there are");
+        squared.fill(0.0);
+        let mut mismatches = Vec::new();
+        for (j, column) in self.columns.iter().enumerate() {
+            let (here, inverse) = (a[j], self.inverse_lengthscales[j]);
+            match column {
+                Column::Ordered => {
+                    for (sum, &there) in squared.iter_mut().zip(&others.columns[j]) {
+                        let difference = (here - there) * inverse;
+                        *sum += difference * difference;
+                    }
+                }
+                Column::Categorical => {
+                    mismatches.resize(squared.len(), 0.0);
+                    for (sum, &there) in mismatches.iter_mut().zip(&others.columns[j]) {
+                        *sum += if differs(here, there) { inverse } else { 0.0 };
+                    }
+                }
+            }
+        }
+        mismatches
+    }
+
+    /// Adds `Σ_b w_b dk(a, b)/d log l_j` to `gradient[j]`, over the first points b; `by_slope` are
+    /// the weights w times the slopes, `by_value` w times the values.
     pub(super) fn add_lengthscale_gradient(
         &self,
-        (a, b): (&[f64], &[f64]),
-        (value, slope): (f64, f64),
-        weight: f64,
+        a: &[f64],
+        others: &ByColumns,
+        by_slope: &[f64],
+        by_value: &[f64],
         gradient: &mut [f64],
     ) {
+        let mut differences = vec![0.0; by_slope.len()];
         for (j, column) in self.columns.iter().enumerate() {
-            let inverse = self.inverse_lengthscales[j];
+            let (here, inverse) = (a[j], self.inverse_lengthscales[j]);
+            let pairs = differences.iter_mut().zip(&others.columns[j]);
             gradient[j] += match column {
-                Column::Ordered => weight * slope * ((a[j] - b[j]) * inverse).powi(2),
-                Column::Categorical if differs(a[j], b[j]) => weight * value * inverse,
-                Column::Categorical => 0.0,
+                Column::Ordered => {
+                    pairs.for_each(|(d, &there)| *d = ((here - there) * inverse).powi(2));
+                    dot(by_slope, &differences)
+                }
+                Column::Categorical => {
+                    pairs.for_each(|(d, &there)| {
+                        *d = if differs(here, there) { inverse } else { 0.0 }
+                    });
+                    dot(by_value, &differences)
+                }
             };
         }
     }
 
-    /// Adds `weight` × `dk(a, b)/da_j` to `gradient[j]`, given the slope; along categorical columns
-    /// there is no derivative and nothing is added.
+    /// Adds `Σ_b w_b dk(a, b)/da_j` to `gradient[j]`; `by_slope` are the weights w times the slopes.
+    /// Along categorical columns there is no derivative and nothing is added.
     pub(super) fn add_point_gradient(
         &self,
-        (a, b): (&[f64], &[f64]),
-        slope: f64,
-        weight: f64,
+        a: &[f64],
+        others: &ByColumns,
+        by_slope: &[f64],
         gradient: &mut [f64],
     ) {
         for (j, column) in self.columns.iter().enumerate() {
             if *column == Column::Ordered {
-                gradient[j] -=
-                    weight * slope * (a[j] - b[j]) * self.inverse_lengthscales[j].powi(2);
+                let terms = by_slope.iter().zip(&others.columns[j]);
+                let sum: f64 = terms.map(|(weight, there)| weight * (a[j] - there)).sum();
+                gradient[j] -= sum * self.inverse_lengthscales[j].powi(2);
             }
         }
+    }
+}
+
+/// Calls f for each value with its mismatch, 0 where there are none.
+#[inline]
+fn for_each(values: &mut [f64], mismatches: &[f64], f: impl Fn(&mut f64, f64)) {
+    if mismatches.is_empty() {
+        for value in values {
+            f(value, 0.0);
+        }
+    } else {
+        values.iter_mut().zip(mismatches).for_each(|(value, &mismatch)| f(value, mismatch));
     }
 }
 

@@ -31,6 +31,7 @@
 //! Both also implement linfa's `Fit` and `PredictInplace`.
 
 mod error;
+mod exponential;
 mod fit;
 mod inference;
 mod kernel;
@@ -44,6 +45,7 @@ use ndarray::Array2;
 use crate::Column;
 pub use error::GpError;
 use inference::{Inference, row};
+use kernel::ByColumns;
 use linalg::dot;
 pub use targets::Observations;
 use targets::Standardisation;
@@ -151,7 +153,7 @@ impl GpSpec {
         hyperparameters.check(self.columns.len())?;
         let (y, known_noise) = standardised(observations, standardisation);
         let x = observations.x.clone();
-        let (inference, _) = Inference::new(&self.columns, &x, &y, &known_noise, &hyperparameters)?;
+        let inference = Inference::new(&self.columns, &x, &y, &known_noise, &hyperparameters)?;
         let columns = self.columns.clone();
         Ok(Gp { columns, hyperparameters, standardisation, x, y, known_noise, inference })
     }
@@ -212,13 +214,32 @@ impl Gp {
     /// When the point has not one coordinate for each column.
     pub fn posterior_at(&self, point: &[f64]) -> Posterior {
         self.check_point(point);
-        let k = self.inference.covariances(&self.x, point);
+        let k = self.inference.covariances(point);
         let mut half = k.clone();
         self.inference.cholesky.half_solve(&mut half);
         self.natural(dot(&k, &self.inference.alpha), dot(&half, &half))
     }
 
-    /// The same at every row of `points` (t × d), which is quicker than one by one.
+    /// Covariance of the process, without noise, between two points, in the targets' squared unit.
+    ///
+    /// # Panics
+    /// When a point has not one coordinate for each column.
+    pub fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
+        self.check_point(a);
+        self.check_point(b);
+        let Inference { kernel, cholesky, .. } = &self.inference;
+        let half = |point: &[f64]| {
+            let mut half = self.inference.covariances(point);
+            cholesky.half_solve(&mut half);
+            half
+        };
+        let mut prior = [0.0];
+        let other = Array2::from_shape_fn((1, b.len()), |(_, j)| b[j]);
+        kernel.values(a, &ByColumns::new(&other), &mut prior);
+        (prior[0] - dot(&half(a), &half(b))) * self.standardisation.scale.powi(2)
+    }
+
+    /// Mean and variance at every row of `points` (t × d), which is quicker than one by one.
     ///
     /// # Panics
     /// When `points` has not one column for each of the process.
@@ -229,9 +250,9 @@ impl Gp {
         for (point, mut covariances) in points.rows().into_iter().zip(k.rows_mut()) {
             let point = point.to_slice().expect("rows of a standard array are contiguous");
             self.check_point(point);
-            for (i, covariance) in covariances.iter_mut().enumerate() {
-                *covariance = self.inference.kernel.value(point, row(&self.x, i));
-            }
+            let covariances =
+                covariances.as_slice_mut().expect("rows of a standard array are contiguous");
+            self.inference.kernel.values(point, &self.inference.training, covariances);
         }
         let means: Vec<f64> = (0..t).map(|i| dot(row(&k, i), &self.inference.alpha)).collect();
         let explained = self.inference.cholesky.squared_half_solves(&mut k);
@@ -249,30 +270,22 @@ impl Gp {
     pub fn posterior_with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
         self.check_point(point);
         let n = self.y.len();
-        let (mut k, mut slopes) = (Vec::with_capacity(n), Vec::with_capacity(n));
-        for i in 0..n {
-            let (value, slope) = self.inference.kernel.value_and_slope(point, row(&self.x, i));
-            k.push(value);
-            slopes.push(slope);
-        }
+        let Inference { kernel, training, alpha, .. } = &self.inference;
+        let (mut k, mut slopes) = (vec![0.0; n], vec![0.0; n]);
+        kernel.values_and_slopes(point, training, &mut k, &mut slopes);
         // (K + V)⁻¹ k.
         let mut weights = k.clone();
         self.inference.cholesky.solve(&mut weights);
         let d = point.len();
         let (mut mean, mut variance) = (vec![0.0; d], vec![0.0; d]);
         let scale = self.standardisation.scale;
-        for i in 0..n {
-            let pair = (point, row(&self.x, i));
-            let kernel = &self.inference.kernel;
-            kernel.add_point_gradient(pair, slopes[i], scale * self.inference.alpha[i], &mut mean);
-            kernel.add_point_gradient(
-                pair,
-                slopes[i],
-                -2.0 * scale * scale * weights[i],
-                &mut variance,
-            );
-        }
-        let posterior = self.natural(dot(&k, &self.inference.alpha), dot(&k, &weights));
+        let weighted = |factor: f64, weights: &[f64]| -> Vec<f64> {
+            slopes.iter().zip(weights).map(|(slope, weight)| factor * weight * slope).collect()
+        };
+        kernel.add_point_gradient(point, training, &weighted(scale, alpha), &mut mean);
+        let by_slope = weighted(-2.0 * scale * scale, &weights);
+        kernel.add_point_gradient(point, training, &by_slope, &mut variance);
+        let posterior = self.natural(dot(&k, alpha), dot(&k, &weights));
         (posterior, PosteriorGradient { mean, variance })
     }
 
@@ -322,9 +335,9 @@ impl Gp {
         y.push(self.standardisation.forward(target));
         let mut known_noise = self.known_noise.clone();
         known_noise.push(0.0);
-        let inference = match self.inference.extended(&self.x, point, &y) {
+        let inference = match self.inference.extended(point, &y) {
             Some(inference) => inference,
-            None => Inference::new(&self.columns, &x, &y, &known_noise, &self.hyperparameters)?.0,
+            None => Inference::new(&self.columns, &x, &y, &known_noise, &self.hyperparameters)?,
         };
         let (columns, hyperparameters) = (self.columns.clone(), self.hyperparameters.clone());
         let standardisation = self.standardisation;

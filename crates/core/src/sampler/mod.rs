@@ -7,6 +7,7 @@ mod sobol;
 mod unseen;
 
 pub use bayesian::Bayesian;
+pub(crate) use bayesian::{Noise, Surrogate};
 pub use grid::Grid;
 pub use random::Random;
 pub use sobol::Sobol;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{
     Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome, Problem,
-    State, Trial, TrialId,
+    Recommendation, State, Trial, TrialId,
     random::derive,
     sampler::{Sampler, SuggestError, Suggestion},
 };
@@ -138,6 +138,15 @@ impl Study {
             }
             State::Told { outcome, .. } => Err(TellError::ToldTwice { id, first: outcome.name() }),
         }
+    }
+
+    /// What the trials so far come to: a configuration that is better than that of trial 0, or that
+    /// it is best kept, or that no evaluated configuration meets the targets.
+    ///
+    /// # Errors
+    /// When the models of the outcomes cannot be fitted.
+    pub fn recommend(&self) -> Result<Recommendation, SuggestError> {
+        Recommendation::of(&self.problem, &self.history)
     }
 
     /// What is optimised, and where.

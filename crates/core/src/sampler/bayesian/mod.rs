@@ -2,15 +2,15 @@
 //!
 //! After a quasi-random initial design, each suggestion is the configuration that maximises
 //! log expected improvement + log P(every constraint is met) + log P(it can be measured) under
-//! Gaussian processes of the objective and of each constrained metric and a random forest of what
-//! could be measured (Gardner et al. 2014; Ament et al. 2023).
+//! Gaussian processes of the objective, of each constrained metric and of what could be measured (Gardner et al. 2014; Ament et al. 2023).
 
 mod maximise;
+mod outcome;
 mod surrogate;
 
 use super::{Sampler, Sobol, SuggestError, Suggestion, unseen::Unseen};
 use crate::{Entry, History, Origin, Outcome, Problem, State, random::derive};
-use surrogate::Surrogate;
+pub(crate) use surrogate::{Noise, Surrogate};
 
 /// Constrained Bayesian optimisation: the default.
 ///
@@ -50,7 +50,7 @@ impl Sampler for Bayesian {
             return Ok(suggestions);
         }
 
-        let mut surrogate = Surrogate::fit(problem, history, seed)?;
+        let mut surrogate = Surrogate::fit(problem, history, Noise::Learnt)?;
         let pending = history.entries().iter().filter(|entry| entry.is_pending());
         let pending = pending.map(|entry| &entry.trial.configuration);
         for configuration in pending.chain(suggestions.iter().map(|s| &s.configuration)) {

@@ -4,16 +4,20 @@ use std::cmp::Ordering;
 
 use ndarray::Array2;
 
+use super::outcome::{Lens, Reading, fit, seen_error};
 use crate::{
-    Bound, Direction, History, Problem, Scale,
+    Bound, Direction, Estimate, History, Problem, Scale,
     acquisition::{Acquisition, log_expected_improvement, log_feasibility},
-    gp::{Gp, GpError, GpSpec, Observations, Posterior},
+    gp::{Gp, Posterior},
     sampler::SuggestError,
     validity::Validity,
 };
 
 /// Standard deviations below this are taken for it, so that a division by them is defined.
 const SMALLEST_DEVIATION: f64 = 1e-100;
+
+/// What errors call the model of what can be measured.
+const VALIDITY: &str = "(validity)";
 
 /// Evaluated points whose neighbourhood is searched.
 const INCUMBENTS: usize = 3;
@@ -22,20 +26,13 @@ const INCUMBENTS: usize = 3;
 /// there. Without it, a plateau of nearly equal configurations draws trial after trial.
 const LEAST_GAIN: f64 = 0.01;
 
-/// A constrained metric is modelled up to this many times as far from its bound as the trials that
-/// meet it are.
-const REACH: f64 = 2.0;
-
 /// Models of every outcome.
 ///
-/// Targets are winsorised. An objective worse than that of every feasible trial says only "bad",
-/// and a metric far beyond its bound only "missed"; left as they are, a few such trials would set
-/// the scale and bury the differences that decide.
+/// An objective worse than that of every feasible trial says only "bad" and counts as the worst of
+/// those. A constrained metric is seen through [`Lens`]. Left as they are, a few extreme trials would
+/// set the scale and bury the differences that decide.
 ///
-/// Standard errors within a run are not used as noise. They tell how well the run speaks for the
-/// law behind its requests; trials that serve the same requests share that error, and it cancels
-/// between them. Noise between runs is learnt.
-pub(super) struct Surrogate {
+pub(crate) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
     improvement: Option<Improvement>,
     constraints: Vec<Limited>,
@@ -45,10 +42,24 @@ pub(super) struct Surrogate {
     incumbents: Vec<Vec<f64>>,
 }
 
+/// What is taken for noise of a measured value.
+///
+/// Standard errors within a run tell how well the run speaks for the law behind its requests. Trials
+/// that serve the same requests share that error, and it cancels between them: a search that compares
+/// trials learns the noise between runs alone. Whether a target is met is a matter of the law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Noise {
+    /// What differs between runs, learnt.
+    Learnt,
+    /// That, and the standard errors within the runs.
+    MeasuredAndLearnt,
+}
+
 /// The objective, on the scale it is modelled on.
 struct Improvement {
     metric: String,
     gp: Gp,
+    scale: Scale,
     direction: Direction,
     best: f64,
     least_gain: f64,
@@ -77,10 +88,10 @@ impl Score {
 }
 
 impl Surrogate {
-    pub(super) fn fit(
+    pub(crate) fn fit(
         problem: &Problem,
         history: &History,
-        seed: u64,
+        noise: Noise,
     ) -> Result<Self, SuggestError> {
         let (space, objective) = (problem.space(), problem.objective());
         let encode =
@@ -93,7 +104,9 @@ impl Surrogate {
             .collect();
         let tried: Vec<Vec<f64>> = started.iter().map(|(point, _)| point.clone()).collect();
         let valid: Vec<bool> = started.iter().map(|&(_, valid)| valid).collect();
-        let validity = Validity::fit(matrix(&tried, space.parameters().len()), &valid, seed);
+        let points = matrix(&tried, space.parameters().len());
+        let validity = Validity::fit(points, &valid, &space.columns())
+            .map_err(|source| SuggestError::Surrogate { metric: VALIDITY.to_owned(), source })?;
         let mut surrogate = Self {
             improvement: None,
             constraints: Vec::new(),
@@ -107,9 +120,20 @@ impl Surrogate {
             return Ok(surrogate);
         }
 
-        let model = |metric: &str, scale: Scale, limits: (f64, f64)| {
-            let measured = completed.iter().filter_map(|(x, m)| Some((x, m.value(metric)?)));
-            fit(measured, scale, limits, &space.columns())
+        let model = |metric: &str, seen: &dyn Fn(f64) -> f64, ceiling: f64| {
+            let readings: Vec<Reading<'_>> = completed
+                .iter()
+                .filter_map(|(point, measurement)| {
+                    let Estimate { value, standard_error, is_lower_bound } =
+                        measurement.get(metric)?;
+                    let standard_error = match noise {
+                        Noise::Learnt => 0.0,
+                        Noise::MeasuredAndLearnt => seen_error(seen, value, standard_error),
+                    };
+                    Some(Reading { point, value: seen(value), standard_error, is_lower_bound })
+                })
+                .collect();
+            fit(&readings, &space.columns(), ceiling)
                 .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
         };
         for constraint in &objective.constraints {
@@ -120,7 +144,9 @@ impl Surrogate {
                 Bound::AtLeast(bound) => Bound::AtLeast(scale.forward(bound)),
                 Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
             };
-            let gp = model(&metric, scale, limits(bound, values().map(|v| scale.forward(v))))?;
+            let lens = Lens::new(bound, &values().map(|v| scale.forward(v)).collect::<Vec<_>>());
+            let seen = |value| lens.forward(scale.forward(value));
+            let gp = model(&metric, &seen, f64::INFINITY)?;
             surrogate.constraints.push(Limited { metric, gp, bound });
         }
         let feasible: Vec<_> = completed
@@ -146,11 +172,12 @@ impl Surrogate {
             .filter_map(|(_, m)| m.value(&metric))
             .map(|value| direction.as_cost(scale.forward(value)))
             .fold(f64::NEG_INFINITY, f64::max);
-        let limits = match direction {
-            Direction::Minimise => (f64::NEG_INFINITY, worst),
-            Direction::Maximise => (-worst, f64::INFINITY),
+        let seen = |value| direction.as_cost(direction.as_cost(scale.forward(value)).min(worst));
+        let ceiling = match direction {
+            Direction::Minimise => worst,
+            Direction::Maximise => f64::INFINITY,
         };
-        let gp = model(&metric, scale, limits)?;
+        let gp = model(&metric, &seen, ceiling)?;
         // The luckiest sample is not the best: what is compared is the posterior mean.
         let mut means: Vec<_> = feasible
             .into_iter()
@@ -164,7 +191,8 @@ impl Surrogate {
             Scale::Linear => LEAST_GAIN * best.abs(),
             Scale::Log => LEAST_GAIN,
         };
-        surrogate.improvement = Some(Improvement { metric, gp, direction, best, least_gain });
+        surrogate.improvement =
+            Some(Improvement { metric, gp, scale, direction, best, least_gain });
         Ok(surrogate)
     }
 
@@ -190,6 +218,34 @@ impl Surrogate {
     /// Evaluated points around which the search looks closer.
     pub(super) fn incumbents(&self) -> &[Vec<f64>] {
         &self.incumbents
+    }
+
+    /// The objective as a cost, on the scale it is modelled on, at a point less that at another;
+    /// `None` until a feasible trial is known.
+    pub(crate) fn difference(&self, point: &[f64], other: &[f64]) -> Option<Posterior> {
+        let Improvement { gp, direction, .. } = self.improvement.as_ref()?;
+        let (here, there) = (gp.posterior_at(point), gp.posterior_at(other));
+        let variance = here.variance + there.variance - 2.0 * gp.covariance(point, other);
+        let mean = direction.as_cost(here.mean) - direction.as_cost(there.mean);
+        Some(Posterior { mean, variance: variance.max(0.0) })
+    }
+
+    /// The objective on the scale it is modelled on; `None` until a feasible trial is known.
+    pub(crate) fn objective(&self, point: &[f64]) -> Option<(Posterior, Scale)> {
+        let Improvement { gp, scale, .. } = self.improvement.as_ref()?;
+        Some((gp.posterior_at(point), *scale))
+    }
+
+    /// The probability that each constraint is met at a point, in their order.
+    pub(crate) fn feasibilities(&self, point: &[f64]) -> Vec<f64> {
+        let each =
+            |Limited { gp, bound, .. }: &Limited| feasibility(gp.posterior_at(point), *bound);
+        self.constraints.iter().map(|limited| each(limited).value.exp()).collect()
+    }
+
+    /// The probability that a point gives a measurement at all.
+    pub(crate) fn validity(&self, point: &[f64]) -> f64 {
+        self.validity.probabilities(&matrix(&[point.to_vec()], point.len()))[0]
     }
 
     /// How promising each point is.
@@ -269,18 +325,6 @@ impl Improvement {
     }
 }
 
-/// Between which values a constrained metric is told apart: around its bound, as wide as the
-/// values that meet it ask for; all where none does.
-fn limits(bound: Bound, values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let met = values.filter(|&value| bound.is_met_by(value));
-    let furthest = met.map(|value| (value - bound.value()).abs()).fold(0.0, f64::max);
-    if furthest > 0.0 {
-        (bound.value() - REACH * furthest, bound.value() + REACH * furthest)
-    } else {
-        (f64::NEG_INFINITY, f64::INFINITY)
-    }
-}
-
 fn feasibility(posterior: Posterior, bound: Bound) -> Acquisition {
     log_feasibility(posterior.mean, deviation(posterior), bound)
 }
@@ -303,21 +347,6 @@ fn usable_scale(wanted: Scale, mut numbers: impl Iterator<Item = f64>) -> Scale 
     }
 }
 
-/// A Gaussian process of one metric on the scale it is modelled on, its values kept within limits
-/// on that scale.
-fn fit<'a>(
-    measured: impl Iterator<Item = (&'a Vec<f64>, f64)>,
-    scale: Scale,
-    limits: (f64, f64),
-    columns: &[crate::Column],
-) -> Result<Gp, GpError> {
-    let (points, y): (Vec<Vec<f64>>, Vec<f64>) = measured
-        .map(|(point, value)| (point.clone(), scale.forward(value).clamp(limits.0, limits.1)))
-        .unzip();
-    let observations = Observations::new(matrix(&points, columns.len()), y)?;
-    GpSpec::new(columns.to_vec()).fit(&observations)
-}
-
-fn matrix(points: &[Vec<f64>], columns: usize) -> Array2<f64> {
+pub(super) fn matrix(points: &[Vec<f64>], columns: usize) -> Array2<f64> {
     Array2::from_shape_vec((points.len(), columns), points.concat()).expect("points of one space")
 }

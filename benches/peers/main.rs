@@ -1,0 +1,185 @@
+//! How many evaluations the search needs on problems whose optimum is known, under the protocol of
+//! the peers' comparison (`benches/README.md`).
+//!
+//! ```text
+//! cargo run --release -p slotune-benches --bin peers -- --problems storm --seeds 0..20
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a bench talks to its user")]
+
+mod benchmark;
+mod numpy_random;
+mod run;
+mod score;
+mod storm;
+mod synthetic;
+
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use benchmark::Benchmark;
+use clap::Parser;
+use run::{Contender, Run, Setting, run};
+use score::Score;
+use serde_json::{Map, Value, json};
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures samplers on problems with a known optimum: minimise, subject to constraints.
+///
+/// A run counts as a hit when a truly feasible configuration within 5 % of the optimum was
+/// evaluated. Every sampler begins with the same 10 random configurations of a seed.
+#[derive(Debug, Parser)]
+struct Options {
+    /// `storm` (E75, E90, I90, J50, J75, K75, K90: measured tables), `synthetic` (formulas), or
+    /// single problems, separated by commas
+    #[arg(long, default_value = "storm", value_delimiter = ',')]
+    problems: Vec<String>,
+    /// Seeds, FIRST..END without END. Develop below 1000, report from 1000 on
+    #[arg(long, default_value = "0..20", value_parser = parse_seeds)]
+    seeds: Range<u64>,
+    /// Evaluations of each run, the initial design included
+    #[arg(long, default_value_t = 60)]
+    evaluations: usize,
+    /// Standard deviations of the logarithm of every outcome, such as 0,0.05
+    #[arg(long, default_value = "0", value_delimiter = ',')]
+    noise: Vec<f64>,
+    /// `slotune`, `sobol` or `random`, separated by commas
+    #[arg(long, default_value = "slotune,random", value_delimiter = ',')]
+    samplers: Vec<Contender>,
+    /// Share of each table, beyond a plane drawn by the seed, that crashes when it is evaluated
+    #[arg(long, default_value_t = 0.0)]
+    crash_share: f64,
+    /// Trials in flight at a time
+    #[arg(long, default_value_t = 1)]
+    in_flight: usize,
+    /// Begin with the sampler's own initial design instead of the protocol's
+    #[arg(long)]
+    own_design: bool,
+    /// Make the optimum of each table trial 0, as if it were the default: "keep it" is then right
+    #[arg(long)]
+    default_is_optimum: bool,
+    /// Runs at a time; what they find does not depend on it
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Print one JSON object: noise, then sampler, then problem
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let (first, end) = text.split_once("..").ok_or("give FIRST..END, such as 0..20")?;
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no seed"));
+    let seeds = number(first)?..number(end)?;
+    if seeds.is_empty() { Err("there is no seed in that range".to_owned()) } else { Ok(seeds) }
+}
+
+fn main() -> Result<(), Error> {
+    let options = Options::parse();
+    let problems = chosen(&options.problems)?;
+    let mut by_noise = Map::new();
+    for &noise in &options.noise {
+        let setting = Setting {
+            evaluations: options.evaluations,
+            noise,
+            in_flight: options.in_flight,
+            protocol_design: !options.own_design,
+            default_is_optimum: options.default_is_optimum,
+            crash_share: options.crash_share,
+        };
+        let mut by_sampler = Map::new();
+        for &contender in &options.samplers {
+            if !options.json {
+                println!("{contender}, noise {noise}\n{:>20}{}", "", Score::HEADER);
+            }
+            let scores = scores(&problems, contender, &options, &setting)?;
+            by_sampler.insert(contender.to_string(), Value::Object(scores));
+        }
+        by_noise.insert(noise.to_string(), Value::Object(by_sampler));
+    }
+    if options.json {
+        // Without a choice of noise there is no level for it.
+        let only = by_noise.values().next().filter(|_| by_noise.len() == 1).cloned();
+        println!("{:#}", only.unwrap_or_else(|| json!(by_noise)));
+    }
+    Ok(())
+}
+
+/// The problems of those names and groups.
+fn chosen(names: &[String]) -> Result<Vec<Benchmark>, Error> {
+    let groups = [("storm", storm::problems()), ("synthetic", synthetic::problems())];
+    let known = |name: &String| {
+        groups.iter().any(|(group, problems)| {
+            name == group || problems.iter().any(|problem| name == problem.name)
+        })
+    };
+    if let Some(unknown) = names.iter().find(|name| !known(name)) {
+        return Err(format!("there is no problem `{unknown}`; see --help").into());
+    }
+    let wanted = |group: &str, problem: &Benchmark| {
+        names.iter().any(|name| name == group || name == problem.name)
+    };
+    let of_group = |(group, problems): (&'static str, Vec<Benchmark>)| {
+        problems.into_iter().filter(move |problem| wanted(group, problem)).collect::<Vec<_>>()
+    };
+    Ok(groups.into_iter().flat_map(of_group).collect())
+}
+
+/// One sampler's score on each problem and, in the end, over all their runs.
+fn scores(
+    problems: &[Benchmark],
+    contender: Contender,
+    options: &Options,
+    setting: &Setting,
+) -> Result<Map<String, Value>, Error> {
+    let mut scores = Map::new();
+    let mut note = |name: &str, runs: &[Run]| {
+        let score = Score::of(runs);
+        if !options.json {
+            println!("{name:>20}{}", score.row());
+        }
+        scores.insert(name.to_owned(), score.json());
+    };
+    let mut all = Vec::new();
+    for benchmark in problems {
+        let runs = runs(benchmark, contender, options, setting)?;
+        note(benchmark.name, &runs);
+        all.extend(runs);
+    }
+    note("all", &all);
+    if !options.json {
+        println!();
+    }
+    Ok(scores)
+}
+
+/// The runs of all seeds, in their order.
+fn runs(
+    benchmark: &Benchmark,
+    contender: Contender,
+    options: &Options,
+    setting: &Setting,
+) -> Result<Vec<Run>, Error> {
+    let seeds: Vec<u64> = options.seeds.clone().collect();
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<Vec<(u64, Run)>, Error> {
+        let mut done = Vec::new();
+        while let Some(&seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push((seed, run(benchmark, contender, seed, setting)?));
+        }
+        Ok(done)
+    };
+    let mut done = thread::scope(|scope| {
+        let workers: Vec<_> = (0..options.threads.max(1)).map(|_| scope.spawn(work)).collect();
+        let mut all = Vec::new();
+        for worker in workers {
+            all.extend(worker.join().map_err(|_| "a thread panicked")??);
+        }
+        Ok::<_, Error>(all)
+    })?;
+    done.sort_by_key(|&(seed, _)| seed);
+    Ok(done.into_iter().map(|(_, run)| run).collect())
+}

@@ -1,0 +1,254 @@
+//! One run: a sampler on a problem from one seed.
+
+use std::{collections::VecDeque, fmt, str::FromStr, time::Duration};
+
+use rand_distr::{Distribution, StandardNormal};
+use slotune_core::{
+    Configuration, Estimate, Measurement, Origin, Outcome, Reason, Recommendation, Study, Trial,
+    random::stream,
+    sampler::{Bayesian, Random, Sampler, Sobol},
+};
+
+use crate::{Error, benchmark::Benchmark};
+
+/// Random configurations that every sampler begins with, in the peers' protocol.
+const PROTOCOL_DESIGN: usize = 10;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Contender {
+    /// The Bayesian search.
+    Slotune,
+    /// Quasi-random search.
+    Sobol,
+    /// On a table, the protocol's permutation to its end; elsewhere, uniform points.
+    Random,
+}
+
+impl Contender {
+    fn sampler(self) -> Box<dyn Sampler> {
+        match self {
+            Self::Slotune => Box::new(Bayesian),
+            Self::Sobol => Box::new(Sobol),
+            Self::Random => Box::new(Random),
+        }
+    }
+}
+
+impl FromStr for Contender {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::Slotune, Self::Sobol, Self::Random];
+        let named = all.into_iter().find(|contender| contender.to_string() == name);
+        named.ok_or_else(|| format!("there is no sampler `{name}`; see --help"))
+    }
+}
+
+impl fmt::Display for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Slotune => "slotune",
+            Self::Sobol => "sobol",
+            Self::Random => "random",
+        })
+    }
+}
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) evaluations: usize,
+    /// Standard deviation of the logarithm of every outcome.
+    pub(crate) noise: f64,
+    /// Trials in flight.
+    pub(crate) in_flight: usize,
+    /// Whether the peers' random configurations come first, or the sampler's own initial design.
+    pub(crate) protocol_design: bool,
+    /// Whether trial 0 is the optimum, as if the user's default were.
+    pub(crate) default_is_optimum: bool,
+    /// Share of the table that crashes.
+    pub(crate) crash_share: f64,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    /// True regret of the best configuration evaluated so far, after each trial.
+    pub(crate) regrets: Vec<f64>,
+    /// Whether each trial was truly feasible.
+    pub(crate) feasible: Vec<bool>,
+    /// Whether each trial that the model proposed crashed.
+    pub(crate) model_crashed: Vec<bool>,
+    /// Time in the sampler, and how often it was asked.
+    pub(crate) asking: Duration,
+    pub(crate) asks: usize,
+    pub(crate) recommended: Recommended,
+}
+
+/// What the study recommends at the end, judged by the truth.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Recommended {
+    /// To keep trial 0.
+    Default { regret: f64 },
+    /// Another configuration; infinite regret where it is truly infeasible.
+    Other { regret: f64 },
+    /// That no configuration meets the targets.
+    Nothing,
+}
+
+/// Runs a sampler.
+///
+/// # Errors
+/// When the study refuses a suggestion or an outcome.
+pub(crate) fn run(
+    benchmark: &Benchmark,
+    contender: Contender,
+    seed: u64,
+    setting: &Setting,
+) -> Result<Run, Error> {
+    let benchmark = &benchmark.with_crashes(setting.crash_share, seed);
+    let mut study = Study::new(benchmark.problem.clone(), contender.sampler(), seed)?;
+    if setting.default_is_optimum
+        && let Some((best, _)) = benchmark.best()
+    {
+        study.enqueue(best.clone())?;
+    }
+    if setting.protocol_design {
+        let given = match contender {
+            Contender::Random => setting.evaluations,
+            Contender::Slotune | Contender::Sobol => PROTOCOL_DESIGN,
+        };
+        for configuration in benchmark.protocol_design(seed, given) {
+            study.enqueue(configuration)?;
+        }
+    }
+    let (mut asking, mut asks) = (Duration::ZERO, 0);
+    let mut in_flight: VecDeque<Trial> = VecDeque::new();
+    loop {
+        let wanted = study.history().len() < setting.evaluations;
+        if wanted && in_flight.len() < setting.in_flight.max(1) {
+            let (trial, duration) = timed(|| study.ask());
+            if let Some(trial) = trial? {
+                asks += usize::from(trial.origin != Origin::Given);
+                asking += if trial.origin == Origin::Given { Duration::ZERO } else { duration };
+                in_flight.push_back(trial);
+                continue;
+            }
+        }
+        let Some(trial) = in_flight.pop_front() else { break };
+        let outcome = evaluate(benchmark, &trial, setting.noise);
+        study.tell(trial.id, outcome, 1.0)?;
+    }
+    judged(benchmark, &study, asking, asks)
+}
+
+/// A finished study against the truth.
+fn judged(
+    benchmark: &Benchmark,
+    study: &Study,
+    asking: Duration,
+    asks: usize,
+) -> Result<Run, Error> {
+    let optimum = benchmark.optimum();
+    let regret = |configuration: &Configuration| benchmark.regret(configuration, optimum);
+    let recommended = match study.recommend()? {
+        Recommendation::Better(candidate) => {
+            Recommended::Other { regret: regret(&candidate.configuration) }
+        }
+        Recommendation::KeepDefault(candidate) => {
+            Recommended::Default { regret: regret(&candidate.configuration) }
+        }
+        Recommendation::NoneMeetsTargets { .. } => Recommended::Nothing,
+    };
+    let trials = || study.history().entries().iter().map(|entry| &entry.trial);
+    let truth = |trial: &Trial| benchmark.truth(&trial.configuration);
+    let mut best = f64::INFINITY;
+    let incumbent = |trial: &Trial| {
+        best = best.min(regret(&trial.configuration));
+        best
+    };
+    Ok(Run {
+        regrets: trials().map(incumbent).collect(),
+        feasible: trials().map(|t| truth(t).is_some_and(|t| benchmark.is_feasible(&t))).collect(),
+        model_crashed: trials()
+            .filter(|trial| trial.origin == Origin::Model)
+            .map(|trial| truth(trial).is_none())
+            .collect(),
+        asking,
+        asks,
+        recommended,
+    })
+}
+
+/// What a trial tells: the truth with noise, drawn by the trial's own seed, and how large that noise
+/// is.
+fn evaluate(benchmark: &Benchmark, trial: &Trial, noise: f64) -> Outcome {
+    let Some(truth) = benchmark.truth(&trial.configuration) else {
+        return Outcome::Infeasible(Reason::new("crash", "the configuration does not start"));
+    };
+    let mut random = stream(trial.seed, "measurement noise", 0);
+    let mut noisy = |value: f64| {
+        let z: f64 = StandardNormal.sample(&mut random);
+        let measured = value * (noise * z).exp();
+        Estimate::new(measured, noise * measured.abs())
+    };
+    let objective = benchmark.problem.objective();
+    let measurement = Measurement::new().with_estimate(&objective.metric, noisy(truth.objective));
+    let constraints = objective.constraints.iter().zip(truth.constraints);
+    Outcome::Completed(constraints.fold(measurement, |measurement, (constraint, value)| {
+        measurement.with_estimate(&constraint.metric, noisy(value))
+    }))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = std::time::Instant::now();
+    let result = work();
+    (result, started.elapsed())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storm;
+
+    fn setting(evaluations: usize) -> Setting {
+        Setting {
+            evaluations,
+            noise: 0.0,
+            in_flight: 1,
+            protocol_design: true,
+            default_is_optimum: false,
+            crash_share: 0.0,
+        }
+    }
+
+    /// Random search has no freedom: its hits after 20, 40 and 60 trials are those of the peers'
+    /// stored runs (seeds 0 to 19, problem I90).
+    #[test]
+    fn random_search_is_that_of_the_peers() {
+        let problems = storm::problems();
+        let benchmark = problems.iter().find(|p| p.name == "I90").unwrap();
+        let hits = |n: usize| {
+            let hit = |seed: &u64| {
+                let run = run(benchmark, Contender::Random, *seed, &setting(n)).unwrap();
+                run.regrets[n - 1] <= 0.05
+            };
+            (0..20).filter(hit).count()
+        };
+        assert_eq!([40, 60].map(hits), [12, 13]);
+    }
+
+    #[test]
+    fn noise_crashes_and_trials_in_flight_are_what_was_asked_for() {
+        let problems = storm::problems();
+        let hard = Setting { noise: 0.05, in_flight: 3, crash_share: 0.2, ..setting(14) };
+        let run = run(&problems[0], Contender::Slotune, 1, &hard).unwrap();
+        assert_eq!((run.regrets.len(), run.asks, run.model_crashed.len()), (14, 4, 4));
+        let crashing = problems[0].with_crashes(0.2, 1);
+        let rows = problems[0].protocol_design(0, usize::MAX);
+        let crashes = rows.iter().filter(|row| crashing.truth(row).is_none()).count();
+        assert!((0.1..=0.2).contains(&(crashes as f64 / rows.len() as f64)), "{crashes}");
+    }
+}

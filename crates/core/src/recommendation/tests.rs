@@ -1,0 +1,65 @@
+//! Verdicts on histories whose truth is known.
+
+use super::*;
+use crate::{Bound, Outcome, Parameter, SearchSpace, Study, sampler::Grid};
+
+/// Told trials over a line of 12 widths: latency falls with width, and so does throughput.
+fn study(target: f64, noise: f64, latency: impl Fn(f64) -> f64) -> Study {
+    let space = SearchSpace::new(vec![Parameter::integer("width", 1, 12)], vec![]).unwrap();
+    let widths = (1..=12).map(crate::Value::Integer).collect();
+    let grid = Grid::new(&space, vec![("width".to_owned(), widths)]).unwrap();
+    let objective =
+        Objective::minimise("latency").subject_to(Constraint::at_least("throughput", target));
+    let mut study = Study::new(Problem::new(space, objective), Box::new(grid), 0).unwrap();
+    while let Some(trial) = study.ask().unwrap() {
+        let width = trial.configuration.float("width").unwrap();
+        // A fixed pattern of noise that favours no side.
+        let factor = 1.0 + noise * (7.3 * width).sin();
+        let estimate = |value: f64| Estimate::new(value * factor, noise * value);
+        let measurement = Measurement::new()
+            .with_estimate("latency", estimate(latency(width)))
+            .with_estimate("throughput", estimate(1300.0 - 50.0 * width));
+        study.tell(trial.id, Outcome::Completed(measurement), 1.0).unwrap();
+    }
+    study
+}
+
+#[test]
+fn a_clear_gain_is_recommended_with_its_interval() {
+    let study = study(1000.0, 0.01, |width| 12.0 - 0.8 * width);
+    let Recommendation::Better(best) = study.recommend().unwrap() else { panic!("a gain") };
+    let width = best.configuration.float("width").unwrap();
+    assert!((4.0..=6.0).contains(&width), "{width}");
+    let gain = best.gain.unwrap();
+    let truth = 1.0 - (12.0 - 0.8 * width) / 11.2;
+    assert!(gain.low > 0.0 && gain.low < truth && truth < gain.high, "{gain:?} {truth}");
+    assert!(best.meets_targets >= SURE && best.objective.unwrap() < 10.0);
+}
+
+#[test]
+fn without_a_gain_beyond_noise_the_default_is_kept() {
+    let study = study(600.0, 0.05, |_| 10.0);
+    let Recommendation::KeepDefault(default) = study.recommend().unwrap() else {
+        panic!("all are equal")
+    };
+    assert_eq!(default.trial, TrialId(0));
+}
+
+#[test]
+fn when_no_target_is_met_the_closest_trial_and_the_binding_metric_are_named() {
+    let study = study(2000.0, 0.01, |width| 12.0 - 0.8 * width);
+    let Recommendation::NoneMeetsTargets { closest, binding } = study.recommend().unwrap() else {
+        panic!("1250 is the largest throughput")
+    };
+    assert_eq!(binding.as_deref(), Some("throughput"));
+    assert!(closest.unwrap().configuration.integer("width").unwrap() <= 2);
+    assert_eq!(study.problem().objective().constraints[0].bound, Bound::AtLeast(2000.0));
+}
+
+#[test]
+fn an_empty_history_recommends_nothing() {
+    let problem = study(600.0, 0.0, |_| 1.0).problem().clone();
+    let empty = Recommendation::of(&problem, &History::new()).unwrap();
+    assert_eq!(empty, Recommendation::NoneMeetsTargets { closest: None, binding: None });
+    assert_eq!(empty.candidate(), None);
+}
