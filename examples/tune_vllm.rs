@@ -40,6 +40,9 @@ use slotune::{
 };
 use slotune_examples::Error;
 
+/// How often the first measurement is tried when the client spoils it.
+const ATTEMPTS: u32 = 3;
+
 /// Tunes a real vLLM server: measures it as its command starts it, then searches for a lower P95
 /// latency at no less throughput, restarting it for each trial.
 ///
@@ -161,11 +164,18 @@ async fn first_measurement(
         record_chunk_times: true,
         give_up: None,
     };
-    let mut run = server.evaluate(&request, &Lines).await?;
-    run.examine(schedule);
-    match run.disqualification() {
-        Some(caveat) => Err(format!("the run cannot be used: {}", caveat.message).into()),
-        None => Ok(run),
+    let mut attempts = 0;
+    loop {
+        let mut run = server.evaluate(&request, &Lines).await?;
+        run.examine(schedule);
+        attempts += 1;
+        match run.disqualification() {
+            None => return Ok(run),
+            Some(caveat) if attempts == ATTEMPTS => {
+                return Err(format!("the run cannot be used: {}", caveat.message).into());
+            }
+            Some(caveat) => println!("  again, since {}", caveat.message),
+        }
     }
 }
 

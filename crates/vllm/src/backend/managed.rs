@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -65,14 +66,13 @@ impl Managed {
     ) -> Result<Run, BackendError> {
         let begun = now();
         let cost_s = || begun.elapsed().as_secs_f64();
-        let mut attempt = 1;
+        let mut crashes = 0;
         loop {
-            let result = self.attempt(server, request, attempt, begun, progress).await;
-            match result {
+            match self.attempt(server, request, begun, progress).await {
                 Err(Verdict::Infeasible { class: InfeasibleClass::CrashUnderLoad, .. })
-                    if attempt < CRASHES =>
+                    if crashes + 1 < CRASHES =>
                 {
-                    attempt += 1;
+                    crashes += 1;
                 }
                 result => return result.map_err(|verdict| verdict.into_error(cost_s())),
             }
@@ -83,14 +83,13 @@ impl Managed {
         &self,
         server: &VllmServer,
         request: &TrialRequest,
-        attempt: u32,
         begun: Instant,
         progress: &dyn Progress,
     ) -> Result<Run, Verdict> {
         progress.stage(Stage::Starting);
         let before = self.gpus();
         let gpu_is_shared = self.nvml.as_ref().map(|_| before.iter().any(Gpu::is_held));
-        let launch = self.launch(request, attempt);
+        let launch = self.launch(request);
         let started = now();
         let mut process = ServerProcess::start(&launch).map_err(Verdict::from)?;
         let mut start_up_s = 0.0;
@@ -138,7 +137,7 @@ impl Managed {
         visible(gpus, list.as_deref())
     }
 
-    fn launch(&self, request: &TrialRequest, attempt: u32) -> Launch {
+    fn launch(&self, request: &TrialRequest) -> Launch {
         let mut command: Vec<String> =
             self.manage.command.iter().map(|word| word.replace("{model}", &self.model)).collect();
         command.extend(["--host".to_owned(), self.address.ip().to_string()]);
@@ -150,9 +149,20 @@ impl Managed {
             command,
             environment,
             address: self.address,
-            log: self.manage.log_folder.join(format!("{:016x}-{attempt}", request.seed)),
+            log: self.log(request.seed),
             log_limit_bytes: LOG_LIMIT_BYTES,
         }
+    }
+
+    /// Where a start logs to: the next attempt at this trial of which no log is there.
+    fn log(&self, seed: u64) -> PathBuf {
+        let stem = |attempt: u32| format!("{seed:016x}-{attempt}");
+        let is_new = |attempt: &u32| {
+            let file = format!("{}.stdout.log", stem(*attempt));
+            !self.manage.log_folder.join(file).exists()
+        };
+        let attempt = (1..u32::MAX).find(is_new).unwrap_or(u32::MAX);
+        self.manage.log_folder.join(stem(attempt))
     }
 
     /// Waits until the server serves.
