@@ -76,8 +76,8 @@ struct Options {
     /// Requests of each measurement
     #[arg(long, default_value_t = 60, value_parser = value_parser!(u32).range(2..))]
     requests: u32,
-    /// Measurements by each client
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
+    /// Measurements by each client; an even number gives each as often the first turn
+    #[arg(long, default_value_t = 6, value_parser = value_parser!(u32).range(1..))]
     repeats: u32,
     /// Lets both clients measure at the same time, so that what else the machine does disturbs both
     #[arg(long)]
@@ -154,7 +154,7 @@ fn workload(options: &Options, repeat: u32) -> Workload {
     Workload::Synthetic(Synthetic {
         arrivals: Arrivals::Poisson { rate_per_s: options.rate },
         lengths: Lengths::Independent {
-            prompt: LengthLaw::Uniform { min_tokens: 32, max_tokens: 128 },
+            prompt: LengthLaw::Uniform { min_tokens: 256, max_tokens: 1024 },
             output: LengthLaw::Uniform { min_tokens: 16, max_tokens: 48 },
         },
         size: Size::Requests(options.requests),
