@@ -23,9 +23,22 @@ pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
     })
 }
 
-/// One level bar for each server: queue time, then the rest of the median latency.
+/// One level bar for each server: queue time, then the rest of the latency. Medians where they are
+/// known; a real server tells the sum of its queue times, which gives the mean only.
 pub(super) fn split(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
-    const HEADING: &str = "Where the time goes: P50 queue time, rest of P50 latency";
+    let is_known = |metric| {
+        scene.subjects.iter().any(|(subject, _)| Scene::estimate(subject, metric).is_some())
+    };
+    let (heading, queue_time, latency) =
+        if is_known("queue_time_mean_s") && !is_known("queue_time_p50_s") {
+            ("Where the mean time goes: queue, then the rest", "queue_time_mean_s", "e2e_mean_s")
+        } else {
+            (
+                "Where the time goes: P50 queue time, rest of P50 latency",
+                "queue_time_p50_s",
+                "e2e_p50_s",
+            )
+        };
     let entries = [
         Entry::new(Mark::Square, colour::VERMILION, "waiting in the queue"),
         Entry::new(Mark::Square, colour::BLUE, "prefill and decode"),
@@ -35,7 +48,7 @@ pub(super) fn split(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         .iter()
         .map(|(subject, _)| {
             let value = |metric| Scene::estimate(subject, metric).map(|e| e.value);
-            let times = value("queue_time_p50_s").zip(value("e2e_p50_s"));
+            let times = value(queue_time).zip(value(latency));
             // Percentiles of parts need not add up; the total is never drawn shorter than a part.
             (subject.label, times.map(|(queue, total)| (queue, total.max(queue))))
         })
@@ -45,7 +58,7 @@ pub(super) fn split(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     // Room at the right for the longest label.
     let x = Axis::from_zero("seconds", totals.map(|total| total * 1.35));
     let panel =
-        Panel::new(canvas, HEADING, &entries, x, Axis::names(rows.iter().map(|(name, _)| *name)))?;
+        Panel::new(canvas, heading, &entries, x, Axis::names(rows.iter().map(|(name, _)| *name)))?;
     let label = style(SMALL, colour::INK).at(HPos::Left, VPos::Center);
     for (i, (_, times)) in rows.iter().enumerate() {
         let (middle, top, bottom) =

@@ -1,3 +1,5 @@
+//! Damaged, torn, foreign and leftover files: each is named, nothing panics.
+
 use std::{
     fs,
     path::{Path, PathBuf},

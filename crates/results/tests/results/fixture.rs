@@ -1,3 +1,5 @@
+//! Sets of every schema version that was ever written are read.
+
 use std::path::Path;
 
 use slotune_core::{Estimate, Measurement, Outcome, State, TrialId};

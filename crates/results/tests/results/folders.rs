@@ -1,3 +1,5 @@
+//! Folders: begun, gone on with, locked, refused.
+
 use std::fs;
 
 use slotune_core::TrialId;

@@ -1,3 +1,5 @@
+//! DuckDB, pandas and polars read a set as one table.
+
 use std::{path::Path, process::Command};
 
 use crate::{

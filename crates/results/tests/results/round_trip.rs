@@ -1,3 +1,5 @@
+//! What is written is read back, and what cannot be stored is refused.
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 use proptest::{
