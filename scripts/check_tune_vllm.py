@@ -57,7 +57,7 @@ def check_trial(folder, trial):
     tokens, requests = duckdb.sql(
         f"SELECT sum(output_tokens), count(*) FROM '{folder}/results/requests/{name}' "
         "WHERE status = 'completed'"
-    ).fetchone()
+    ).fetchall()[0]
     if (tokens, requests) != (trial["server_output_tokens"], trial["server_completed_requests"]):
         fail(f"{name}: the client counted {tokens} tokens, the server {trial['server_output_tokens']}")
     for argument in ["max_num_seqs", "max_num_batched_tokens"]:
