@@ -2,7 +2,7 @@
 
 mod bench_serve;
 
-use std::sync::Mutex;
+use std::{ops::Range, sync::Mutex};
 
 use slotune::{
     Finished, Observer,
@@ -12,6 +12,17 @@ use slotune::{
 use slotune_examples::{Error, Scenario, baseline, default_configuration};
 
 pub use bench_serve::{BenchServe, BenchServeResult, bench_serve};
+
+/// The option `--seeds`: FIRST..END, at least one.
+///
+/// # Errors
+/// Text that says what to give.
+pub fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
+    let (first, end) = text.split_once("..").ok_or("give FIRST..END, such as 0..20")?;
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no seed"));
+    let seeds = number(first)?..number(end)?;
+    if seeds.is_empty() { Err("there is no seed in that range".to_owned()) } else { Ok(seeds) }
+}
 
 /// The objective of the scenario, whose targets follow from its baseline.
 ///

@@ -15,7 +15,7 @@ use slotune::{
     core::sampler::{Bayesian, Random, Sampler},
     serving::metrics::percentile,
 };
-use slotune_benches::{incumbents, objective};
+use slotune_benches::{incumbents, objective, parse_seeds};
 use slotune_examples::{Error, RATE_PER_S, Scenario};
 
 /// Compares the search with the grid and with random search on the Week-3 scenario.
@@ -33,13 +33,6 @@ struct Options {
     /// Prints one JSON object instead of a table
     #[arg(long)]
     json: bool,
-}
-
-fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let (first, end) = text.split_once("..").ok_or("give FIRST..END, such as 0..20")?;
-    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no seed"));
-    let seeds = number(first)?..number(end)?;
-    if seeds.is_empty() { Err("there is no seed in that range".to_owned()) } else { Ok(seeds) }
 }
 
 /// What one seed gave.

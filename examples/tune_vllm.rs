@@ -31,6 +31,7 @@ use slotune::{
     results::{Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
     serving::{
         Backend, EngineArguments, Progress, Run, Schedule, Stage, TrialRequest, Workload,
+        engine_arguments::shell_word,
         metrics::{MeasureOptions, Slo, measure},
         workload::{
             Arrivals, LengthLaw, Lengths, Replay, ReplayRate, Size, Synthetic, TraceSource,
@@ -276,11 +277,7 @@ async fn tune(
 
 /// How this program was called. No option holds a secret.
 fn command() -> String {
-    let words = std::env::args().skip(1).map(|word| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-        if word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
-    });
-    let words: Vec<String> = words.collect();
+    let words: Vec<String> = std::env::args().skip(1).map(|word| shell_word(&word)).collect();
     format!("cargo run --release --example tune_vllm -- {}", words.join(" "))
 }
 

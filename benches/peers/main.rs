@@ -25,6 +25,7 @@ use clap::Parser;
 use run::{Contender, Run, Setting, run};
 use score::Score;
 use serde_json::{Map, Value, json};
+use slotune_benches::parse_seeds;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -68,13 +69,6 @@ struct Options {
     /// Print one JSON object: noise, then sampler, then problem
     #[arg(long)]
     json: bool,
-}
-
-fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let (first, end) = text.split_once("..").ok_or("give FIRST..END, such as 0..20")?;
-    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no seed"));
-    let seeds = number(first)?..number(end)?;
-    if seeds.is_empty() { Err("there is no seed in that range".to_owned()) } else { Ok(seeds) }
 }
 
 fn main() -> Result<(), Error> {

@@ -70,7 +70,7 @@ fn python_literal(value: &Value) -> String {
 }
 
 /// The word as a POSIX shell reads it back: quoted where it holds more than plain characters.
-fn shell_word(word: &str) -> String {
+pub fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

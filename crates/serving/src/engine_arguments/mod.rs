@@ -11,6 +11,7 @@ use slotune_core::{Configuration, Value};
 use crate::nearest::{did_you_mean, nearest};
 use table::ARGUMENTS;
 
+pub use command::shell_word;
 pub use resolve::Environment;
 pub use version::{VersionError, VllmVersion};
 

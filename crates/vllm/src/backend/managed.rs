@@ -35,6 +35,9 @@ const TAIL_BYTES: u64 = 1 << 20;
 /// Longest wait for the GPU's memory to be free after a stop.
 const GPU_FREE: Duration = Duration::from_mins(1);
 
+/// Longest wait for a server that stopped serving to end.
+const DYING: Duration = Duration::from_secs(2);
+
 /// Times that a crash under load must happen to be believed.
 const CRASHES: u32 = 2;
 
@@ -181,7 +184,7 @@ impl Managed {
             service = meet => match service {
                 Ok(service) => return Ok(service),
                 // A server that dies at its first request is told by its log.
-                Err(error) => tokio::time::timeout(Duration::from_secs(2), process.exited())
+                Err(error) => tokio::time::timeout(DYING, process.exited())
                     .await
                     .map_err(|_| Verdict::Broken { message: error.to_string() })?,
             },
@@ -226,7 +229,7 @@ impl Managed {
         let measured = measured.map_err(|error| Verdict::Failed { message: error.to_string() })?;
         // The engine may be dead while the API server still ends.
         let lost = measured.records.iter().any(|record| !record.is_completed());
-        if lost && tokio::time::timeout(Duration::from_secs(2), process.exited()).await.is_ok() {
+        if lost && tokio::time::timeout(DYING, process.exited()).await.is_ok() {
             return Ok(None);
         }
         Ok(Some(measured))
