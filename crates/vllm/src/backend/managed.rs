@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    process::ExitStatus,
     time::{Duration, Instant},
 };
 
@@ -23,7 +24,7 @@ use crate::{
     clock::now,
     failure::{Evidence, Phase, Verdict, classify},
     gpu::{Gpu, GpuReader, Nvml, visible, wait_until_free},
-    process::{Launch, ServerProcess},
+    process::{Launch, ProcessError, ServerProcess},
 };
 
 /// Most bytes of each log; a server that writes more repeats itself.
@@ -35,8 +36,8 @@ const TAIL_BYTES: u64 = 1 << 20;
 /// Longest wait for the GPU's memory to be free after a stop.
 const GPU_FREE: Duration = Duration::from_mins(1);
 
-/// Longest wait for a server that stopped serving to end.
-const DYING: Duration = Duration::from_secs(2);
+/// Longest wait for a server that stopped serving to end; vLLM takes some 5 s after its engine died.
+const DYING: Duration = Duration::from_secs(30);
 
 /// Times that a crash under load must happen to be believed.
 const CRASHES: u32 = 2;
@@ -184,9 +185,10 @@ impl Managed {
             service = meet => match service {
                 Ok(service) => return Ok(service),
                 // A server that dies at its first request is told by its log.
-                Err(error) => tokio::time::timeout(DYING, process.exited())
+                Err(error) => self
+                    .dies(process)
                     .await
-                    .map_err(|_| Verdict::Broken { message: error.to_string() })?,
+                    .ok_or_else(|| Verdict::Broken { message: error.to_string() })?,
             },
             ended = process.exited() => ended,
             () = tokio::time::sleep(Duration::from_secs_f64(limit_s)) => {
@@ -229,10 +231,20 @@ impl Managed {
         let measured = measured.map_err(|error| Verdict::Failed { message: error.to_string() })?;
         // The engine may be dead while the API server still ends.
         let lost = measured.records.iter().any(|record| !record.is_completed());
-        if lost && tokio::time::timeout(DYING, process.exited()).await.is_ok() {
+        if lost && self.dies(process).await.is_some() {
             return Ok(None);
         }
         Ok(Some(measured))
+    }
+
+    /// How a server that failed requests ended, or nothing when it lives: `/health` of one whose
+    /// engine died answers 503 until it ends.
+    async fn dies(&self, process: &mut ServerProcess) -> Option<Result<ExitStatus, ProcessError>> {
+        tokio::select! {
+            ended = process.exited() => Some(ended),
+            () = Service::until_healthy(&self.client) => None,
+            () = tokio::time::sleep(DYING) => None,
+        }
     }
 
     /// Why a server ended by itself.

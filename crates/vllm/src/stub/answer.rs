@@ -2,7 +2,7 @@
 
 use std::{io, time::Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt, net::TcpStream, select, time::sleep_until};
 
 use super::{http, request::Asked, script::Fault, server::Server};
@@ -19,6 +19,11 @@ pub(super) enum Left {
 
 /// The text of one token.
 const TOKEN_TEXT: &str = " a";
+
+/// What vLLM says to a request whose engine died.
+pub(super) fn dead_engine() -> Value {
+    json!({ "error": { "message": "EngineCore encountered an issue.", "type": "InternalServerError", "param": null, "code": 500 } })
+}
 
 /// Sends the whole answer at its end.
 pub(super) async fn whole(server: &Server, stream: &mut TcpStream, asked: Asked) -> io::Result<()> {
@@ -83,7 +88,7 @@ pub(super) async fn streamed(
                 return Ok(Left::Broken);
             }
             Some(Fault::ErrorEvent { after }) if events >= *after => {
-                let error = json!({ "error": { "message": "EngineCore encountered an issue.", "type": "InternalServerError", "param": null, "code": 500 } });
+                let error = dead_engine();
                 writer.write(format!("data: {error}\n\ndata: [DONE]\n\n").as_bytes()).await?;
                 writer.write_raw(http::END).await?;
                 return Ok(Left::Usable);

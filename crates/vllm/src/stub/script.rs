@@ -25,6 +25,8 @@ pub struct Script {
     pub start_up: Duration,
     /// Requests after which a connection is closed without a word.
     pub requests_per_connection: Option<u32>,
+    /// Requests after which the engine is dead: `/health` answers 503, and further requests 500.
+    pub engine_dies_after: Option<u64>,
     /// Time after which an idle connection is closed; 5 s at vLLM.
     pub idle_limit: Duration,
     /// The key that requests below `/v1` must show.
@@ -48,6 +50,7 @@ impl Default for Script {
             slots: 1024,
             start_up: Duration::ZERO,
             requests_per_connection: None,
+            engine_dies_after: None,
             idle_limit: Duration::from_secs(5),
             api_key: None,
             keep_send_times: false,

@@ -124,6 +124,7 @@ impl Server {
             (401, json_type, r#"{"error":"Unauthorized"}"#.to_owned())
         } else {
             match (request.method.as_str(), path) {
+                ("GET", "/health" | "/ping") if self.is_dead() => (503, json_type, String::new()),
                 ("GET", "/health" | "/ping") => (200, json_type, String::new()),
                 ("GET", "/version") => {
                     (200, json_type, json!({ "version": script.version }).to_string())
@@ -144,6 +145,11 @@ impl Server {
         };
         http::answer(stream, status, kind, &body).await?;
         Ok(Left::Usable)
+    }
+
+    fn is_dead(&self) -> bool {
+        let dies_after = self.script.engine_dies_after;
+        dies_after.is_some_and(|requests| self.counters().scheduled >= requests)
     }
 
     fn admits(&self, request: &http::Request) -> bool {
@@ -180,6 +186,11 @@ impl Server {
         }
         if let Some(Fault::Redirected { location }) = fault {
             http::redirect(stream, location).await?;
+            return Ok(Left::Usable);
+        }
+        if self.is_dead() {
+            let error = answer::dead_engine().to_string();
+            http::answer(stream, 500, "application/json", &error).await?;
             return Ok(Left::Usable);
         }
         let asked = match request::read(&self.script, is_chat, &request.body) {
