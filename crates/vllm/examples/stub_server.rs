@@ -93,6 +93,11 @@ fn read(arguments: impl Iterator<Item = String>) -> Result<Asked, Refusal> {
             "stub-die-after-requests" => script.engine_dies_after = Some(number(flag, &value)?),
             "stub-dying-ms" => dying = milliseconds(flag, &value)?,
             "stub-token-ms" => script.token = milliseconds(flag, &value)?,
+            // vLLM's own are many; of the stub's, a test means something by each.
+            flag if flag.starts_with("stub-") => {
+                let text = format!("no flag of the stub is called --{flag}; is it built anew?");
+                return Err(Refusal { status: 2, text });
+            }
             _ => {}
         }
     }
