@@ -22,11 +22,8 @@ use std::{
 use slotune_vllm::stub::{Script, Stub};
 
 fn main() -> ExitCode {
-    let (stub, dies_after, dying) = match read(std::env::args().skip(1)) {
-        Ok(Asked { script, address, dying }) => {
-            let dies_after = script.engine_dies_after.unwrap_or(u64::MAX);
-            (Stub::start_at(script, address), dies_after, dying)
-        }
+    let (stub, dying) = match read(std::env::args().skip(1)) {
+        Ok(Asked { script, address, dying }) => (Stub::start_at(script, address), dying),
         Err(refusal) => {
             eprintln!("{}", refusal.text);
             return ExitCode::from(refusal.status);
@@ -35,7 +32,7 @@ fn main() -> ExitCode {
     match stub {
         Ok(stub) => {
             eprintln!("INFO:     Uvicorn running on {} (a stub)", stub.base_url());
-            while stub.counters().scheduled < dies_after {
+            while !stub.engine_is_dead() {
                 thread::sleep(Duration::from_millis(5));
             }
             eprintln!(

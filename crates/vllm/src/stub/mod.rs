@@ -105,6 +105,11 @@ impl Stub {
         self.server.counters()
     }
 
+    /// Whether its engine has died, as its script says.
+    pub fn engine_is_dead(&self) -> bool {
+        self.server.engine_is_dead()
+    }
+
     /// The answers that were streamed to their end, in the order of their ends, if the script
     /// keeps send times.
     pub fn served(&self) -> Vec<Served> {

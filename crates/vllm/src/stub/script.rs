@@ -23,10 +23,10 @@ pub struct Script {
     pub slots: usize,
     /// Time from its start until it answers anything but 503.
     pub start_up: Duration,
-    /// Requests after which a connection is closed without a word.
-    pub requests_per_connection: Option<u32>,
     /// Requests after which the engine is dead: `/health` answers 503, and further requests 500.
     pub engine_dies_after: Option<u64>,
+    /// Requests after which a connection is closed without a word.
+    pub requests_per_connection: Option<u32>,
     /// Time after which an idle connection is closed; 5 s at vLLM.
     pub idle_limit: Duration,
     /// The key that requests below `/v1` must show.
@@ -49,8 +49,8 @@ impl Default for Script {
             tokens_per_event: 1,
             slots: 1024,
             start_up: Duration::ZERO,
-            requests_per_connection: None,
             engine_dies_after: None,
+            requests_per_connection: None,
             idle_limit: Duration::from_secs(5),
             api_key: None,
             keep_send_times: false,

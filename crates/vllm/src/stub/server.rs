@@ -124,8 +124,9 @@ impl Server {
             (401, json_type, r#"{"error":"Unauthorized"}"#.to_owned())
         } else {
             match (request.method.as_str(), path) {
-                ("GET", "/health" | "/ping") if self.is_dead() => (503, json_type, String::new()),
-                ("GET", "/health" | "/ping") => (200, json_type, String::new()),
+                ("GET", "/health" | "/ping") => {
+                    (if self.engine_is_dead() { 503 } else { 200 }, json_type, String::new())
+                }
                 ("GET", "/version") => {
                     (200, json_type, json!({ "version": script.version }).to_string())
                 }
@@ -147,7 +148,7 @@ impl Server {
         Ok(Left::Usable)
     }
 
-    fn is_dead(&self) -> bool {
+    pub(super) fn engine_is_dead(&self) -> bool {
         let dies_after = self.script.engine_dies_after;
         dies_after.is_some_and(|requests| self.counters().scheduled >= requests)
     }
@@ -188,7 +189,7 @@ impl Server {
             http::redirect(stream, location).await?;
             return Ok(Left::Usable);
         }
-        if self.is_dead() {
+        if self.engine_is_dead() {
             let error = answer::dead_engine().to_string();
             http::answer(stream, 500, "application/json", &error).await?;
             return Ok(Left::Usable);
