@@ -215,7 +215,10 @@ struct Holder {
 impl Holder {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut process = Command::new(example("hold_server"))
+        // Under `nohup`, or in the background of a script, signals are ignored, which is inherited.
+        let mut process = Command::new("env")
+            .arg("--default-signal=INT,HUP,TERM")
+            .arg(example("hold_server"))
             .arg(free_address().port().to_string())
             .arg(folder.path().join("trial"))
             .args(["sh", "-c"])
