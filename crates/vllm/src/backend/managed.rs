@@ -36,7 +36,8 @@ const TAIL_BYTES: u64 = 1 << 20;
 /// Longest wait for the GPU's memory to be free after a stop.
 const GPU_FREE: Duration = Duration::from_mins(1);
 
-/// Longest wait for a server that stopped serving to end; vLLM takes some 5 s after its engine died.
+/// Longest wait for a server that stopped serving to end. vLLM 0.32.0 takes 5 s after its engine died
+/// (`tests/data/load-failures/engine-gone.stdout.log`).
 const DYING: Duration = Duration::from_secs(30);
 
 /// Times that a crash under load must happen to be believed.
