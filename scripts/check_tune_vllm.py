@@ -23,9 +23,9 @@ def main():
     parser.add_argument("--trials", type=int, required=True)
     arguments = parser.parse_args()
     folder = arguments.folder
-    trials = duckdb.sql(
-        f"SELECT * FROM '{folder}/results/trials/*.parquet' ORDER BY study, trial"
-    ).df().to_dict("records")
+    # Not through a data frame: pandas turns a null text into NaN when the column is all null.
+    table = duckdb.sql(f"SELECT * FROM '{folder}/results/trials/*.parquet' ORDER BY study, trial")
+    trials = [dict(zip(table.columns, row)) for row in table.fetchall()]
     search = [trial for trial in trials if trial["study"] == "search"]
     if len(search) != arguments.trials or len(trials) != arguments.trials + 1:
         fail(f"{len(search)} trials of the search and {len(trials)} in all")
