@@ -40,6 +40,6 @@ pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;
 pub use server::ServerModel;
-pub use simulate::{InputError, RunOptions, SimulatedRun, simulate};
+pub use simulate::{InputError, RunOptions, RunTotals, SimulatedRun, simulate, simulate_each};
 pub use simulator::Simulator;
 pub use start_up::{CacheState, MemoryPlan, StartUp, StartUpCause, StartUpFailure};

@@ -2,16 +2,18 @@
 
 use std::collections::VecDeque;
 
+use slotune_serving::RequestRecord;
+
 use crate::{
+    InputError,
     cost::{HostCosts, StepMode, StepTime, StepTimer},
-    front_end::FrontEnd,
+    front_end::{FrontEnd, Mark},
     noise::{Factors, Noise},
-    scheduler::{Scheduler, Step},
+    scheduler::{Request, Scheduler, Step},
 };
 
 /// One engine at work. Times are seconds.
-#[derive(Debug)]
-pub(crate) struct Engine {
+pub(crate) struct Engine<'a> {
     /// The clock of the engine core.
     now_s: f64,
     /// When the GPU has done all that was launched.
@@ -21,12 +23,15 @@ pub(crate) struct Engine {
     /// How many steps may be in flight: two with asynchronous scheduling.
     depth: usize,
     step: Step,
+    marks: Vec<Mark>,
+    /// Emptied lists of sampled requests, to be used again.
+    spare: Vec<Vec<usize>>,
     pub(crate) steps: u64,
     timer: StepTimer,
     host: HostCosts,
     noise: StepNoise,
     pub(crate) scheduler: Scheduler,
-    pub(crate) front_end: FrontEnd,
+    pub(crate) front_end: FrontEnd<'a>,
 }
 
 /// The noise of the steps of one run.
@@ -56,14 +61,14 @@ impl StepNoise {
     }
 }
 
-impl Engine {
+impl<'a> Engine<'a> {
     pub(crate) fn new(
         timer: StepTimer,
         host: HostCosts,
         noise: StepNoise,
         is_asynchronous: bool,
         scheduler: Scheduler,
-        front_end: FrontEnd,
+        front_end: FrontEnd<'a>,
     ) -> Self {
         Self {
             now_s: 0.0,
@@ -71,6 +76,8 @@ impl Engine {
             in_flight: VecDeque::with_capacity(2),
             depth: if is_asynchronous { 2 } else { 1 },
             step: Step::default(),
+            marks: Vec::new(),
+            spare: Vec::new(),
             steps: 0,
             timer,
             host,
@@ -85,18 +92,37 @@ impl Engine {
         self.now_s
     }
 
-    /// Runs until nothing is left to do, or past `end_s`.
-    pub(crate) fn run(&mut self, end_s: f64) {
-        while self.now_s <= end_s && self.advance() {}
+    /// Runs until nothing is left to do, or past `end_s`, and hands out the record of each request
+    /// that ends.
+    pub(crate) fn run(
+        &mut self,
+        end_s: f64,
+        each: &mut dyn FnMut(RequestRecord),
+    ) -> Result<(), InputError> {
+        while self.now_s <= end_s && self.advance() {
+            self.hand_out(each);
+        }
         self.front_end.advance(f64::INFINITY);
+        self.hand_out(each);
+        self.front_end.error().map_or(Ok(()), Err)
+    }
+
+    fn hand_out(&mut self, each: &mut dyn FnMut(RequestRecord)) {
+        while let Some((slot, client)) = self.front_end.take_ended() {
+            let request = self.scheduler.requests.get(slot);
+            let was_served = client.refusal.is_none();
+            let queue_time_s = request.filter(|_| was_served).and_then(Request::queue_time_s);
+            each(client.record(queue_time_s));
+        }
     }
 
     /// One round: take requests, launch a step if one is due, else fetch the oldest one's tokens.
     /// False when nothing is left that could ever be done.
     pub(crate) fn advance(&mut self) -> bool {
         self.front_end.advance(self.now_s);
-        while let Some(request) = self.front_end.take_request(self.now_s) {
-            self.scheduler.enqueue(request, self.now_s);
+        while let Some((slot, client)) = self.front_end.take_request(self.now_s) {
+            let request = Request::new(client.prompt, client.output, client.index, self.now_s);
+            self.scheduler.enqueue(slot, request, &client.shared_prefix);
         }
         if !self.scheduler.is_idle() && self.scheduler.schedule(self.now_s, &mut self.step) {
             self.launch();
@@ -106,18 +132,29 @@ impl Engine {
         }
         if let Some((done_s, sampled)) = self.in_flight.pop_front() {
             self.now_s = self.now_s.max(done_s);
-            self.scheduler.accept(&sampled);
-            self.front_end.post(self.now_s, sampled);
+            self.fetch(sampled);
             return true;
         }
         // Idle, or the head of the queue fits nowhere: only an arrival can change that.
-        match self.front_end.next_at_engine_s() {
-            Some(time_s) => {
-                self.now_s = self.now_s.max(time_s);
-                true
-            }
-            None => false,
+        if let Some(time_s) = self.front_end.at_engine_s() {
+            self.now_s = self.now_s.max(time_s);
+            return true;
         }
+        self.front_end.advance_by_one()
+    }
+
+    /// Hands the tokens of a step to the scheduler and to the front end.
+    fn fetch(&mut self, mut sampled: Vec<usize>) {
+        self.marks.clear();
+        self.scheduler.accept(&sampled, &mut self.marks);
+        if self.front_end.looks_at_each() {
+            self.front_end.post_each(self.now_s, &sampled);
+        } else {
+            let tokens = u32::try_from(sampled.len()).expect("no more than max_num_seqs");
+            self.front_end.post(self.now_s, tokens, &self.marks);
+        }
+        sampled.clear();
+        self.spare.push(sampled);
     }
 
     /// Launches the scheduled step: the host prepares it, the GPU computes it.
@@ -136,7 +173,7 @@ impl Engine {
             }
         };
         self.steps += 1;
-        let spare = self.front_end.spare_list();
+        let spare = self.spare.pop().unwrap_or_default();
         let sampled = std::mem::replace(&mut self.step.sampled, spare);
         self.in_flight.push_back((self.gpu_free_s, sampled));
     }

@@ -1,9 +1,9 @@
 //! One request, or few, through all clocks.
 
-use slotune_serving::{EngineArguments, Load, RequestSpec, Schedule};
+use slotune_serving::{EngineArguments, Load, RequestSpec};
 
 use super::*;
-use crate::{RunOptions, ServerModel, cost::StepShape, simulate::build};
+use crate::{RunOptions, ServerModel, cost::StepShape, front_end::Arrivals, simulate::build};
 
 const KV_BLOCKS: u64 = 66_946;
 
@@ -11,10 +11,17 @@ fn spec(arrival_s: f64, prompt_tokens: u32, output_tokens: u32) -> RequestSpec {
     RequestSpec { arrival_s, prompt_tokens, output_tokens, shared_prefix: vec![] }
 }
 
-fn engine(requests: Vec<RequestSpec>, arguments: &EngineArguments) -> Engine {
+fn engine(requests: Vec<RequestSpec>, arguments: &EngineArguments) -> Engine<'static> {
     let server = ServerModel::measured();
-    let schedule = Schedule { load: Load::Open, requests };
-    build(&server, &server.resolve(arguments), KV_BLOCKS, &schedule, &RunOptions::default())
+    let arrivals = Arrivals::new(Load::Open, Box::new(requests.into_iter()));
+    build(&server, &server.resolve(arguments), KV_BLOCKS, arrivals, &RunOptions::default())
+}
+
+/// The records of all requests, in the order of their ends.
+fn run(engine: &mut Engine<'_>) -> Vec<RequestRecord> {
+    let mut records = Vec::new();
+    engine.run(f64::INFINITY, &mut |record| records.push(record)).expect("plain requests");
+    records
 }
 
 fn scheduling(is_asynchronous: bool) -> EngineArguments {
@@ -39,36 +46,34 @@ fn a_lone_request_takes_what_its_steps_take() {
 
     // One step at a time: host and GPU take turns.
     let mut synchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(false));
-    synchronous.run(f64::INFINITY);
+    let records = run(&mut synchronous);
     let decoded_s = prefilled_s + second.host_s + second.gpu_s + third.host_s + third.gpu_s;
-    assert_client(&synchronous, prefilled_s + to_client_s, decoded_s + to_client_s);
+    assert_record(&records[0], prefilled_s + to_client_s, decoded_s + to_client_s);
 
     // With two in flight the host works ahead: a token is fetched when the next step is launched.
     let mut asynchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(true));
-    asynchronous.run(f64::INFINITY);
+    let records = run(&mut asynchronous);
     let launched_s = at_engine_s + prefill.host_s + second.host_s;
     let second_s = prefilled_s.max(launched_s) + second.gpu_s;
     let fetched_s = prefilled_s.max(launched_s);
     let third_s = second_s.max(fetched_s + third.host_s) + third.gpu_s;
-    assert_client(&asynchronous, fetched_s + to_client_s, third_s + to_client_s);
+    assert_record(&records[0], fetched_s + to_client_s, third_s + to_client_s);
 }
 
-fn assert_client(engine: &Engine, first_s: f64, last_s: f64) {
-    let client = &engine.front_end.clients[0];
+fn assert_record(record: &RequestRecord, first_s: f64, last_s: f64) {
     let close = |time_s: Option<f64>, expected_s: f64| {
         assert!((time_s.expect("tokens") - expected_s).abs() < 1e-12, "{time_s:?} {expected_s}");
     };
-    close(client.first_s, first_s);
-    close(client.last_s, last_s);
+    close(record.first_token_s, first_s);
+    close(record.last_token_s, last_s);
 }
 
 /// Decoding alone, a request gets a token every 6.2 ms, as measured.
 #[test]
 fn a_lone_request_decodes_at_the_speed_of_the_gpu() {
     let mut engine = engine(vec![spec(0.0, 100, 101)], &EngineArguments::default());
-    engine.run(f64::INFINITY);
-    let client = &engine.front_end.clients[0];
-    let decode_s = client.last_s.expect("tokens") - client.first_s.expect("tokens");
+    let record = &run(&mut engine)[0];
+    let decode_s = record.last_token_s.expect("tokens") - record.first_token_s.expect("tokens");
     assert!((decode_s / 100.0 - 0.0062).abs() < 1e-4, "{decode_s}");
 }
 
@@ -107,8 +112,8 @@ fn asynchronous_scheduling_hides_the_host() {
     let mean_s = |is_asynchronous| {
         let requests = (0..40).map(|index| spec(f64::from(index) * 0.05, 300, 100)).collect();
         let mut engine = engine(requests, &scheduling(is_asynchronous));
-        engine.run(f64::INFINITY);
-        engine.front_end.clients.iter().map(|c| c.last_s.expect("tokens")).sum::<f64>() / 40.0
+        let records = run(&mut engine);
+        records.iter().map(|r| r.last_token_s.expect("tokens")).sum::<f64>() / 40.0
     };
     assert!(mean_s(true) < 0.9 * mean_s(false), "{} {}", mean_s(true), mean_s(false));
 }

@@ -12,13 +12,17 @@ mod request;
 
 use std::collections::VecDeque;
 
-use slotune_serving::engine_arguments::{ResolvedEngineArguments, SchedulingPolicy};
+use slotune_serving::{
+    engine_arguments::{ResolvedEngineArguments, SchedulingPolicy},
+    workload::PromptSegment,
+};
 
 pub(crate) use request::Request;
 
 use crate::{
     blocks::{BlockPool, PrefixHit},
     cost::StepShape,
+    front_end::Mark,
 };
 
 /// One step: who computes how much, and who samples.
@@ -44,6 +48,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug)]
 pub(crate) struct Scheduler {
     limits: Limits,
+    /// Requests by slot; the others of these are not in the engine.
     pub(crate) requests: Vec<Request>,
     pub(crate) waiting: VecDeque<usize>,
     /// In order of admission.
@@ -66,11 +71,7 @@ struct Limits {
 }
 
 impl Scheduler {
-    pub(crate) fn new(
-        arguments: &ResolvedEngineArguments,
-        requests: Vec<Request>,
-        blocks: BlockPool,
-    ) -> Self {
+    pub(crate) fn new(arguments: &ResolvedEngineArguments, blocks: BlockPool) -> Self {
         let limits = Limits {
             sequences: arguments.max_num_seqs as usize,
             step_tokens: arguments.max_num_batched_tokens,
@@ -82,7 +83,7 @@ impl Scheduler {
         };
         Self {
             limits,
-            requests,
+            requests: Vec::new(),
             waiting: VecDeque::new(),
             running: Vec::with_capacity(limits.sequences.min(4096)),
             blocks,
@@ -90,12 +91,17 @@ impl Scheduler {
         }
     }
 
-    /// A request reaches the queue.
-    pub(crate) fn enqueue(&mut self, request: usize, now_s: f64) {
-        self.requests[request].queued_s = now_s;
+    /// A request reaches the queue, with these parts of its prompt shared by others. It takes
+    /// `slot`, which is new or that of a request that ended.
+    pub(crate) fn enqueue(&mut self, slot: usize, request: Request, shared: &[PromptSegment]) {
+        self.blocks.register(slot, request.rank, request.prompt, shared);
+        if slot >= self.requests.len() {
+            self.requests.resize(slot + 1, Request::absent());
+        }
+        self.requests[slot] = request;
         match self.limits.policy {
-            SchedulingPolicy::Fcfs => self.waiting.push_back(request),
-            SchedulingPolicy::Priority => self.insert_by_rank(request),
+            SchedulingPolicy::Fcfs => self.waiting.push_back(slot),
+            SchedulingPolicy::Priority => self.insert_by_rank(slot),
         }
     }
 
@@ -124,15 +130,19 @@ impl Scheduler {
         !step.entries.is_empty()
     }
 
-    /// The sampled tokens of a step arrive.
-    pub(crate) fn accept(&mut self, sampled: &[usize]) {
+    /// The sampled tokens of a step arrive; `marks` gets those that begin or end a stream.
+    pub(crate) fn accept(&mut self, sampled: &[usize], marks: &mut Vec<Mark>) {
         let mut some_finished = false;
-        for &id in sampled {
-            let request = &mut self.requests[id];
+        for (place, &slot) in (0..).zip(sampled) {
+            let request = &mut self.requests[slot];
             request.placeholders -= 1;
             request.emitted += 1;
-            if request.emitted == request.output {
-                self.finish(id);
+            let (is_first, is_last) = (request.emitted == 1, request.emitted == request.output);
+            if is_first || is_last {
+                marks.push(Mark { place, slot, is_first, is_last });
+            }
+            if is_last {
+                self.finish(slot);
                 some_finished = true;
             }
         }
@@ -263,7 +273,7 @@ impl Scheduler {
     /// Its blocks go, its output stays: it will compute both again.
     fn preempt(&mut self, id: usize) {
         let request = &mut self.requests[id];
-        self.blocks.release(id, request.blocks);
+        self.blocks.preempt(id, request.blocks);
         self.counts.preemptions += 1;
         request.blocks = 0;
         request.computed = 0;

@@ -24,8 +24,13 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// A request that did not reach the queue yet.
-    pub(crate) fn new(prompt: u32, output: u32, rank: u32) -> Self {
+    /// What a slot holds before any request does.
+    pub(crate) fn absent() -> Self {
+        Self::new(0, 0, 0, 0.0)
+    }
+
+    /// A request that reaches the queue at `queued_s`.
+    pub(crate) fn new(prompt: u32, output: u32, rank: u32, queued_s: f64) -> Self {
         Self {
             prompt,
             output,
@@ -34,7 +39,7 @@ impl Request {
             placeholders: 0,
             blocks: 0,
             rank,
-            queued_s: 0.0,
+            queued_s,
             first_scheduled_s: None,
         }
     }
@@ -42,6 +47,11 @@ impl Request {
     /// Tokens that exist or are being sampled.
     pub(crate) fn known_tokens(&self) -> u32 {
         self.prompt + self.emitted + self.placeholders
+    }
+
+    /// How long it waited before it was first scheduled, s, if it was.
+    pub(crate) fn queue_time_s(&self) -> Option<f64> {
+        self.first_scheduled_s.map(|first_s| first_s - self.queued_s)
     }
 
     /// Known tokens that are not computed yet.

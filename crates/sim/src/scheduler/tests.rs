@@ -3,13 +3,10 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use proptest::{prelude::*, test_runner::RngSeed};
-use slotune_serving::{EngineArguments, RequestSpec, workload::PromptSegment};
+use slotune_serving::EngineArguments;
 
 use super::*;
-use crate::{
-    blocks::{KeyedPool, PromptKeys},
-    server::ServerModel,
-};
+use crate::{blocks::KeyedPool, server::ServerModel};
 
 /// A scheduler in a situation, and how it goes on.
 #[derive(Debug)]
@@ -46,34 +43,30 @@ impl Situation {
     fn scheduler(&self) -> Scheduler {
         let blocks = match self.shared {
             None => BlockPool::Counted { free: self.usable_blocks },
-            Some(tokens) => {
-                let specs: Vec<RequestSpec> = self
-                    .requests
-                    .iter()
-                    .map(|&(prompt_tokens, output_tokens, _)| RequestSpec {
-                        arrival_s: 0.0,
-                        prompt_tokens,
-                        output_tokens,
-                        shared_prefix: vec![PromptSegment { id: 1, tokens }],
-                    })
-                    .collect();
-                let keys = PromptKeys::new(&specs, self.arguments.block_size, |_| true);
-                BlockPool::Keyed(KeyedPool::new(self.usable_blocks, keys, specs.len()))
+            Some(_) => {
+                BlockPool::Keyed(KeyedPool::new(self.usable_blocks, self.arguments.block_size))
             }
         };
-        let requests = self
-            .requests
-            .iter()
-            .map(|&(prompt, output, rank)| Request::new(prompt, output, rank))
-            .collect();
-        Scheduler::new(&self.arguments, requests, blocks)
+        Scheduler::new(&self.arguments, blocks)
+    }
+
+    fn enqueue(&self, scheduler: &mut Scheduler, id: usize) {
+        let (prompt, output, rank) = self.requests[id];
+        let shared = self.shared.map(|tokens| PromptSegment { id: 1, tokens });
+        let request = Request::new(prompt, output, rank, 0.0);
+        scheduler.enqueue(id, request, shared.as_slice());
+    }
+
+    /// The scheduler with all requests waiting.
+    fn loaded(&self) -> Scheduler {
+        let mut scheduler = self.scheduler();
+        (0..self.requests.len()).for_each(|id| self.enqueue(&mut scheduler, id));
+        scheduler
     }
 
     /// The batches of the first steps, all requests waiting from the start.
     fn check(&self, expected: &[&[(usize, u32)]]) {
-        let mut scheduler = self.scheduler();
-        (0..self.requests.len()).for_each(|id| scheduler.enqueue(id, 0.0));
-        let mut driver = Driver::new(scheduler, &self.arguments);
+        let mut driver = Driver::new(self.loaded(), &self.arguments);
         for (number, &batch) in expected.iter().enumerate() {
             assert_eq!(driver.next_batch().expect("a step"), batch, "step {number}");
         }
@@ -102,7 +95,7 @@ impl Driver {
                 return Some(self.step.entries.clone());
             }
             let sampled = self.in_flight.pop_front()?;
-            self.scheduler.accept(&sampled);
+            self.scheduler.accept(&sampled, &mut Vec::new());
         }
     }
 }
@@ -175,9 +168,7 @@ fn a_preempted_request_goes_to_the_head_of_the_queue() {
         situation.usable_blocks = 4;
         situation.arguments.max_num_seqs = 2;
     });
-    let mut scheduler = situation.scheduler();
-    (0..3).for_each(|id| scheduler.enqueue(id, 0.0));
-    let mut driver = Driver::new(scheduler, &situation.arguments);
+    let mut driver = Driver::new(situation.loaded(), &situation.arguments);
     (0..6).for_each(|_| drop(driver.next_batch()));
     assert_eq!(driver.scheduler.waiting, [1, 2]);
     assert_eq!(driver.scheduler.requests[1].emitted, 5, "its output stays");
@@ -203,10 +194,10 @@ fn by_priority_the_last_rank_is_preempted_out_of_the_step() {
         situation.requests[0].2 = 9;
     });
     let mut scheduler = situation.scheduler();
-    scheduler.enqueue(0, 0.0);
+    situation.enqueue(&mut scheduler, 0);
     let mut driver = Driver::new(scheduler, &situation.arguments);
     assert_eq!(driver.next_batch(), Some(vec![(0, 3)]));
-    driver.scheduler.enqueue(1, 0.0);
+    situation.enqueue(&mut driver.scheduler, 1);
     assert_eq!(driver.next_batch(), Some(vec![(0, 1), (1, 4)]));
     assert_eq!(driver.next_batch(), Some(vec![(1, 1)]));
     assert_eq!(driver.scheduler.counts.preemptions, 1);
@@ -229,9 +220,7 @@ fn asynchronous_steps_do_not_run_past_the_last_token() {
     let asynchronous = |situation: &mut Situation| situation.arguments.async_scheduling = true;
     for output in 1..5 {
         let situation = Situation::new(&[(4, output)]).with(asynchronous);
-        let mut scheduler = situation.scheduler();
-        scheduler.enqueue(0, 0.0);
-        let mut driver = Driver::new(scheduler, &situation.arguments);
+        let mut driver = Driver::new(situation.loaded(), &situation.arguments);
         let mut batches = Vec::new();
         while let Some(batch) = driver.next_batch() {
             batches.push(batch[0].1);
@@ -305,9 +294,7 @@ proptest! {
     #[test]
     fn every_step_keeps_the_invariants(situation in situations()) {
         let arguments = &situation.arguments;
-        let mut scheduler = situation.scheduler();
-        (0..situation.requests.len()).for_each(|id| scheduler.enqueue(id, 0.0));
-        let mut driver = Driver::new(scheduler, arguments);
+        let mut driver = Driver::new(situation.loaded(), arguments);
         let (mut scheduled, mut cached, mut lost, mut spared) = (0_u64, 0_u64, 0_u64, 0_u64);
         let mut admitted = Vec::new();
         loop {

@@ -124,7 +124,7 @@ fn equal_arrivals_keep_the_order_of_the_schedule() {
 fn an_empty_schedule_gives_an_empty_run() {
     for load in [Load::Open, Load::Closed { concurrency: 3 }] {
         let run = run(&arguments(), &Schedule { load, requests: vec![] }, &RunOptions::default());
-        assert_eq!((run.records.len(), run.engine_steps), (0, 0));
+        assert_eq!((run.records.len(), run.totals.engine_steps), (0, 0));
     }
 }
 
@@ -182,7 +182,7 @@ fn the_time_limit_ends_the_run() {
         count(&RequestStatus::Completed) + count(&RequestStatus::Unfinished),
         30 - count(&RequestStatus::NotSent)
     );
-    assert_eq!(run.end_s.to_bits(), 1.5_f64.to_bits());
+    assert_eq!(run.totals.end_s.to_bits(), 1.5_f64.to_bits());
     assert!(run.records.iter().filter_map(|record| record.last_token_s).all(|end_s| end_s <= 1.5));
     assert!(run.records.iter().any(|record| (1..100).contains(&record.output_tokens)));
     let last = run.records.last().expect("30 records");
@@ -261,8 +261,8 @@ fn shared_prefixes_are_found_and_save_time() {
     let caching = |is_on| EngineArguments { enable_prefix_caching: Some(is_on), ..arguments() };
     let with = run(&caching(true), &schedule, &RunOptions::default());
     let without = run(&caching(false), &schedule, &RunOptions::default());
-    assert_eq!((with.prefix_cache_queries, with.prefix_cache_hits), (9000, 9 * 800));
-    assert_eq!((without.prefix_cache_queries, without.prefix_cache_hits), (0, 0));
+    assert_eq!((with.totals.prefix_cache_queries, with.totals.prefix_cache_hits), (9000, 9 * 800));
+    assert_eq!((without.totals.prefix_cache_queries, without.totals.prefix_cache_hits), (0, 0));
     let first_s = |run: &SimulatedRun, index: usize| run.records[index].first_token_s;
     assert_eq!(first_s(&with, 0), first_s(&without, 0));
     assert!(first_s(&with, 1) < first_s(&without, 1));
