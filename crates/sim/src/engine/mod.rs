@@ -6,10 +6,10 @@ use slotune_serving::RequestRecord;
 
 use crate::{
     InputError,
-    cost::{HostCosts, StepMode, StepTime, StepTimer},
-    front_end::{FrontEnd, Mark},
+    cost::{HostCosts, StepMode, StepShape, StepTime, StepTimer},
+    front_end::FrontEnd,
     noise::{Factors, Noise},
-    scheduler::{Request, Scheduler, Step},
+    scheduler::{Request, Scheduler},
 };
 
 /// One engine at work. Times are seconds.
@@ -18,14 +18,10 @@ pub(crate) struct Engine<'a> {
     now_s: f64,
     /// When the GPU has done all that was launched.
     gpu_free_s: f64,
-    /// Steps launched whose tokens were not fetched, with the time they are done.
-    in_flight: VecDeque<(f64, Vec<usize>)>,
+    /// When the steps are done that were launched and whose tokens were not fetched.
+    in_flight: VecDeque<f64>,
     /// How many steps may be in flight: two with asynchronous scheduling.
     depth: usize,
-    step: Step,
-    marks: Vec<Mark>,
-    /// Emptied lists of sampled requests, to be used again.
-    spare: Vec<Vec<usize>>,
     pub(crate) steps: u64,
     timer: StepTimer,
     host: HostCosts,
@@ -75,9 +71,6 @@ impl<'a> Engine<'a> {
             gpu_free_s: 0.0,
             in_flight: VecDeque::with_capacity(2),
             depth: if is_asynchronous { 2 } else { 1 },
-            step: Step::default(),
-            marks: Vec::new(),
-            spare: Vec::new(),
             steps: 0,
             timer,
             host,
@@ -124,15 +117,17 @@ impl<'a> Engine<'a> {
             let request = Request::new(client.prompt, client.output, client.index, self.now_s);
             self.scheduler.enqueue(slot, request, &client.shared_prefix);
         }
-        if !self.scheduler.is_idle() && self.scheduler.schedule(self.now_s, &mut self.step) {
-            self.launch();
+        if !self.scheduler.is_idle()
+            && let Some(shape) = self.scheduler.schedule(self.now_s)
+        {
+            self.launch(&shape);
             if self.in_flight.len() < self.depth {
                 return true;
             }
         }
-        if let Some((done_s, sampled)) = self.in_flight.pop_front() {
+        if let Some(done_s) = self.in_flight.pop_front() {
             self.now_s = self.now_s.max(done_s);
-            self.fetch(sampled);
+            self.fetch();
             return true;
         }
         // Idle, or the head of the queue fits nowhere: only an arrival can change that.
@@ -143,23 +138,20 @@ impl<'a> Engine<'a> {
         self.front_end.advance_by_one()
     }
 
-    /// Hands the tokens of a step to the scheduler and to the front end.
-    fn fetch(&mut self, mut sampled: Vec<usize>) {
-        self.marks.clear();
-        self.scheduler.accept(&sampled, &mut self.marks);
+    /// The tokens of the oldest step go through the scheduler to the front end.
+    fn fetch(&mut self) {
+        let step = self.scheduler.accept().expect("as many steps as are in flight");
         if self.front_end.looks_at_each() {
-            self.front_end.post_each(self.now_s, &sampled);
+            self.front_end.post_each(self.now_s, &step.sampled);
         } else {
-            let tokens = u32::try_from(sampled.len()).expect("no more than max_num_seqs");
-            self.front_end.post(self.now_s, tokens, &self.marks);
+            self.front_end.post(self.now_s, step.shape.samples, &step.marks);
         }
-        sampled.clear();
-        self.spare.push(sampled);
+        self.scheduler.recycle(step);
     }
 
     /// Launches the scheduled step: the host prepares it, the GPU computes it.
-    fn launch(&mut self) {
-        let time = self.noise.apply(self.timer.time(&self.step.shape));
+    fn launch(&mut self, shape: &StepShape) {
+        let time = self.noise.apply(self.timer.time(shape));
         let begun_s = self.now_s;
         self.now_s += time.host_s;
         self.gpu_free_s = match time.mode {
@@ -173,9 +165,7 @@ impl<'a> Engine<'a> {
             }
         };
         self.steps += 1;
-        let spare = self.spare.pop().unwrap_or_default();
-        let sampled = std::mem::replace(&mut self.step.sampled, spare);
-        self.in_flight.push_back((self.gpu_free_s, sampled));
+        self.in_flight.push_back(self.gpu_free_s);
     }
 }
 

@@ -3,7 +3,10 @@
 use slotune_serving::{EngineArguments, Load, RequestSpec};
 
 use super::*;
-use crate::{RunOptions, ServerModel, cost::StepShape, front_end::Arrivals, simulate::build};
+use crate::{
+    RunOptions, ServerModel, cost::StepShape, front_end::Arrivals, scheduler::Bookkeeping,
+    simulate::build,
+};
 
 const KV_BLOCKS: u64 = 66_946;
 
@@ -14,7 +17,14 @@ fn spec(arrival_s: f64, prompt_tokens: u32, output_tokens: u32) -> RequestSpec {
 fn engine(requests: Vec<RequestSpec>, arguments: &EngineArguments) -> Engine<'static> {
     let server = ServerModel::measured();
     let arrivals = Arrivals::new(Load::Open, Box::new(requests.into_iter()));
-    build(&server, &server.resolve(arguments), KV_BLOCKS, arrivals, &RunOptions::default())
+    build(
+        &server,
+        &server.resolve(arguments),
+        KV_BLOCKS,
+        arrivals,
+        &RunOptions::default(),
+        Bookkeeping::Marks,
+    )
 }
 
 /// The records of all requests, in the order of their ends.
@@ -98,10 +108,10 @@ fn the_gpu_does_one_step_at_a_time_and_never_rests_in_vain() {
             let launched = engine.steps - steps;
             assert!(launched > 0 || !can_work, "at {now_s}");
             if launched > 0 {
-                let gpu_s = engine.timer.time(&engine.step.shape).gpu_s;
+                let gpu_s = engine.timer.time(&engine.scheduler.latest().shape).gpu_s;
                 assert!(engine.gpu_free_s - gpu_s >= gpu_free_s - 1e-12, "at {now_s}");
             }
-            assert!(engine.in_flight.iter().is_sorted_by_key(|&(done_s, _)| done_s));
+            assert!(engine.in_flight.iter().is_sorted());
         }
         assert!(engine.scheduler.is_idle() && engine.in_flight.is_empty());
     }

@@ -9,6 +9,7 @@
 //! nevertheless allocated chunk by chunk. vLLM's watermark is 0 by default and left out.
 
 mod request;
+mod steady;
 
 use std::collections::VecDeque;
 
@@ -18,6 +19,7 @@ use slotune_serving::{
 };
 
 pub(crate) use request::Request;
+use steady::Steady;
 
 use crate::{
     blocks::{BlockPool, PrefixHit},
@@ -28,10 +30,13 @@ use crate::{
 /// One step: who computes how much, and who samples.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Step {
-    /// Requests and their tokens, in order of scheduling.
+    /// Requests and their tokens, in order of scheduling; without those that are
+    /// [counted together](steady).
     pub(crate) entries: Vec<(usize, u32)>,
-    /// Requests that sample a token, in the same order.
+    /// Requests that sample a token, in the same order; empty where they are counted together.
     pub(crate) sampled: Vec<usize>,
+    /// Those of them that begin or end the stream of their request.
+    pub(crate) marks: Vec<Mark>,
     /// What the step computes.
     pub(crate) shape: StepShape,
 }
@@ -55,6 +60,28 @@ pub(crate) struct Scheduler {
     pub(crate) running: Vec<usize>,
     pub(crate) blocks: BlockPool,
     pub(crate) counts: Counts,
+    /// Steps scheduled whose tokens did not arrive, oldest first: at most two.
+    in_flight: VecDeque<Step>,
+    /// A step to be filled again.
+    spare: Vec<Step>,
+    /// How many steps were scheduled.
+    scheduled: u64,
+    /// How many of them were accepted.
+    accepted: u64,
+    steady: Option<Steady>,
+    keeps_lists: bool,
+}
+
+/// How the scheduler goes about steps in which requests only decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bookkeeping {
+    /// Request by request, as vLLM does; for tests.
+    #[cfg_attr(not(test), expect(dead_code, reason = "what tests compare the other ways with"))]
+    Each,
+    /// Together, with a list of who samples.
+    Lists,
+    /// Together, without lists.
+    Marks,
 }
 
 /// The arguments that the scheduler obeys.
@@ -71,7 +98,11 @@ struct Limits {
 }
 
 impl Scheduler {
-    pub(crate) fn new(arguments: &ResolvedEngineArguments, blocks: BlockPool) -> Self {
+    pub(crate) fn new(
+        arguments: &ResolvedEngineArguments,
+        blocks: BlockPool,
+        bookkeeping: Bookkeeping,
+    ) -> Self {
         let limits = Limits {
             sequences: arguments.max_num_seqs as usize,
             step_tokens: arguments.max_num_batched_tokens,
@@ -88,6 +119,15 @@ impl Scheduler {
             running: Vec::with_capacity(limits.sequences.min(4096)),
             blocks,
             counts: Counts::default(),
+            in_flight: VecDeque::new(),
+            spare: Vec::new(),
+            scheduled: 0,
+            accepted: 0,
+            steady: match bookkeeping {
+                Bookkeeping::Each => None,
+                Bookkeeping::Lists | Bookkeeping::Marks => Steady::new(limits.block_size),
+            },
+            keeps_lists: bookkeeping == Bookkeeping::Lists,
         }
     }
 
@@ -110,11 +150,62 @@ impl Scheduler {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// Schedules the next step into `step`; false if nothing can be computed.
-    pub(crate) fn schedule(&mut self, now_s: f64, step: &mut Step) -> bool {
-        step.entries.clear();
-        step.sampled.clear();
-        step.shape = StepShape::default();
+    /// Schedules the next step and tells what it computes; `None` if nothing can be computed.
+    pub(crate) fn schedule(&mut self, now_s: f64) -> Option<StepShape> {
+        let mut step = self.spare.pop().unwrap_or_default();
+        step.clear();
+        if !self.schedule_steady(now_s, &mut step) {
+            self.settle();
+            self.schedule_each(now_s, &mut step);
+            self.commit(&mut step);
+            self.reopen(&step);
+        }
+        let shape = step.shape;
+        if shape.requests == 0 {
+            self.spare.push(step);
+            return None;
+        }
+        self.scheduled += 1;
+        self.in_flight.push_back(step);
+        Some(shape)
+    }
+
+    /// The sampled tokens of the oldest step arrive. Give the step [back](Self::recycle).
+    pub(crate) fn accept(&mut self) -> Option<Step> {
+        let step = self.in_flight.pop_front()?;
+        self.accepted += 1;
+        for &slot in &step.sampled {
+            let request = &mut self.requests[slot];
+            if request.membership.is_none() {
+                request.placeholders -= 1;
+                request.emitted += 1;
+            }
+        }
+        let mut some_finished = false;
+        for mark in step.marks.iter().filter(|mark| mark.is_last) {
+            self.finish(mark.slot);
+            some_finished = true;
+        }
+        if some_finished {
+            let requests = &self.requests;
+            self.running.retain(|&slot| requests[slot].emitted < requests[slot].output);
+        }
+        Some(step)
+    }
+
+    /// Takes a step back, to use its lists again.
+    pub(crate) fn recycle(&mut self, step: Step) {
+        self.spare.push(step);
+    }
+
+    /// The step scheduled last.
+    #[cfg(test)]
+    pub(crate) fn latest(&self) -> &Step {
+        self.in_flight.back().or(self.spare.last()).expect("a step was scheduled")
+    }
+
+    /// Schedules a step request by request.
+    fn schedule_each(&mut self, now_s: f64, step: &mut Step) {
         loop {
             let mut budget = self.limits.step_tokens;
             let has_preempted = self.schedule_running(&mut budget, step);
@@ -125,30 +216,6 @@ impl Scheduler {
             if !(has_preempted && step.entries.is_empty()) {
                 break;
             }
-        }
-        self.commit(step);
-        !step.entries.is_empty()
-    }
-
-    /// The sampled tokens of a step arrive; `marks` gets those that begin or end a stream.
-    pub(crate) fn accept(&mut self, sampled: &[usize], marks: &mut Vec<Mark>) {
-        let mut some_finished = false;
-        for (place, &slot) in (0..).zip(sampled) {
-            let request = &mut self.requests[slot];
-            request.placeholders -= 1;
-            request.emitted += 1;
-            let (is_first, is_last) = (request.emitted == 1, request.emitted == request.output);
-            if is_first || is_last {
-                marks.push(Mark { place, slot, is_first, is_last });
-            }
-            if is_last {
-                self.finish(slot);
-                some_finished = true;
-            }
-        }
-        if some_finished {
-            let requests = &self.requests;
-            self.running.retain(|&id| requests[id].emitted < requests[id].output);
         }
     }
 
@@ -254,6 +321,16 @@ impl Scheduler {
             if request.computed >= request.known_tokens() {
                 request.placeholders += 1;
                 step.sampled.push(id);
+                let is_first = request.sampled() == 1;
+                let is_last = request.sampled() == request.output;
+                if is_first || is_last {
+                    step.marks.push(Mark {
+                        place: step.shape.samples,
+                        slot: id,
+                        is_first,
+                        is_last,
+                    });
+                }
                 step.shape.samples += 1;
             }
         }
@@ -293,12 +370,22 @@ impl Scheduler {
     /// token was on the way leaves the queue; the caller clears the running ones.
     fn finish(&mut self, id: usize) {
         let request = &mut self.requests[id];
+        (request.emitted, request.placeholders) = (request.output, 0);
         if request.blocks > 0 {
             self.blocks.release(id, request.blocks);
             request.blocks = 0;
         } else if let Some(place) = self.waiting.iter().position(|&other| other == id) {
             self.waiting.remove(place);
         }
+    }
+}
+
+impl Step {
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.sampled.clear();
+        self.marks.clear();
+        self.shape = StepShape::default();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Scheduler decisions in situations written by hand.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use proptest::{prelude::*, test_runner::RngSeed};
 use slotune_serving::EngineArguments;
@@ -47,7 +47,7 @@ impl Situation {
                 BlockPool::Keyed(KeyedPool::new(self.usable_blocks, self.arguments.block_size))
             }
         };
-        Scheduler::new(&self.arguments, blocks)
+        Scheduler::new(&self.arguments, blocks, Bookkeeping::Each)
     }
 
     fn enqueue(&self, scheduler: &mut Scheduler, id: usize) {
@@ -76,26 +76,23 @@ impl Situation {
 /// Runs a scheduler as the engine does, without clocks.
 struct Driver {
     scheduler: Scheduler,
-    step: Step,
-    in_flight: VecDeque<Vec<usize>>,
     depth: usize,
 }
 
 impl Driver {
     fn new(scheduler: Scheduler, arguments: &ResolvedEngineArguments) -> Self {
-        let depth = if arguments.async_scheduling { 2 } else { 1 };
-        Self { scheduler, step: Step::default(), in_flight: VecDeque::new(), depth }
+        Self { scheduler, depth: if arguments.async_scheduling { 2 } else { 1 } }
     }
 
     /// The next non-empty batch, or none if nothing is left that can be computed.
     fn next_batch(&mut self) -> Option<Vec<(usize, u32)>> {
         loop {
-            if self.in_flight.len() < self.depth && self.scheduler.schedule(0.0, &mut self.step) {
-                self.in_flight.push_back(self.step.sampled.clone());
-                return Some(self.step.entries.clone());
+            if self.scheduler.in_flight.len() < self.depth && self.scheduler.schedule(0.0).is_some()
+            {
+                return self.scheduler.in_flight.back().map(|step| step.entries.clone());
             }
-            let sampled = self.in_flight.pop_front()?;
-            self.scheduler.accept(&sampled, &mut Vec::new());
+            let step = self.scheduler.accept()?;
+            self.scheduler.recycle(step);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     engine::{Engine, StepNoise},
     front_end::{Arrivals, Client, FrontEnd, FrontEndSettings},
     noise::Noise,
-    scheduler::{Request, Scheduler},
+    scheduler::{Bookkeeping, Request, Scheduler},
     server::ServerModel,
 };
 
@@ -137,15 +137,24 @@ pub fn simulate_each(
     load: Load,
     requests: impl IntoIterator<Item = RequestSpec>,
     options: &RunOptions,
-    mut each: impl FnMut(RequestRecord),
+    each: impl FnMut(RequestRecord),
 ) -> Result<RunTotals, InputError> {
     server.check()?;
     options.noise.check()?;
     error::check(arguments, kv_blocks, load, options)?;
-    let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
     let arrivals = Arrivals::new(load, Box::new(requests.into_iter()));
-    let mut engine = build(server, arguments, kv_blocks, arrivals, options);
+    let bookkeeping = cheapest_bookkeeping(arguments, kv_blocks, options);
+    let engine = build(server, arguments, kv_blocks, arrivals, options, bookkeeping);
+    run(engine, options, each)
+}
 
+/// Runs an engine until nothing is left to do or the time is up.
+fn run(
+    mut engine: Engine<'_>,
+    options: &RunOptions,
+    mut each: impl FnMut(RequestRecord),
+) -> Result<RunTotals, InputError> {
+    let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
     let mut totals = RunTotals::default();
     let mut hand_out = |record: RequestRecord| {
         totals.end_s = totals.end_s.max(record.last_token_s.unwrap_or(0.0));
@@ -179,6 +188,23 @@ pub fn simulate_each(
     })
 }
 
+/// What of a run must be kept for its records to be whole.
+fn cheapest_bookkeeping(
+    arguments: &ResolvedEngineArguments,
+    kv_blocks: u64,
+    options: &RunOptions,
+) -> Bookkeeping {
+    let longest_blocks = arguments.max_model_len.div_ceil(arguments.block_size);
+    // A request that is cut short, or outgrows the cache, has as many tokens as it had then.
+    let may_stay_unfinished =
+        options.time_limit_s.is_some() || u64::from(longest_blocks) > kv_blocks - 1;
+    if may_stay_unfinished || options.record_chunk_times || arguments.stream_interval > 1 {
+        Bookkeeping::Lists
+    } else {
+        Bookkeeping::Marks
+    }
+}
+
 /// An engine with requests on their way.
 pub(crate) fn build<'a>(
     server: &ServerModel,
@@ -186,22 +212,16 @@ pub(crate) fn build<'a>(
     kv_blocks: u64,
     arrivals: Arrivals<'a>,
     options: &RunOptions,
+    bookkeeping: Bookkeeping,
 ) -> Engine<'a> {
     // vLLM keeps one block unused. More than can be counted are as good as no limit.
     let usable = u32::try_from(kv_blocks - 1).unwrap_or(u32::MAX - 1);
-    let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
-    let longest = arguments.max_model_len;
-    // A request that is cut short, or outgrows the cache, has as many tokens as it had then.
-    let may_stay_unfinished =
-        end_s < f64::INFINITY || longest.div_ceil(arguments.block_size) > usable;
     let settings = FrontEndSettings {
         stream_interval: arguments.stream_interval,
         keeps_chunk_times: options.record_chunk_times,
-        end_s,
-        longest,
-        looks_at_each: may_stay_unfinished
-            || options.record_chunk_times
-            || arguments.stream_interval > 1,
+        end_s: options.time_limit_s.unwrap_or(f64::INFINITY),
+        longest: arguments.max_model_len,
+        looks_at_each: bookkeeping != Bookkeeping::Marks,
     };
     let blocks = if arguments.enable_prefix_caching {
         BlockPool::Keyed(KeyedPool::new(usable, arguments.block_size))
@@ -213,7 +233,7 @@ pub(crate) fn build<'a>(
         server.host,
         StepNoise::new(&options.noise, options.seed),
         arguments.async_scheduling,
-        Scheduler::new(arguments, blocks),
+        Scheduler::new(arguments, blocks, bookkeeping),
         FrontEnd::new(
             server.front_end,
             settings,

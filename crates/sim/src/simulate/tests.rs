@@ -1,6 +1,9 @@
 //! Whole runs: admission, closed loops, malformed input.
 
-use slotune_serving::{EngineArguments, workload::PromptSegment};
+use proptest::{prelude::*, test_runner::RngSeed};
+use slotune_serving::{
+    EngineArguments, engine_arguments::SchedulingPolicy, workload::PromptSegment,
+};
 
 use super::*;
 
@@ -278,4 +281,100 @@ fn distinct_prompts_run_alike_with_and_without_prefix_caching() {
     let with = run(&caching(true), &schedule, &RunOptions::default());
     let without = run(&caching(false), &schedule, &RunOptions::default());
     assert_eq!(with.records, without.records);
+}
+
+/// The run with requests looked at one by one, or as quickly as it can be.
+fn run_by(bookkeeping: Bookkeeping, case: &Case, options: &RunOptions) -> Outcome {
+    let server = ServerModel::measured();
+    let requests = case.requests.iter().cloned();
+    let arrivals = Arrivals::new(case.load, Box::new(requests));
+    let arguments = server.resolve(&case.arguments);
+    let engine = build(&server, &arguments, case.kv_blocks, arrivals, options, bookkeeping);
+    let mut records = Vec::new();
+    let totals = super::run(engine, options, |record| records.push(record));
+    (records, totals.expect("well-formed requests"))
+}
+
+type Outcome = (Vec<RequestRecord>, RunTotals);
+
+#[derive(Clone, Debug)]
+struct Case {
+    arguments: EngineArguments,
+    kv_blocks: u64,
+    load: Load,
+    /// In the order of their arrival.
+    requests: Vec<RequestSpec>,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let request = (0.0_f64..4.0, 1_u32..400, 1_u32..150, 0_u64..3, 0_u32..300).prop_map(
+        |(arrival_s, prompt, output, id, tokens)| RequestSpec {
+            shared_prefix: vec![PromptSegment { id, tokens }],
+            ..spec(arrival_s, prompt, output)
+        },
+    );
+    let load = prop_oneof![
+        2 => Just(Load::Open),
+        1 => (1_u32..30).prop_map(|concurrency| Load::Closed { concurrency })
+    ];
+    let numbers = (1_u32..60, 60_u32..900, 0_u32..200, 1_u32..40, 0_u64..200);
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3);
+    (prop::collection::vec(request, 1..80), load, numbers, switches).prop_map(
+        |(
+            mut requests,
+            load,
+            (seqs, tokens, chunk, block_size, spare),
+            (caching, asynchronous, priority, burst),
+        )| {
+            // All at once, in bursts, or scattered.
+            for spec in &mut requests {
+                spec.arrival_s = match burst {
+                    0 => 0.0,
+                    1 => spec.arrival_s.floor(),
+                    _ => spec.arrival_s,
+                };
+            }
+            requests.sort_by(|a, b| a.arrival_s.total_cmp(&b.arrival_s));
+            let arguments = EngineArguments {
+                max_num_seqs: Some(seqs),
+                max_num_batched_tokens: Some(tokens),
+                long_prefill_token_threshold: Some(chunk),
+                block_size: Some(block_size),
+                enable_prefix_caching: Some(caching),
+                async_scheduling: Some(asynchronous),
+                scheduling_policy: priority.then_some(SchedulingPolicy::Priority),
+                max_model_len: Some(600),
+                ..EngineArguments::default()
+            };
+            let kv_blocks = 1 + u64::from(600_u32.div_ceil(block_size)) + spare;
+            Case { arguments, kv_blocks, load, requests }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 400,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// To count decoding requests together and to look only at tokens that matter changes nothing,
+    /// to the last bit.
+    #[test]
+    fn the_quick_ways_give_what_the_plain_loop_gives(
+        case in cases(),
+        is_noisy in any::<bool>(),
+        limit_s in prop::option::of(0.0_f64..6.0),
+    ) {
+        let noise = if is_noisy { Noise::measured() } else { Noise::none() };
+        let options = RunOptions { noise, seed: 3, ..RunOptions::default() };
+        let plain = run_by(Bookkeeping::Each, &case, &options);
+        prop_assert_eq!(&run_by(Bookkeeping::Lists, &case, &options), &plain);
+        prop_assert_eq!(&run_by(Bookkeeping::Marks, &case, &options), &plain);
+        let options = RunOptions { time_limit_s: limit_s, record_chunk_times: true, ..options };
+        let plain = run_by(Bookkeeping::Each, &case, &options);
+        prop_assert_eq!(&run_by(Bookkeeping::Lists, &case, &options), &plain);
+    }
 }
