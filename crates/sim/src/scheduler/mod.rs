@@ -64,10 +64,6 @@ pub(crate) struct Scheduler {
     in_flight: VecDeque<Step>,
     /// A step to be filled again.
     spare: Vec<Step>,
-    /// How many steps were scheduled.
-    scheduled: u64,
-    /// How many of them were accepted.
-    accepted: u64,
     steady: Option<Steady>,
     keeps_lists: bool,
 }
@@ -121,8 +117,6 @@ impl Scheduler {
             counts: Counts::default(),
             in_flight: VecDeque::new(),
             spare: Vec::new(),
-            scheduled: 0,
-            accepted: 0,
             steady: match bookkeeping {
                 Bookkeeping::Each => None,
                 Bookkeeping::Lists | Bookkeeping::Marks => Steady::new(limits.block_size),
@@ -165,7 +159,6 @@ impl Scheduler {
             self.spare.push(step);
             return None;
         }
-        self.scheduled += 1;
         self.in_flight.push_back(step);
         Some(shape)
     }
@@ -173,7 +166,6 @@ impl Scheduler {
     /// The sampled tokens of the oldest step arrive. Give the step [back](Self::recycle).
     pub(crate) fn accept(&mut self) -> Option<Step> {
         let step = self.in_flight.pop_front()?;
-        self.accepted += 1;
         for &slot in &step.sampled {
             let request = &mut self.requests[slot];
             if request.membership.is_none() {

@@ -43,8 +43,6 @@ pub(super) struct Membership {
     joined: u64,
     /// Steps of the account after which it has sampled all its tokens.
     ends: u64,
-    /// The first batch, by number, from which on it is in all.
-    since_batch: u64,
 }
 
 impl Steady {
@@ -141,8 +139,7 @@ impl Scheduler {
             let request = &mut self.requests[slot];
             let left = request.output - request.sampled();
             let ends = steady.steps + u64::from(left);
-            let since_batch = self.scheduled + 1 - u64::from(request.placeholders);
-            request.membership = Some(Membership { joined: steady.steps, ends, since_batch });
+            request.membership = Some(Membership { joined: steady.steps, ends });
             if left > 0 {
                 steady.members += 1;
                 steady.context += u64::from(request.computed) + 1;
@@ -177,17 +174,18 @@ impl Scheduler {
         steady.context = 0;
         steady.ends.clear();
         steady.by_phase.iter_mut().for_each(Vec::clear);
+        // Every member is in every step since it joined.
+        let in_flight = u32::try_from(self.in_flight.len()).expect("at most two");
         for &slot in &self.running {
             let request = &mut self.requests[slot];
-            let Some(Membership { joined, ends, since_batch }) = request.membership.take() else {
+            let Some(Membership { joined, ends }) = request.membership.take() else {
                 continue;
             };
             if ends > steady.steps {
                 let steps = u32::try_from(steady.steps - joined).expect("fewer than its tokens");
                 let sampled = request.sampled() + steps;
-                let in_flight = self.scheduled - self.accepted.max(since_batch);
                 request.computed += steps;
-                request.placeholders = u32::try_from(in_flight).expect("at most two");
+                request.placeholders = in_flight;
                 request.emitted = sampled - request.placeholders;
             }
         }
