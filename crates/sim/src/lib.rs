@@ -39,6 +39,7 @@ pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;
+pub use scheduler::Admission;
 pub use server::ServerModel;
 pub use simulate::{InputError, RunOptions, RunTotals, SimulatedRun, simulate, simulate_each};
 pub use simulator::Simulator;

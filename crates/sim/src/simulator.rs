@@ -116,6 +116,7 @@ impl Simulator {
             seed: request.seed,
             record_chunk_times: request.record_chunk_times,
             time_limit_s: self.time_limit_s,
+            ..RunOptions::default()
         };
         let run =
             simulate(&self.server, &arguments, start_up.kv_blocks, &request.schedule, &options)

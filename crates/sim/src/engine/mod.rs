@@ -152,20 +152,26 @@ impl<'a> Engine<'a> {
     /// Launches the scheduled step: the host prepares it, the GPU computes it.
     fn launch(&mut self, shape: &StepShape) {
         let time = self.noise.apply(self.timer.time(shape));
-        let begun_s = self.now_s;
+        self.gpu_free_s = done_s(self.now_s, self.gpu_free_s, &time, &self.host);
         self.now_s += time.host_s;
-        self.gpu_free_s = match time.mode {
-            StepMode::Full => self.gpu_free_s.max(self.now_s) + time.gpu_s,
-            StepMode::Piecewise | StepMode::Eager => {
-                // Kernels are launched while the host works, so the GPU begins early, and cannot
-                // be done before the last launch.
-                let first_launch_s = begun_s + time.host_s.min(self.host.launch_ms / 1e3);
-                (self.gpu_free_s.max(first_launch_s) + time.gpu_s)
-                    .max(self.now_s + self.host.launch_tail_ms / 1e3)
-            }
-        };
         self.steps += 1;
         self.in_flight.push_back(self.gpu_free_s);
+    }
+}
+
+/// When a step is done that the host begins to prepare at `begun_s`, on a GPU that is busy until
+/// `gpu_free_s`; seconds.
+fn done_s(begun_s: f64, gpu_free_s: f64, time: &StepTime, host: &HostCosts) -> f64 {
+    let prepared_s = begun_s + time.host_s;
+    match time.mode {
+        StepMode::Full => gpu_free_s.max(prepared_s) + time.gpu_s,
+        StepMode::Piecewise | StepMode::Eager => {
+            // Kernels are launched while the host works, so the GPU begins early, and cannot be
+            // done before the last launch.
+            let first_launch_s = begun_s + time.host_s.min(host.launch_ms / 1e3);
+            (gpu_free_s.max(first_launch_s) + time.gpu_s)
+                .max(prepared_s + host.launch_tail_ms / 1e3)
+        }
     }
 }
 

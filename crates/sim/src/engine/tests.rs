@@ -78,6 +78,63 @@ fn assert_record(record: &RequestRecord, first_s: f64, last_s: f64) {
     close(record.last_token_s, last_s);
 }
 
+/// Times of a step by hand, in milliseconds: kernels are launched after 2.5, and the last of them
+/// needs 0.3.
+#[test]
+fn steps_end_when_host_and_gpu_have_done_their_parts() {
+    use StepMode::{Eager, Full, Piecewise};
+    for (mode, host_ms, gpu_ms, busy_ms, done_ms) in [
+        // A graph is launched when the host is ready, and begins when the GPU is.
+        (Full, 2.0, 6.0, 0.0, 8.0),
+        (Full, 2.0, 6.0, 5.0, 11.0),
+        // Other steps begin with their first kernel,
+        (Piecewise, 8.0, 50.0, 0.0, 52.5),
+        (Eager, 1.0, 50.0, 0.0, 51.0),
+        (Eager, 20.0, 50.0, 9.0, 59.0),
+        // and end after their last.
+        (Eager, 20.0, 6.0, 0.0, 20.3),
+        (Piecewise, 8.0, 6.0, 2.2, 8.5),
+    ] {
+        let time = StepTime { mode, host_s: host_ms / 1e3, gpu_s: gpu_ms / 1e3 };
+        let done_s = done_s(10.0, 10.0 + busy_ms / 1e3, &time, &HostCosts::MEASURED);
+        assert!((done_s - 10.0 - done_ms / 1e3).abs() < 1e-9, "{mode:?} {host_ms} {gpu_ms}");
+    }
+}
+
+/// The host's luck lasts a run, and shows only where it launches kernels one by one.
+#[test]
+fn the_host_factor_is_of_steps_that_are_no_full_graph() {
+    let noise = Noise { host_log_deviation: 0.25, ..Noise::none() };
+    let mut draws = StepNoise::new(&noise, 7);
+    let factor = noise.host_factor(7);
+    assert!((factor - 1.0).abs() > 0.01, "{factor}");
+    for (mode, expected) in
+        [(StepMode::Full, 1.0), (StepMode::Piecewise, factor), (StepMode::Eager, factor)]
+    {
+        let time = draws.apply(StepTime { mode, host_s: 1.0, gpu_s: 1.0 });
+        assert_eq!(
+            (time.host_s.to_bits(), time.gpu_s.to_bits()),
+            (expected.to_bits(), 1_f64.to_bits())
+        );
+    }
+}
+
+/// The second of two waits for the only sequence until the first has ended.
+#[test]
+fn queue_time_is_from_the_engine_to_the_first_step() {
+    let arguments = EngineArguments { max_num_seqs: Some(1), ..scheduling(false) };
+    let records = run(&mut engine(vec![spec(0.0, 300, 50); 2], &arguments));
+    let [first, second] = &records[..] else { panic!("two requests") };
+    assert_eq!(first.queue_time_s, Some(0.0));
+    // It arrives during the first step, and the engine takes it in when that has ended; tokens are
+    // then on the way to the client for as long as an output takes.
+    let to_client_s = 0.00015 + 0.000_066 + 0.0005;
+    let queued_s = first.first_token_s.expect("it was served") - to_client_s;
+    let freed_s = first.last_token_s.expect("it ends") - to_client_s;
+    let queue_time_s = second.queue_time_s.expect("it was served");
+    assert!((queue_time_s - (freed_s - queued_s)).abs() < 1e-9, "{queue_time_s}");
+}
+
 /// Decoding alone, a request gets a token every 6.2 ms, as measured.
 #[test]
 fn a_lone_request_decodes_at_the_speed_of_the_gpu() {

@@ -6,8 +6,9 @@
 //! first, in the order of their admission; then waiting ones, the head of the queue only, so that
 //! none overtakes. A running request that needs a block when none is free takes them from the
 //! latest one. A waiting request is admitted only if all its known tokens would fit; its blocks are
-//! nevertheless allocated chunk by chunk. vLLM's watermark is 0 by default and left out.
+//! nevertheless allocated chunk by chunk. [`Admission`] changes that.
 
+mod admission;
 mod request;
 mod steady;
 
@@ -18,6 +19,7 @@ use slotune_serving::{
     workload::PromptSegment,
 };
 
+pub use admission::Admission;
 pub(crate) use request::Request;
 use steady::Steady;
 
@@ -91,11 +93,16 @@ struct Limits {
     chunk: u32,
     splits_prompts: bool,
     policy: SchedulingPolicy,
+    /// Whether a request is admitted only if all its known tokens fit.
+    reserves_full_prompt: bool,
+    /// Blocks that an admission leaves free, where something runs.
+    watermark_blocks: u32,
 }
 
 impl Scheduler {
     pub(crate) fn new(
         arguments: &ResolvedEngineArguments,
+        admission: &Admission,
         blocks: BlockPool,
         bookkeeping: Bookkeeping,
     ) -> Self {
@@ -107,6 +114,8 @@ impl Scheduler {
             chunk: arguments.long_prefill_token_threshold,
             splits_prompts: arguments.enable_chunked_prefill,
             policy: arguments.scheduling_policy,
+            reserves_full_prompt: admission.reserves_full_prompt,
+            watermark_blocks: admission.watermark_blocks(blocks.free()),
         };
         Self {
             limits,
@@ -270,8 +279,13 @@ impl Scheduler {
             }
             tokens = tokens.min(*budget);
             let needed = (cached + tokens).div_ceil(block_size) - hit.blocks;
-            let reserved = known.min(self.limits.context).div_ceil(block_size) - hit.blocks;
-            if reserved.max(needed) + hit.idle > self.blocks.free() {
+            let reserved = if self.limits.reserves_full_prompt {
+                known.min(self.limits.context).div_ceil(block_size) - hit.blocks
+            } else {
+                needed
+            };
+            let spared = if self.running.is_empty() { 0 } else { self.limits.watermark_blocks };
+            if reserved.max(needed) + hit.idle + spared > self.blocks.free() {
                 return;
             }
             self.waiting.pop_front();

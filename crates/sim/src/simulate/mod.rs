@@ -14,7 +14,7 @@ use crate::{
     engine::{Engine, StepNoise},
     front_end::{Arrivals, Client, FrontEnd, FrontEndSettings},
     noise::Noise,
-    scheduler::{Bookkeeping, Request, Scheduler},
+    scheduler::{Admission, Bookkeeping, Request, Scheduler},
     server::ServerModel,
 };
 
@@ -33,6 +33,8 @@ pub struct RunOptions {
     pub record_chunk_times: bool,
     /// Simulated seconds after which the run ends, whatever is unfinished.
     pub time_limit_s: Option<f64>,
+    /// When the server admits a waiting request.
+    pub admission: Admission,
 }
 
 /// What a simulated run gave.
@@ -141,6 +143,7 @@ pub fn simulate_each(
 ) -> Result<RunTotals, InputError> {
     server.check()?;
     options.noise.check()?;
+    options.admission.check()?;
     error::check(arguments, kv_blocks, load, options)?;
     let arrivals = Arrivals::new(load, Box::new(requests.into_iter()));
     let bookkeeping = cheapest_bookkeeping(arguments, kv_blocks, options);
@@ -214,8 +217,8 @@ pub(crate) fn build<'a>(
     options: &RunOptions,
     bookkeeping: Bookkeeping,
 ) -> Engine<'a> {
-    // vLLM keeps one block unused. More than can be counted are as good as no limit.
-    let usable = u32::try_from(kv_blocks - 1).unwrap_or(u32::MAX - 1);
+    // vLLM keeps one block unused. Beyond some number more blocks are as good as no limit.
+    let usable = u32::try_from(kv_blocks - 1).unwrap_or(u32::MAX).min(u32::MAX / 2);
     let settings = FrontEndSettings {
         stream_interval: arguments.stream_interval,
         keeps_chunk_times: options.record_chunk_times,
@@ -233,7 +236,7 @@ pub(crate) fn build<'a>(
         server.host,
         StepNoise::new(&options.noise, options.seed),
         arguments.async_scheduling,
-        Scheduler::new(arguments, blocks, bookkeeping),
+        Scheduler::new(arguments, &options.admission, blocks, bookkeeping),
         FrontEnd::new(
             server.front_end,
             settings,
