@@ -23,6 +23,8 @@
 //! given), client time and network, several API servers.
 
 mod blocks;
+#[cfg(test)]
+mod cases;
 mod cost;
 mod engine;
 mod front_end;

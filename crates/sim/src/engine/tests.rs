@@ -1,8 +1,10 @@
 //! One request, or few, through all clocks.
 
+use proptest::{prelude::*, test_runner::RngSeed};
 use slotune_serving::{EngineArguments, Load, RequestSpec};
 
 use super::*;
+use crate::cases::cases;
 use crate::{
     RunOptions, ServerModel, cost::StepShape, front_end::Arrivals, scheduler::Bookkeeping,
     simulate::build,
@@ -144,36 +146,6 @@ fn a_lone_request_decodes_at_the_speed_of_the_gpu() {
     assert!((decode_s / 100.0 - 0.0062).abs() < 1e-4, "{decode_s}");
 }
 
-/// GPU intervals do not overlap, steps end in order, and the engine rests only when it can do
-/// nothing.
-#[test]
-fn the_gpu_does_one_step_at_a_time_and_never_rests_in_vain() {
-    for is_asynchronous in [false, true] {
-        let requests = (0..60)
-            .map(|index| spec(f64::from(index / 3) * 0.1, 40 + 37 * index, 1 + index))
-            .collect();
-        let mut engine = engine(requests, &scheduling(is_asynchronous));
-        loop {
-            let (steps, gpu_free_s) = (engine.steps, engine.gpu_free_s);
-            let can_work = !engine.scheduler.is_idle() && engine.in_flight.is_empty();
-            let now_s = engine.now_s;
-            if !engine.advance() {
-                break;
-            }
-            assert!(engine.now_s >= now_s);
-            assert!(engine.in_flight.len() <= engine.depth);
-            let launched = engine.steps - steps;
-            assert!(launched > 0 || !can_work, "at {now_s}");
-            if launched > 0 {
-                let gpu_s = engine.timer.time(&engine.scheduler.latest().shape).gpu_s;
-                assert!(engine.gpu_free_s - gpu_s >= gpu_free_s - 1e-12, "at {now_s}");
-            }
-            assert!(engine.in_flight.iter().is_sorted());
-        }
-        assert!(engine.scheduler.is_idle() && engine.in_flight.is_empty());
-    }
-}
-
 #[test]
 fn asynchronous_scheduling_hides_the_host() {
     let mean_s = |is_asynchronous| {
@@ -183,4 +155,81 @@ fn asynchronous_scheduling_hides_the_host() {
         records.iter().map(|r| r.last_token_s.expect("tokens")).sum::<f64>() / 40.0
     };
     assert!(mean_s(true) < 0.9 * mean_s(false), "{} {}", mean_s(true), mean_s(false));
+}
+
+/// Slots of requests that ended are used again, so memory is that of those under way.
+#[test]
+fn a_long_run_needs_no_more_room_than_a_short_one() {
+    let requests = |count: u32| (0..count).map(|i| spec(f64::from(i) * 0.05, 100, 60)).collect();
+    let slots = [300, 6000].map(|count| {
+        let mut engine = engine(requests(count), &EngineArguments::default());
+        assert_eq!(run(&mut engine).len(), count as usize);
+        engine.scheduler.requests.len()
+    });
+    assert_eq!(slots[0], slots[1]);
+    assert!(slots[0] < 20, "{slots:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 200,
+        rng_seed: RngSeed::Fixed(1),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// The GPU does one step at a time, steps end in order, and the engine rests only when it can
+    /// do nothing. Requests go through their stages in order, first come, first served.
+    #[test]
+    fn every_round_keeps_the_invariants(case in cases()) {
+        let server = ServerModel::measured();
+        let arguments = server.resolve(&case.arguments);
+        let arrivals = Arrivals::new(case.load, Box::new(case.requests.clone().into_iter()));
+        let options = RunOptions::default();
+        let mut engine =
+            build(&server, &arguments, case.kv_blocks, arrivals, &options, Bookkeeping::Marks);
+        let mut records = Vec::new();
+        // When each request reached the queue, and when it was first scheduled.
+        let mut stages = vec![(0.0, 0.0); case.requests.len()];
+        loop {
+            let (now_s, steps, gpu_free_s) = (engine.now_s, engine.steps, engine.gpu_free_s);
+            let can_work = !engine.scheduler.is_idle() && engine.in_flight.is_empty();
+            let goes_on = engine.advance();
+            engine.hand_out(&mut |record| records.push(record));
+            if !goes_on {
+                break;
+            }
+            prop_assert!(engine.now_s >= now_s);
+            prop_assert!(engine.in_flight.len() <= engine.depth);
+            prop_assert!(engine.in_flight.iter().is_sorted());
+            let has_launched = engine.steps > steps;
+            prop_assert!(has_launched || !can_work, "at {}", now_s);
+            if has_launched {
+                let shape = &engine.scheduler.latest().shape;
+                let gpu_s = engine.timer.time(shape).gpu_s;
+                prop_assert!(engine.gpu_free_s - gpu_s >= gpu_free_s - 1e-12, "at {}", now_s);
+                prop_assert!(shape.tokens <= arguments.max_num_batched_tokens);
+                prop_assert!(shape.requests <= arguments.max_num_seqs);
+            }
+            for request in &engine.scheduler.requests {
+                if let Some(first_scheduled_s) = request.first_scheduled_s {
+                    stages[request.rank as usize] = (request.queued_s, first_scheduled_s);
+                }
+            }
+        }
+        prop_assert!(engine.scheduler.is_idle() && engine.in_flight.is_empty());
+        prop_assert_eq!(u64::from(engine.scheduler.blocks.free()), case.kv_blocks - 1);
+        prop_assert_eq!(records.len(), case.requests.len());
+        for record in &records {
+            let (queued_s, first_scheduled_s) = stages[record.index as usize];
+            let first_s = record.first_token_s.expect("it ends");
+            prop_assert!(record.sent_s < queued_s && queued_s <= first_scheduled_s);
+            prop_assert!(first_scheduled_s < first_s);
+            prop_assert!(record.first_token_s <= record.last_token_s);
+            prop_assert!(record.is_completed());
+        }
+        // The front end and the queue keep the order of arrival.
+        prop_assert!(stages.iter().is_sorted_by_key(|&(queued_s, _)| queued_s));
+        prop_assert!(stages.iter().is_sorted_by_key(|&(_, first_s)| first_s));
+    }
 }

@@ -111,3 +111,26 @@ impl<'a> Arrivals<'a> {
         self.error.is_none().then_some(spec)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_beyond_the_last_number_are_an_error() {
+        let spec = RequestSpec {
+            arrival_s: 1.0,
+            prompt_tokens: 1,
+            output_tokens: 1,
+            shared_prefix: vec![],
+        };
+        let mut arrivals = Arrivals::new(Load::Open, Box::new(std::iter::repeat(spec)));
+        arrivals.index = u32::MAX - 1;
+        for index in [u32::MAX - 1, u32::MAX] {
+            assert_eq!(arrivals.error(), None);
+            assert_eq!(arrivals.pop(1.0).map(|due| due.index), Some(index));
+        }
+        assert_eq!(arrivals.error(), Some(InputError::Requests));
+        assert!(arrivals.pop(1.0).is_none());
+    }
+}

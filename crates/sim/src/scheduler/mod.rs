@@ -11,6 +11,7 @@
 mod admission;
 mod request;
 mod steady;
+mod step;
 
 use std::collections::VecDeque;
 
@@ -22,26 +23,13 @@ use slotune_serving::{
 pub use admission::Admission;
 pub(crate) use request::Request;
 use steady::Steady;
+pub(crate) use step::{Bookkeeping, Step};
 
 use crate::{
     blocks::{BlockPool, PrefixHit},
     cost::StepShape,
     front_end::Mark,
 };
-
-/// One step: who computes how much, and who samples.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Step {
-    /// Requests and their tokens, in order of scheduling; without those that are
-    /// [counted together](steady).
-    pub(crate) entries: Vec<(usize, u32)>,
-    /// Requests that sample a token, in the same order; empty where they are counted together.
-    pub(crate) sampled: Vec<usize>,
-    /// Those of them that begin or end the stream of their request.
-    pub(crate) marks: Vec<Mark>,
-    /// What the step computes.
-    pub(crate) shape: StepShape,
-}
 
 /// Counts over a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,18 +56,6 @@ pub(crate) struct Scheduler {
     spare: Vec<Step>,
     steady: Option<Steady>,
     keeps_lists: bool,
-}
-
-/// How the scheduler goes about steps in which requests only decode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bookkeeping {
-    /// Request by request, as vLLM does; for tests.
-    #[cfg_attr(not(test), expect(dead_code, reason = "what tests compare the other ways with"))]
-    Each,
-    /// Together, with a list of who samples.
-    Lists,
-    /// Together, without lists.
-    Marks,
 }
 
 /// The arguments that the scheduler obeys.
@@ -383,15 +359,6 @@ impl Scheduler {
         } else if let Some(place) = self.waiting.iter().position(|&other| other == id) {
             self.waiting.remove(place);
         }
-    }
-}
-
-impl Step {
-    fn clear(&mut self) {
-        self.entries.clear();
-        self.sampled.clear();
-        self.marks.clear();
-        self.shape = StepShape::default();
     }
 }
 
