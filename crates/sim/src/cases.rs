@@ -5,11 +5,14 @@ use slotune_serving::{
     EngineArguments, Load, RequestSpec, engine_arguments::SchedulingPolicy, workload::PromptSegment,
 };
 
+use crate::Admission;
+
 /// A workload and a server that it fits.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) arguments: EngineArguments,
     pub(crate) kv_blocks: u64,
+    pub(crate) admission: Admission,
     pub(crate) load: Load,
     /// In the order of their arrival.
     pub(crate) requests: Vec<RequestSpec>,
@@ -33,12 +36,14 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
     let spare = prop_oneof![Just(0_u64), 0_u64..200];
     let numbers = (1_u32..60, 60_u32..900, 0_u32..200, 1_u32..40, spare);
     let switches = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3);
-    (prop::collection::vec(request, 1..80), load, numbers, switches).prop_map(
+    let admission = (any::<bool>(), prop_oneof![Just(0.0), 0.0..1.0]);
+    (prop::collection::vec(request, 1..80), load, numbers, switches, admission).prop_map(
         |(
             mut requests,
             load,
             (seqs, tokens, chunk, block_size, spare),
             (caching, asynchronous, priority, burst),
+            (reserves_full_prompt, watermark),
         )| {
             // All at once, in bursts, or scattered.
             for spec in &mut requests {
@@ -61,7 +66,8 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
                 ..EngineArguments::default()
             };
             let kv_blocks = 1 + u64::from(600_u32.div_ceil(block_size)) + spare;
-            Case { arguments, kv_blocks, load, requests }
+            let admission = Admission { reserves_full_prompt, watermark };
+            Case { arguments, kv_blocks, admission, load, requests }
         },
     )
 }

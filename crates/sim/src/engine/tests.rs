@@ -185,7 +185,7 @@ proptest! {
         let server = ServerModel::measured();
         let arguments = server.resolve(&case.arguments);
         let arrivals = Arrivals::new(case.load, Box::new(case.requests.clone().into_iter()));
-        let options = RunOptions::default();
+        let options = RunOptions { admission: case.admission, ..RunOptions::default() };
         let mut engine =
             build(&server, &arguments, case.kv_blocks, arrivals, &options, Bookkeeping::Marks);
         let mut records = Vec::new();

@@ -8,14 +8,16 @@ use super::*;
 
 fn situations() -> impl Strategy<Value = Situation> {
     let limits = (1_u32..6, 6_u32..40, 0_u32..9, 1_u32..6, 0_u32..20);
-    let switches = (any::<bool>(), any::<bool>(), any::<bool>());
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let watermark = prop_oneof![Just(0.0), 0.0..1.0];
     let requests = prop::collection::vec((1_u32..40, 1_u32..20, 0_u32..4), 1..14);
-    (limits, switches, requests, 0_u32..30).prop_map(
+    (limits, switches, requests, 0_u32..30, watermark).prop_map(
         |(
             (seqs, tokens, chunk, block_size, spare),
-            (asynchronous, priority, shares),
+            (asynchronous, priority, shares, reserves_full_prompt),
             requests,
             shared,
+            watermark,
         )| {
             let mut situation = Situation::new(&[]);
             let arguments = &mut situation.arguments;
@@ -30,6 +32,7 @@ fn situations() -> impl Strategy<Value = Situation> {
             // Just enough for the longest context, or a little more.
             situation.usable_blocks = arguments.max_model_len.div_ceil(block_size) + spare;
             situation.shared = shares.then_some(shared);
+            situation.admission = Admission { reserves_full_prompt, watermark };
             situation.requests = requests;
             situation
         },

@@ -36,7 +36,8 @@ proptest! {
         limit_s in prop::option::of(0.0_f64..6.0),
     ) {
         let noise = if is_noisy { Noise::measured() } else { Noise::none() };
-        let options = RunOptions { noise, seed: 3, ..RunOptions::default() };
+        let admission = case.admission;
+        let options = RunOptions { noise, seed: 3, admission, ..RunOptions::default() };
         let plain = run_by(Bookkeeping::Each, &case, &options);
         prop_assert_eq!(&run_by(Bookkeeping::Lists, &case, &options), &plain);
         prop_assert_eq!(&run_by(Bookkeeping::Marks, &case, &options), &plain);
