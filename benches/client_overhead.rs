@@ -8,7 +8,6 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -20,7 +19,7 @@ use slotune::vllm::{
     doctor::{ClientLimit, LimitOptions, client_limit},
     stub::{Script, Stub},
 };
-use slotune_benches::bench_serve;
+use slotune_benches::{bench_serve, peak_memory_mib};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -152,14 +151,6 @@ fn measure(options: &Options, streams: u32) -> Result<Own, Error> {
     let limit =
         runtime.block_on(client_limit(&LimitOptions { streams, chunks_per_s, duration_s }))?;
     Ok(Own { limit, peak_memory_mib: peak_memory_mib() })
-}
-
-/// Largest resident set of this process so far, where there is `/proc`.
-fn peak_memory_mib() -> Option<f64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024.0)
 }
 
 /// Runs a command and prints the CPU seconds and the peak memory (KiB) that it took.

@@ -1,8 +1,9 @@
-//! What the benches share: runs of the Week-3 scenario, and those of `vllm bench serve`.
+//! What the benches share: runs of the Week-3 scenario, those of `vllm bench serve`, and the
+//! memory of a process.
 
 mod bench_serve;
 
-use std::{ops::Range, sync::Mutex};
+use std::{fs, ops::Range, sync::Mutex};
 
 use slotune::{
     Finished, Observer,
@@ -22,6 +23,14 @@ pub fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
     let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no seed"));
     let seeds = number(first)?..number(end)?;
     if seeds.is_empty() { Err("there is no seed in that range".to_owned()) } else { Ok(seeds) }
+}
+
+/// Largest resident set of this process so far, where there is `/proc`.
+pub fn peak_memory_mib() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib / 1024.0)
 }
 
 /// The objective of the scenario, whose targets follow from its baseline.

@@ -23,6 +23,8 @@
 //! given), client time and network, several API servers.
 
 mod blocks;
+#[cfg(test)]
+mod cases;
 mod cost;
 mod engine;
 mod front_end;
@@ -39,7 +41,8 @@ pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;
+pub use scheduler::Admission;
 pub use server::ServerModel;
-pub use simulate::{InputError, RunOptions, SimulatedRun, simulate};
+pub use simulate::{InputError, RunOptions, RunTotals, SimulatedRun, simulate, simulate_each};
 pub use simulator::Simulator;
 pub use start_up::{CacheState, MemoryPlan, StartUp, StartUpCause, StartUpFailure};

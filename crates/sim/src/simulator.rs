@@ -116,6 +116,7 @@ impl Simulator {
             seed: request.seed,
             record_chunk_times: request.record_chunk_times,
             time_limit_s: self.time_limit_s,
+            ..RunOptions::default()
         };
         let run =
             simulate(&self.server, &arguments, start_up.kv_blocks, &request.schedule, &options)
@@ -125,20 +126,22 @@ impl Simulator {
         let server = ServerFacts {
             start_up_s: start_up.duration_s,
             kv_blocks: Some(start_up.kv_blocks),
-            preemptions: Some(run.preemptions),
-            engine_steps: Some(run.engine_steps),
-            queue_time_sum_s: Some(run.queue_time_sum_s),
+            preemptions: Some(run.totals.preemptions),
+            engine_steps: Some(run.totals.engine_steps),
+            queue_time_sum_s: Some(run.totals.queue_time_sum_s),
             prefix_cache_queries: arguments
                 .enable_prefix_caching
-                .then_some(run.prefix_cache_queries),
-            prefix_cache_hits: arguments.enable_prefix_caching.then_some(run.prefix_cache_hits),
+                .then_some(run.totals.prefix_cache_queries),
+            prefix_cache_hits: arguments
+                .enable_prefix_caching
+                .then_some(run.totals.prefix_cache_hits),
             arguments: arguments.to_arguments(),
             ..ServerFacts::default()
         };
         Ok(Run {
             records: run.records,
-            end_s: run.end_s,
-            cost_s: start_up.duration_s + run.end_s,
+            end_s: run.totals.end_s,
+            cost_s: start_up.duration_s + run.totals.end_s,
             server,
             timeline: vec![],
             client: None,

@@ -108,7 +108,7 @@ fn replays_match_the_prototype() {
         assert_close(row.run, "e2e mean", mean(&e2e_s), row.e2e_mean_s);
         assert_close(row.run, "e2e p95", p95(&e2e_s), row.e2e_p95_s);
         assert_close(row.run, "ttft mean", mean(&ttft_s), row.ttft_mean_s);
-        assert_close(row.run, "steps", run.engine_steps as f64, row.steps as f64);
+        assert_close(row.run, "steps", run.totals.engine_steps as f64, row.steps as f64);
     }
 }
 

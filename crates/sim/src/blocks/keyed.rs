@@ -1,8 +1,12 @@
 //! The block pool with prefix caching, after vLLM's `v1/core/block_pool.py`.
 
-use super::{PrefixHit, PromptKeys};
+use std::collections::BTreeMap;
 
-/// Stands for no block and no key.
+use slotune_serving::workload::PromptSegment;
+
+use super::{PrefixHit, keys::shared_keys};
+
+/// Stands for no block.
 const NONE: u32 = u32::MAX;
 
 /// Blocks with reference counts. Those that no request holds wait in a queue, least recently used
@@ -11,15 +15,17 @@ const NONE: u32 = u32::MAX;
 /// Where two blocks have equal contents only the first is findable.
 #[derive(Clone, Debug)]
 pub(crate) struct KeyedPool {
+    block_size: u32,
+    /// Blocks that were never given out. They come before all others, so the list of blocks is
+    /// only as long as it must be.
+    fresh: u32,
     blocks: Vec<Block>,
-    /// The block with each key, or none.
-    by_key: Vec<u32>,
-    keys: PromptKeys,
-    /// Blocks of each request, in order.
-    held: Vec<Vec<u32>>,
-    /// Full blocks of each request's prompt that were made findable.
-    published: Vec<u32>,
-    free: u32,
+    /// The block with each shared contents.
+    shared: BTreeMap<u64, u32>,
+    /// What each slot holds.
+    holdings: Vec<Holding>,
+    /// Blocks in the queue of those that were held before, with its ends.
+    queued: u32,
     first: u32,
     last: u32,
 }
@@ -27,102 +33,177 @@ pub(crate) struct KeyedPool {
 #[derive(Clone, Copy, Debug)]
 struct Block {
     holders: u32,
-    key: u32,
+    contents: Contents,
     /// Neighbours in the queue of free blocks.
     previous: u32,
     next: u32,
 }
 
+/// What a block is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contents {
+    Nothing,
+    /// A prefix that several prompts share.
+    Shared(u64),
+    /// A block of one prompt alone, which looks for it when it was preempted.
+    Own {
+        number: u32,
+        index: u32,
+    },
+}
+
+/// The blocks of one request.
+#[derive(Clone, Debug, Default)]
+struct Holding {
+    number: u32,
+    /// Full blocks of the prompt: no others are found again.
+    full_blocks: u32,
+    /// Keys of the first of them, as far as they are shared.
+    keys: Vec<u64>,
+    /// In order.
+    blocks: Vec<u32>,
+    /// What it held when it was preempted.
+    former: Vec<u32>,
+    /// Full blocks of the prompt that were made findable.
+    published: u32,
+}
+
 impl KeyedPool {
-    /// `usable` blocks for prompts with these keys, `requests` of them.
-    pub(crate) fn new(usable: u32, keys: PromptKeys, requests: usize) -> Self {
-        let mut pool = Self {
-            blocks: vec![
-                Block { holders: 0, key: NONE, previous: NONE, next: NONE };
-                usable as usize
-            ],
-            by_key: vec![NONE; keys.distinct() as usize],
-            keys,
-            held: vec![Vec::new(); requests],
-            published: vec![0; requests],
-            free: 0,
+    /// `usable` blocks of `block_size` tokens.
+    pub(crate) fn new(usable: u32, block_size: u32) -> Self {
+        Self {
+            block_size,
+            fresh: usable,
+            blocks: Vec::new(),
+            shared: BTreeMap::new(),
+            holdings: Vec::new(),
+            queued: 0,
             first: NONE,
             last: NONE,
-        };
-        for block in 0..usable {
-            pool.push_free(block);
         }
-        pool
+    }
+
+    pub(crate) fn register(
+        &mut self,
+        slot: usize,
+        number: u32,
+        prompt: u32,
+        segments: &[PromptSegment],
+    ) {
+        if slot >= self.holdings.len() {
+            self.holdings.resize(slot + 1, Holding::default());
+        }
+        let holding = &mut self.holdings[slot];
+        debug_assert!(holding.blocks.is_empty(), "the slot is free");
+        holding.number = number;
+        holding.full_blocks = prompt / self.block_size;
+        holding.keys = shared_keys(prompt, segments, self.block_size);
+        holding.former.clear();
     }
 
     pub(crate) fn free(&self) -> u32 {
-        self.free
+        self.fresh + self.queued
     }
 
-    pub(crate) fn prefix_hit(&self, request: usize, most: u32) -> PrefixHit {
+    pub(crate) fn prefix_hit(&self, slot: usize, most: u32) -> PrefixHit {
         let mut hit = PrefixHit::default();
-        for &key in self.keys.of(request).iter().take(most as usize) {
-            let block = self.by_key[key as usize];
-            if block == NONE {
-                break;
-            }
+        while hit.blocks < most
+            && let Some(block) = self.cached(slot, hit.blocks)
+        {
             hit.blocks += 1;
             hit.idle += u32::from(self.blocks[block as usize].holders == 0);
         }
         hit
     }
 
-    pub(crate) fn take_hit(&mut self, request: usize, blocks: u32) {
-        debug_assert!(self.held[request].is_empty(), "a request takes its hit first");
+    pub(crate) fn take_hit(&mut self, slot: usize, blocks: u32) {
+        debug_assert!(self.holdings[slot].blocks.is_empty(), "a request takes its hit first");
         for index in 0..blocks {
-            let block = self.by_key[self.keys.of(request)[index as usize] as usize];
+            let block = self.cached(slot, index).expect("the hit was just found");
             if self.blocks[block as usize].holders == 0 {
                 self.remove_free(block);
             }
             self.blocks[block as usize].holders += 1;
-            self.held[request].push(block);
+            self.holdings[slot].blocks.push(block);
         }
-        self.published[request] = blocks;
+        self.holdings[slot].published = blocks;
     }
 
-    pub(crate) fn allocate(&mut self, request: usize, blocks: u32) {
+    pub(crate) fn allocate(&mut self, slot: usize, blocks: u32) {
         for _ in 0..blocks {
-            let block = self.first;
-            self.remove_free(block);
-            let entry = &mut self.blocks[block as usize];
-            entry.holders = 1;
-            let key = std::mem::replace(&mut entry.key, NONE);
-            if key != NONE {
-                self.by_key[key as usize] = NONE;
-            }
-            self.held[request].push(block);
+            let block = self.take_free();
+            self.holdings[slot].blocks.push(block);
         }
     }
 
-    pub(crate) fn publish(&mut self, request: usize, full_blocks: u32) {
-        let keys = self.keys.of(request);
-        while self.published[request] < full_blocks
-            && let Some(&key) = keys.get(self.published[request] as usize)
-        {
-            let block = self.held[request][self.published[request] as usize];
-            if self.by_key[key as usize] == NONE {
-                self.by_key[key as usize] = block;
-                self.blocks[block as usize].key = key;
-            }
-            self.published[request] += 1;
+    pub(crate) fn publish(&mut self, slot: usize, full_blocks: u32) {
+        let holding = &mut self.holdings[slot];
+        while holding.published < full_blocks.min(holding.full_blocks) {
+            let index = holding.published;
+            let block = holding.blocks[index as usize];
+            self.blocks[block as usize].contents = match holding.keys.get(index as usize) {
+                None => Contents::Own { number: holding.number, index },
+                Some(key) if self.shared.contains_key(key) => Contents::Nothing,
+                Some(&key) => {
+                    self.shared.insert(key, block);
+                    Contents::Shared(key)
+                }
+            };
+            holding.published += 1;
         }
+    }
+
+    pub(crate) fn release(&mut self, slot: usize) {
+        let mut blocks = std::mem::take(&mut self.holdings[slot].blocks);
+        self.let_go(&blocks);
+        blocks.clear();
+        self.holdings[slot].blocks = blocks;
+    }
+
+    pub(crate) fn preempt(&mut self, slot: usize) {
+        let former = std::mem::take(&mut self.holdings[slot].blocks);
+        self.let_go(&former);
+        self.holdings[slot].former = former;
+    }
+
+    /// The block that holds block `index` of the prompt in `slot`, if any does.
+    fn cached(&self, slot: usize, index: u32) -> Option<u32> {
+        let holding = &self.holdings[slot];
+        if let Some(key) = holding.keys.get(index as usize) {
+            return self.shared.get(key).copied();
+        }
+        let own = Contents::Own { number: holding.number, index };
+        let block = *holding.former.get(index as usize)?;
+        (self.blocks[block as usize].contents == own).then_some(block)
     }
 
     /// Last block first, so that the start of a prompt, which others may share, lives longest.
-    pub(crate) fn release(&mut self, request: usize) {
-        while let Some(block) = self.held[request].pop() {
+    fn let_go(&mut self, blocks: &[u32]) {
+        for &block in blocks.iter().rev() {
             let holders = &mut self.blocks[block as usize].holders;
             *holders -= 1;
             if *holders == 0 {
                 self.push_free(block);
             }
         }
-        self.published[request] = 0;
+    }
+
+    /// A block for one holder, whose contents are forgotten.
+    fn take_free(&mut self) -> u32 {
+        if self.fresh > 0 {
+            self.fresh -= 1;
+            let contents = Contents::Nothing;
+            self.blocks.push(Block { holders: 1, contents, previous: NONE, next: NONE });
+            return u32::try_from(self.blocks.len() - 1).expect("as many as usable ones at most");
+        }
+        let block = self.first;
+        self.remove_free(block);
+        let entry = &mut self.blocks[block as usize];
+        entry.holders = 1;
+        if let Contents::Shared(key) = std::mem::replace(&mut entry.contents, Contents::Nothing) {
+            self.shared.remove(&key);
+        }
+        block
     }
 
     fn push_free(&mut self, block: u32) {
@@ -133,7 +214,7 @@ impl KeyedPool {
             last => self.blocks[last as usize].next = block,
         }
         self.last = block;
-        self.free += 1;
+        self.queued += 1;
     }
 
     fn remove_free(&mut self, block: u32) {
@@ -146,15 +227,16 @@ impl KeyedPool {
             NONE => self.last = previous,
             next => self.blocks[next as usize].previous = previous,
         }
-        self.free -= 1;
+        self.queued -= 1;
     }
 
     /// Distinct blocks that requests hold, for the tests of conservation.
     #[cfg(test)]
     pub(crate) fn held_blocks(&self) -> usize {
-        let all: std::collections::BTreeSet<u32> = self.held.iter().flatten().copied().collect();
+        let held = || self.holdings.iter().map(|holding| &holding.blocks);
+        let all: std::collections::BTreeSet<u32> = held().flatten().copied().collect();
         for &block in &all {
-            let holders = self.held.iter().filter(|held| held.contains(&block)).count();
+            let holders = held().filter(|held| held.contains(&block)).count();
             assert_eq!(self.blocks[block as usize].holders as usize, holders);
         }
         all.len()

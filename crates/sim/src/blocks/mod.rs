@@ -5,7 +5,7 @@ mod keyed;
 mod keys;
 
 pub(crate) use keyed::KeyedPool;
-pub(crate) use keys::PromptKeys;
+use slotune_serving::workload::PromptSegment;
 
 /// The KV-cache blocks of a server. It hands them out by number only; that a request never takes
 /// more than are free is the scheduler's care.
@@ -30,6 +30,20 @@ pub(crate) struct PrefixHit {
 }
 
 impl BlockPool {
+    /// A request takes `slot`: its number, unlike any other's, its prompt, and the parts of it that
+    /// others share.
+    pub(crate) fn register(
+        &mut self,
+        slot: usize,
+        number: u32,
+        prompt: u32,
+        shared: &[PromptSegment],
+    ) {
+        if let Self::Keyed(pool) = self {
+            pool.register(slot, number, prompt, shared);
+        }
+    }
+
     /// Blocks that no request holds, cached ones included.
     pub(crate) fn free(&self) -> u32 {
         match self {
@@ -68,11 +82,19 @@ impl BlockPool {
         }
     }
 
-    /// Takes back all blocks of `request`, which holds this many.
+    /// Takes back all blocks of `request`, which holds this many, for good.
     pub(crate) fn release(&mut self, request: usize, blocks: u32) {
         match self {
             Self::Counted { free } => *free += blocks,
             Self::Keyed(pool) => pool.release(request),
+        }
+    }
+
+    /// The same of a request that will come back for those that are still there then.
+    pub(crate) fn preempt(&mut self, request: usize, blocks: u32) {
+        match self {
+            Self::Counted { free } => *free += blocks,
+            Self::Keyed(pool) => pool.preempt(request),
         }
     }
 }

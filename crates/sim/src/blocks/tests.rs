@@ -1,18 +1,24 @@
 //! Block accounting and prefix hits.
 
-use slotune_serving::{RequestSpec, workload::PromptSegment};
+use slotune_serving::workload::PromptSegment;
 
-use super::*;
+use super::{keys::shared_keys, *};
 
 const BLOCK_SIZE: u32 = 4;
 
-fn spec(prompt_tokens: u32, shared: &[(u64, u32)]) -> RequestSpec {
-    let shared_prefix = shared.iter().map(|&(id, tokens)| PromptSegment { id, tokens }).collect();
-    RequestSpec { arrival_s: 0.0, prompt_tokens, output_tokens: 1, shared_prefix }
+/// The length of a prompt, and the segments at its start that others share.
+type Prompt<'a> = (u32, &'a [(u64, u32)]);
+
+fn segments(shared: &[(u64, u32)]) -> Vec<PromptSegment> {
+    shared.iter().map(|&(id, tokens)| PromptSegment { id, tokens }).collect()
 }
 
-fn pool(usable: u32, specs: &[RequestSpec]) -> KeyedPool {
-    KeyedPool::new(usable, PromptKeys::new(specs, BLOCK_SIZE, |_| true), specs.len())
+fn pool(usable: u32, prompts: &[Prompt<'_>]) -> KeyedPool {
+    let mut pool = KeyedPool::new(usable, BLOCK_SIZE);
+    for (number, &(prompt, shared)) in (0..).zip(prompts) {
+        pool.register(number as usize, number, prompt, &segments(shared));
+    }
+    pool
 }
 
 /// Computes the whole prompt of `request`, after what the cache holds of it.
@@ -27,39 +33,32 @@ fn compute(pool: &mut KeyedPool, request: usize, prompt: u32) -> PrefixHit {
 /// How many leading blocks two prompts share.
 #[test]
 fn prompts_share_blocks_as_far_as_their_segments_agree() {
-    let check = |first: &RequestSpec, second: &RequestSpec, shared: usize| {
-        let keys = PromptKeys::new(&[first.clone(), second.clone()], BLOCK_SIZE, |_| true);
-        let equal = keys.of(0).iter().zip(keys.of(1)).take_while(|(a, b)| a == b).count();
+    let check = |first: Prompt<'_>, second: Prompt<'_>, shared: usize| {
+        let keys = |(prompt, shared)| shared_keys(prompt, &segments(shared), BLOCK_SIZE);
+        let (one, other) = (keys(first), keys(second));
+        let equal = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
         assert_eq!(equal, shared, "{first:?} {second:?}");
-        assert!(keys.of(0).iter().skip(equal).all(|key| !keys.of(1).contains(key)));
+        assert!(one.iter().skip(equal).all(|key| !other.contains(key)));
     };
-    check(&spec(16, &[]), &spec(16, &[]), 0);
-    check(&spec(16, &[(1, 16)]), &spec(16, &[(1, 16)]), 4);
+    check((16, &[]), (16, &[]), 0);
+    check((16, &[(1, 16)]), (16, &[(1, 16)]), 4);
     // A block that ends in what is not shared is not shareable.
-    check(&spec(16, &[(1, 10)]), &spec(16, &[(1, 10)]), 2);
-    check(&spec(16, &[(1, 8)]), &spec(16, &[(2, 8)]), 0);
-    check(&spec(16, &[(1, 6), (2, 6)]), &spec(16, &[(1, 6), (2, 6)]), 3);
-    check(&spec(16, &[(1, 6), (2, 6)]), &spec(16, &[(1, 6), (3, 6)]), 1);
+    check((16, &[(1, 10)]), (16, &[(1, 10)]), 2);
+    check((16, &[(1, 8)]), (16, &[(2, 8)]), 0);
+    check((16, &[(1, 6), (2, 6)]), (16, &[(1, 6), (2, 6)]), 3);
+    check((16, &[(1, 6), (2, 6)]), (16, &[(1, 6), (3, 6)]), 1);
     // The same tokens after another beginning are another prefix.
-    check(&spec(16, &[(1, 4), (2, 8)]), &spec(16, &[(3, 4), (2, 8)]), 0);
+    check((16, &[(1, 4), (2, 8)]), (16, &[(3, 4), (2, 8)]), 0);
     // A longer stretch of the same segment begins with the shorter one.
-    check(&spec(16, &[(1, 8)]), &spec(16, &[(1, 16)]), 2);
+    check((16, &[(1, 8)]), (16, &[(1, 16)]), 2);
     // Segments end with the prompt.
-    check(&spec(10, &[(1, 100)]), &spec(16, &[(1, 100)]), 2);
-    check(&spec(16, &[(1, 0), (2, 8)]), &spec(16, &[(2, 8)]), 2);
-}
-
-#[test]
-fn prompts_that_are_not_served_have_no_keys() {
-    let specs = [spec(16, &[(1, 16)]), spec(u32::MAX, &[(1, u32::MAX)])];
-    let keys = PromptKeys::new(&specs, BLOCK_SIZE, |index| index == 0);
-    assert_eq!((keys.of(0).len(), keys.of(1).len(), keys.distinct()), (4, 0, 4));
+    check((10, &[(1, 100)]), (16, &[(1, 100)]), 2);
+    check((16, &[(1, 0), (2, 8)]), (16, &[(2, 8)]), 2);
 }
 
 #[test]
 fn cached_blocks_are_found_held_or_idle() {
-    let specs = [spec(16, &[(1, 12)]), spec(16, &[(1, 12)])];
-    let mut pool = pool(10, &specs);
+    let mut pool = pool(10, &[(16, &[(1, 12)]), (16, &[(1, 12)])]);
     assert_eq!(compute(&mut pool, 0, 16), PrefixHit { blocks: 0, idle: 0 });
     assert_eq!(pool.prefix_hit(1, 3), PrefixHit { blocks: 3, idle: 0 });
     assert_eq!(pool.prefix_hit(1, 2), PrefixHit { blocks: 2, idle: 0 }, "no more than asked for");
@@ -73,8 +72,7 @@ fn cached_blocks_are_found_held_or_idle() {
 
 #[test]
 fn shared_blocks_are_free_when_their_last_holder_leaves() {
-    let specs = [spec(8, &[(1, 8)]), spec(12, &[(1, 8)])];
-    let mut pool = pool(10, &specs);
+    let mut pool = pool(10, &[(8, &[(1, 8)]), (12, &[(1, 8)])]);
     compute(&mut pool, 0, 8);
     compute(&mut pool, 1, 12);
     assert_eq!(pool.free(), 7);
@@ -87,8 +85,7 @@ fn shared_blocks_are_free_when_their_last_holder_leaves() {
 /// Fresh blocks first, then the least recently used; of one request the last block first.
 #[test]
 fn the_least_recently_used_block_is_evicted_first() {
-    let specs = [spec(12, &[(1, 12)]), spec(8, &[(2, 8)]), spec(4, &[])];
-    let mut pool = pool(6, &specs);
+    let mut pool = pool(6, &[(12, &[(1, 12)]), (8, &[(2, 8)]), (4, &[])]);
     compute(&mut pool, 0, 12);
     compute(&mut pool, 1, 8);
     pool.release(0);
@@ -103,8 +100,7 @@ fn the_least_recently_used_block_is_evicted_first() {
 
 #[test]
 fn a_hit_makes_a_block_recently_used() {
-    let specs = [spec(5, &[(1, 4)]), spec(5, &[(2, 4)]), spec(5, &[(1, 4)]), spec(8, &[])];
-    let mut pool = pool(4, &specs);
+    let mut pool = pool(4, &[(5, &[(1, 4)]), (5, &[(2, 4)]), (5, &[(1, 4)]), (8, &[])]);
     for request in [0, 1, 2] {
         compute(&mut pool, request, 5);
         pool.release(request);
@@ -116,8 +112,7 @@ fn a_hit_makes_a_block_recently_used() {
 
 #[test]
 fn of_equal_blocks_the_first_is_found() {
-    let specs = [spec(8, &[(1, 8)]), spec(8, &[(1, 8)])];
-    let mut pool = pool(8, &specs);
+    let mut pool = pool(8, &[(8, &[(1, 8)]), (8, &[(1, 8)])]);
     for request in [0, 1] {
         pool.allocate(request, 2);
     }

@@ -116,6 +116,14 @@ pub(crate) struct StepShape {
 }
 
 impl StepShape {
+    /// Adds so many requests that decode, with this context in all.
+    pub(crate) fn add_decodes(&mut self, requests: u32, context: u64) {
+        self.requests += requests;
+        self.tokens += requests;
+        self.samples += requests;
+        self.decode_context += context;
+    }
+
     /// Adds a request that computes `tokens` after `computed` ones of a prompt of `prompt`.
     pub(crate) fn add(&mut self, tokens: u32, computed: u32, prompt: u32) {
         self.requests += 1;
@@ -152,7 +160,7 @@ pub(crate) struct StepTimer {
     matmul_ms_per_token: f64,
     cache_ms_per_token: f64,
     attention_ms_per_pair: f64,
-    /// Time of the weights for each size of the graphs: the power is slow.
+    /// Time of the weights by tokens before padding, as far as graphs go: the power is slow.
     graph_body_ms: Vec<f64>,
 }
 
@@ -178,8 +186,12 @@ impl StepTimer {
             graph_body_ms: Vec::new(),
             graphs,
         };
-        timer.graph_body_ms =
-            timer.graphs.sizes().iter().map(|&tokens| timer.body_ms(tokens)).collect();
+        let sizes = timer.graphs.sizes();
+        let body_ms: Vec<f64> = sizes.iter().map(|&size| timer.body_ms(size)).collect();
+        let largest = sizes.last().copied().unwrap_or(0);
+        timer.graph_body_ms = (0..=largest)
+            .map_while(|tokens| body_ms.get(timer.graphs.place(tokens)).copied())
+            .collect();
         timer
     }
 
@@ -192,9 +204,7 @@ impl StepTimer {
         let has_prefill = shape.prefills > 0;
         let mode = self.graphs.mode(shape.tokens, has_prefill);
         let body_ms = match mode {
-            StepMode::Full | StepMode::Piecewise => {
-                self.graph_body_ms[self.graphs.place(shape.tokens)]
-            }
+            StepMode::Full | StepMode::Piecewise => self.graph_body_ms[shape.tokens as usize],
             StepMode::Eager => self.body_ms(shape.tokens),
         };
         let gpu_ms = self.costs.fixed_ms

@@ -202,3 +202,53 @@ fn chunks_attend_to_as_many_pairs_as_the_whole() {
     assert_eq!(split.prefill_pairs_doubled, prefill(20).prefill_pairs_doubled);
     assert_eq!(split.prefill_pairs_doubled, 20 * 21);
 }
+
+/// The host's time by mode, of 10 decodes and of prefills.
+#[test]
+fn host_times_follow_the_mode() {
+    use CudagraphMode::{FullAndPiecewise, FullDecodeOnly, None};
+    let prefills = |requests: u32, tokens: u32| {
+        let mut shape = StepShape { samples: requests, ..StepShape::default() };
+        (0..requests).for_each(|_| shape.add(tokens, 0, tokens));
+        shape
+    };
+    for (mode, shape, host_ms) in [
+        (FullAndPiecewise, decodes(10, 100), 2.5 + 10.0 * 0.016),
+        (FullAndPiecewise, prefills(3, 100), 8.0 + 3.0 * 1.0),
+        (FullAndPiecewise, prefills(3, 1000), 20.0),
+        (FullDecodeOnly, decodes(10, 100), 2.5 + 10.0 * 0.016),
+        (FullDecodeOnly, prefills(3, 100), 34.0),
+        (None, decodes(10, 100), 34.0),
+    ] {
+        let time = sequences(1024, mode).time(&shape);
+        assert!((time.host_s * 1e3 - host_ms).abs() < 1e-9, "{mode:?} {shape:?}");
+    }
+}
+
+/// A step of 3 decodes at 100 tokens and a chunk of 200 after 50 has all terms of the law.
+#[test]
+fn the_gpu_needs_the_stated_sum() {
+    let timer = timer(&EngineArguments::default());
+    let mut shape = decodes(3, 100);
+    shape.add(200, 50, 900);
+    assert_eq!((shape.requests, shape.tokens, shape.prefills, shape.samples), (4, 203, 1, 3));
+    let body_ms = timer.body_ms(208);
+    let expected_ms = 0.894
+        + body_ms
+        + 300.0 * timer.cache_ms_per_token
+        + 200.0 * (50.0 + 201.0 / 2.0) * timer.attention_ms_per_pair
+        + 3.0 * 0.0071
+        + 0.418;
+    assert!((timer.time(&shape).gpu_s * 1e3 - expected_ms).abs() < 1e-9);
+    let norm = (timer.weights_ms.powf(2.98) + (208.0 * timer.matmul_ms_per_token).powf(2.98))
+        .powf(1.0 / 2.98);
+    assert!((body_ms - norm).abs() < 1e-9);
+}
+
+/// Counted together or one by one, decodes are the same work.
+#[test]
+fn decodes_add_up() {
+    let mut together = StepShape::default();
+    together.add_decodes(3, 300);
+    assert_eq!(together, decodes(3, 100));
+}

@@ -3,46 +3,20 @@
 //!
 //! Its jobs are arrivals and outputs of steps, done in the order of their times, arrivals first
 //! among equals. A busy front end delays both, which is what limits a server at high rates.
+//!
+//! A token of an output is visible after the costs of those before it, so of most tokens nothing
+//! needs to be known: only the first and the last of a request are looked at, unless the time of
+//! each is asked for.
+
+mod arrivals;
+mod client;
 
 use std::collections::VecDeque;
 
-use crate::{cost::FrontEndCosts, noise::Factors};
+use crate::{cost::FrontEndCosts, noise::Factors, simulate::refusal};
 
-/// A request as its client knows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    pub(crate) prompt: u32,
-    pub(crate) output: u32,
-    /// Whether the front end refuses it.
-    pub(crate) is_rejected: bool,
-    /// When it was sent, if it was, s.
-    pub(crate) sent_s: Option<f64>,
-    /// Tokens that the front end got from the engine.
-    pub(crate) processed: u32,
-    /// Tokens that reached the client.
-    pub(crate) received: u32,
-    /// When the first token reached it, s.
-    pub(crate) first_s: Option<f64>,
-    /// When the latest chunk reached it, s.
-    pub(crate) last_s: Option<f64>,
-    pub(crate) chunk_times_s: Vec<f64>,
-}
-
-impl Client {
-    pub(crate) fn new(prompt: u32, output: u32, is_rejected: bool) -> Self {
-        Self {
-            prompt,
-            output,
-            is_rejected,
-            sent_s: None,
-            processed: 0,
-            received: 0,
-            first_s: None,
-            last_s: None,
-            chunk_times_s: Vec::new(),
-        }
-    }
-}
+pub(crate) use arrivals::{Arrivals, Due};
+pub(crate) use client::Client;
 
 /// How the front end and its clients behave in a run.
 #[derive(Clone, Copy, Debug)]
@@ -52,38 +26,61 @@ pub(crate) struct FrontEndSettings {
     pub(crate) keeps_chunk_times: bool,
     /// Nothing is sent or received after this time, s.
     pub(crate) end_s: f64,
+    /// Longest context, tokens.
+    pub(crate) longest: u32,
+    /// Whether the time of each token is needed, not only of the first and last of a request.
+    pub(crate) looks_at_each: bool,
 }
 
-/// The front end and its queues. Times are seconds.
+/// A token of an output that begins or ends the stream of its request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Place among the tokens of the output, from 0.
+    pub(crate) place: u32,
+    pub(crate) slot: usize,
+    pub(crate) is_first: bool,
+    pub(crate) is_last: bool,
+}
+
+/// What a step sampled.
 #[derive(Debug)]
-pub(crate) struct FrontEnd {
+struct Output {
+    time_s: f64,
+    tokens: u32,
+    /// How many of the marks are its own.
+    marks: usize,
+    /// Whose each token is, where each is looked at.
+    each: Vec<usize>,
+}
+
+/// The front end and its queues. Times are seconds. Requests under way have slots, whose numbers
+/// are used again.
+pub(crate) struct FrontEnd<'a> {
     costs: FrontEndCosts,
     settings: FrontEndSettings,
     factors: Factors,
     busy_until_s: f64,
-    /// Requests sent and not yet taken in.
-    arrivals: VecDeque<(f64, usize)>,
-    /// Requests not yet sent, each of which waits for another to end: closed loop only.
-    unreleased: VecDeque<usize>,
+    arrivals: Arrivals<'a>,
     /// Requests on the way to the engine.
     to_engine: VecDeque<(f64, usize)>,
     /// Sampled tokens on the way to the clients.
-    outputs: VecDeque<(f64, Vec<usize>)>,
+    outputs: VecDeque<Output>,
+    /// The marks of all outputs, in order.
+    marks: VecDeque<Mark>,
     /// Emptied lists of outputs, to be used again.
     spare: Vec<Vec<usize>>,
-    pub(crate) clients: Vec<Client>,
+    clients: Vec<Client>,
+    free_slots: Vec<usize>,
+    /// Requests that ended and were not handed out.
+    ended: VecDeque<usize>,
 }
 
-impl FrontEnd {
-    /// A front end with clients that send at the times in `arrivals`, ascending, and then those in
-    /// `unreleased`, each when another request ends.
+impl<'a> FrontEnd<'a> {
     pub(crate) fn new(
         costs: FrontEndCosts,
         settings: FrontEndSettings,
         factors: Factors,
-        clients: Vec<Client>,
-        arrivals: VecDeque<(f64, usize)>,
-        unreleased: VecDeque<usize>,
+        arrivals: Arrivals<'a>,
     ) -> Self {
         Self {
             costs,
@@ -91,11 +88,13 @@ impl FrontEnd {
             factors,
             busy_until_s: 0.0,
             arrivals,
-            unreleased,
             to_engine: VecDeque::new(),
             outputs: VecDeque::new(),
+            marks: VecDeque::new(),
             spare: Vec::new(),
-            clients,
+            clients: Vec::new(),
+            free_slots: Vec::new(),
+            ended: VecDeque::new(),
         }
     }
 
@@ -106,99 +105,160 @@ impl FrontEnd {
         }
     }
 
-    /// A request that has reached the engine by `now_s`.
-    pub(crate) fn take_request(&mut self, now_s: f64) -> Option<usize> {
-        self.to_engine.pop_front_if(|&mut (time_s, _)| time_s <= now_s).map(|(_, id)| id)
-    }
-
-    /// When the next request reaches the engine, if the engine sends nothing before that.
-    pub(crate) fn next_at_engine_s(&mut self) -> Option<f64> {
-        while self.to_engine.is_empty() && self.next_start_s().is_some() {
+    /// Does one job, if there is any.
+    pub(crate) fn advance_by_one(&mut self) -> bool {
+        let has_job = self.next_start_s().is_some();
+        if has_job {
             self.do_next();
         }
+        has_job
+    }
+
+    /// When the next request reaches the engine, of those that the front end took in.
+    pub(crate) fn at_engine_s(&self) -> Option<f64> {
         self.to_engine.front().map(|&(time_s, _)| time_s)
     }
 
-    /// Takes the tokens that a step sampled.
-    pub(crate) fn post(&mut self, now_s: f64, sampled: Vec<usize>) {
-        self.outputs.push_back((now_s, sampled));
+    /// A request that has reached the engine by `now_s`.
+    pub(crate) fn take_request(&mut self, now_s: f64) -> Option<(usize, &Client)> {
+        let (_, slot) = self.to_engine.pop_front_if(|&mut (time_s, _)| time_s <= now_s)?;
+        Some((slot, &self.clients[slot]))
     }
 
-    /// An empty list for sampled tokens.
-    pub(crate) fn spare_list(&mut self) -> Vec<usize> {
-        self.spare.pop().unwrap_or_default()
+    /// Whether outputs are posted with whose each token is.
+    pub(crate) fn looks_at_each(&self) -> bool {
+        self.settings.looks_at_each
     }
 
-    /// When the next job starts.
+    /// Takes the tokens that a step sampled, `marks` of which begin or end a stream.
+    pub(crate) fn post(&mut self, now_s: f64, tokens: u32, marks: &[Mark]) {
+        self.marks.extend(marks);
+        let marks = marks.len();
+        self.outputs.push_back(Output { time_s: now_s, tokens, marks, each: Vec::new() });
+    }
+
+    /// The same where each token is looked at: whose they are.
+    pub(crate) fn post_each(&mut self, now_s: f64, sampled: &[usize]) {
+        let mut each = self.spare.pop().unwrap_or_default();
+        each.extend(sampled);
+        self.outputs.push_back(Output { time_s: now_s, tokens: 0, marks: 0, each });
+    }
+
+    /// A request that ended, and its client; the slot may be given to another from now on.
+    pub(crate) fn take_ended(&mut self) -> Option<(usize, &mut Client)> {
+        let slot = self.ended.pop_front()?;
+        self.free_slots.push(slot);
+        Some((slot, &mut self.clients[slot]))
+    }
+
+    /// Requests under way and those due by the end of the run, in order of arrival, once no job is
+    /// left.
+    pub(crate) fn unfinished(mut self) -> (Vec<(usize, Client)>, Arrivals<'a>) {
+        let mut is_free = vec![false; self.clients.len()];
+        self.free_slots.iter().for_each(|&slot| is_free[slot] = true);
+        let mut under_way: Vec<(usize, Client)> = std::mem::take(&mut self.clients)
+            .into_iter()
+            .enumerate()
+            .filter(|&(slot, _)| !is_free[slot])
+            .collect();
+        under_way.sort_by_key(|(_, client)| client.index);
+        (under_way, self.arrivals)
+    }
+
+    /// What was wrong with the last request that was to be sent, if anything was.
+    pub(crate) fn error(&mut self) -> Option<crate::InputError> {
+        self.arrivals.error()
+    }
+
+    /// When the next job starts, if one does before the run ends.
     fn next_start_s(&self) -> Option<f64> {
-        let arrival_s = self.arrivals.front().map_or(f64::INFINITY, |&(time_s, _)| time_s);
-        let output_s = self.outputs.front().map_or(f64::INFINITY, |&(time_s, _)| time_s);
-        let start_s = arrival_s.min(output_s).max(self.busy_until_s);
+        let output_s = self.next_output_s();
+        let start_s = self.arrivals.next_s().min(output_s).max(self.busy_until_s);
         (start_s <= self.settings.end_s && start_s < f64::INFINITY).then_some(start_s)
     }
 
+    fn next_output_s(&self) -> f64 {
+        self.outputs.front().map_or(f64::INFINITY, |output| output.time_s)
+    }
+
     fn do_next(&mut self) {
-        let output_s = self.outputs.front().map_or(f64::INFINITY, |&(time_s, _)| time_s);
-        if let Some((time_s, id)) =
-            self.arrivals.pop_front_if(|&mut (time_s, _)| time_s <= output_s)
-        {
-            self.take_in(time_s, id);
-        } else if let Some((time_s, sampled)) = self.outputs.pop_front() {
-            self.stream_out(time_s, sampled);
+        if let Some(due) = self.arrivals.pop(self.next_output_s()) {
+            self.take_in(due);
+        } else if let Some(output) = self.outputs.pop_front() {
+            self.stream_out(output);
         }
     }
 
-    fn take_in(&mut self, time_s: f64, id: usize) {
-        let client = &mut self.clients[id];
-        client.sent_s = Some(time_s);
-        let cost_ms =
-            self.costs.per_request_ms + self.costs.per_prompt_token_ms * f64::from(client.prompt);
-        let is_rejected = client.is_rejected;
+    fn take_in(&mut self, due: Due) {
+        let Due { index, time_s, spec } = due;
+        // A prompt that is too long is refused before it is read to its end.
+        let read = f64::from(spec.prompt_tokens.min(self.settings.longest));
+        let cost_ms = self.costs.per_request_ms + self.costs.per_prompt_token_ms * read;
         self.busy_until_s = self.busy_until_s.max(time_s) + cost_ms / 1e3 * self.factors.next();
-        if is_rejected {
-            self.release_next(self.busy_until_s + self.costs.to_client_ms / 1e3);
+        let refusal = refusal(&spec, self.settings.longest);
+        let is_refused = refusal.is_some();
+        let slot = self.seat(Client::new(index, time_s, spec, refusal));
+        if is_refused {
+            self.end(slot, self.busy_until_s + self.costs.to_client_ms / 1e3);
         } else {
-            self.to_engine.push_back((self.busy_until_s + self.costs.to_engine_ms / 1e3, id));
+            self.to_engine.push_back((self.busy_until_s + self.costs.to_engine_ms / 1e3, slot));
         }
     }
 
-    fn stream_out(&mut self, time_s: f64, mut sampled: Vec<usize>) {
+    fn seat(&mut self, client: Client) -> usize {
+        if let Some(slot) = self.free_slots.pop() {
+            self.clients[slot] = client;
+            slot
+        } else {
+            self.clients.push(client);
+            self.clients.len() - 1
+        }
+    }
+
+    fn stream_out(&mut self, mut output: Output) {
         let factor = self.factors.next();
+        let begun_s = self.busy_until_s.max(output.time_s) + self.costs.per_step_ms / 1e3 * factor;
         let chunk_s = self.costs.per_chunk_ms / 1e3 * factor;
         let latency_s = self.costs.to_client_ms / 1e3;
-        let mut clock_s = self.busy_until_s.max(time_s) + self.costs.per_step_ms / 1e3 * factor;
-        for id in sampled.drain(..) {
-            let client = &mut self.clients[id];
-            client.processed += 1;
-            let is_last = client.processed == client.output;
-            let interval = self.settings.stream_interval;
-            if interval > 1 && !is_last && !(client.processed - 1).is_multiple_of(interval) {
-                continue;
+        let visible_s = |chunks: u32| begun_s + chunk_s * f64::from(chunks) + latency_s;
+        let mut chunks = output.tokens;
+        for _ in 0..output.marks {
+            let mark = self.marks.pop_front().expect("every output posted its own");
+            let time_s = visible_s(mark.place + 1);
+            let client = &mut self.clients[mark.slot];
+            if mark.is_first {
+                client.first_s = Some(time_s);
             }
-            clock_s += chunk_s;
-            let visible_s = clock_s + latency_s;
-            if visible_s > self.settings.end_s {
-                continue;
-            }
-            client.received = client.processed;
-            client.first_s.get_or_insert(visible_s);
-            client.last_s = Some(visible_s);
-            if self.settings.keeps_chunk_times {
-                client.chunk_times_s.push(visible_s);
-            }
-            if is_last {
-                self.release_next(visible_s);
+            if mark.is_last {
+                client.last_s = Some(time_s);
+                client.received = client.output;
+                self.end(mark.slot, time_s);
             }
         }
-        self.busy_until_s = clock_s;
-        self.spare.push(sampled);
+        for slot in output.each.drain(..) {
+            if self.clients[slot].counts_into_chunk(self.settings.stream_interval) {
+                continue;
+            }
+            chunks += 1;
+            let time_s = visible_s(chunks);
+            if time_s <= self.settings.end_s {
+                let client = &mut self.clients[slot];
+                client.receive(time_s, self.settings.keeps_chunk_times);
+                if client.received == client.output {
+                    self.end(slot, time_s);
+                }
+            }
+        }
+        self.busy_until_s = begun_s + chunk_s * f64::from(chunks);
+        if output.each.capacity() > 0 {
+            self.spare.push(output.each);
+        }
     }
 
-    /// A request ended at its client: in a closed loop the next is sent.
-    fn release_next(&mut self, time_s: f64) {
-        if let Some(id) = self.unreleased.pop_front() {
-            self.arrivals.push_back((time_s, id));
-        }
+    /// A request ended at its client.
+    fn end(&mut self, slot: usize, time_s: f64) {
+        self.arrivals.release(time_s);
+        self.ended.push_back(slot);
     }
 }
 

@@ -6,31 +6,30 @@
 //! first, in the order of their admission; then waiting ones, the head of the queue only, so that
 //! none overtakes. A running request that needs a block when none is free takes them from the
 //! latest one. A waiting request is admitted only if all its known tokens would fit; its blocks are
-//! nevertheless allocated chunk by chunk. vLLM's watermark is 0 by default and left out.
+//! nevertheless allocated chunk by chunk. [`Admission`] changes that.
 
+mod admission;
 mod request;
+mod steady;
+mod step;
 
 use std::collections::VecDeque;
 
-use slotune_serving::engine_arguments::{ResolvedEngineArguments, SchedulingPolicy};
+use slotune_serving::{
+    engine_arguments::{ResolvedEngineArguments, SchedulingPolicy},
+    workload::PromptSegment,
+};
 
+pub use admission::Admission;
 pub(crate) use request::Request;
+use steady::Steady;
+pub(crate) use step::{Bookkeeping, Step};
 
 use crate::{
     blocks::{BlockPool, PrefixHit},
     cost::StepShape,
+    front_end::Mark,
 };
-
-/// One step: who computes how much, and who samples.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Step {
-    /// Requests and their tokens, in order of scheduling.
-    pub(crate) entries: Vec<(usize, u32)>,
-    /// Requests that sample a token, in the same order.
-    pub(crate) sampled: Vec<usize>,
-    /// What the step computes.
-    pub(crate) shape: StepShape,
-}
 
 /// Counts over a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,12 +43,19 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug)]
 pub(crate) struct Scheduler {
     limits: Limits,
+    /// Requests by slot; the others of these are not in the engine.
     pub(crate) requests: Vec<Request>,
     pub(crate) waiting: VecDeque<usize>,
     /// In order of admission.
     pub(crate) running: Vec<usize>,
     pub(crate) blocks: BlockPool,
     pub(crate) counts: Counts,
+    /// Steps scheduled whose tokens did not arrive, oldest first: at most two.
+    in_flight: VecDeque<Step>,
+    /// A step to be filled again.
+    spare: Vec<Step>,
+    steady: Option<Steady>,
+    keeps_lists: bool,
 }
 
 /// The arguments that the scheduler obeys.
@@ -63,13 +69,18 @@ struct Limits {
     chunk: u32,
     splits_prompts: bool,
     policy: SchedulingPolicy,
+    /// Whether a request is admitted only if all its known tokens fit.
+    reserves_full_prompt: bool,
+    /// Blocks that an admission leaves free, where something runs.
+    watermark_blocks: u32,
 }
 
 impl Scheduler {
     pub(crate) fn new(
         arguments: &ResolvedEngineArguments,
-        requests: Vec<Request>,
+        admission: &Admission,
         blocks: BlockPool,
+        bookkeeping: Bookkeeping,
     ) -> Self {
         let limits = Limits {
             sequences: arguments.max_num_seqs as usize,
@@ -79,23 +90,37 @@ impl Scheduler {
             chunk: arguments.long_prefill_token_threshold,
             splits_prompts: arguments.enable_chunked_prefill,
             policy: arguments.scheduling_policy,
+            reserves_full_prompt: admission.reserves_full_prompt,
+            watermark_blocks: admission.watermark_blocks(blocks.free()),
         };
         Self {
             limits,
-            requests,
+            requests: Vec::new(),
             waiting: VecDeque::new(),
             running: Vec::with_capacity(limits.sequences.min(4096)),
             blocks,
             counts: Counts::default(),
+            in_flight: VecDeque::new(),
+            spare: Vec::new(),
+            steady: match bookkeeping {
+                Bookkeeping::Each => None,
+                Bookkeeping::Lists | Bookkeeping::Marks => Steady::new(limits.block_size),
+            },
+            keeps_lists: bookkeeping == Bookkeeping::Lists,
         }
     }
 
-    /// A request reaches the queue.
-    pub(crate) fn enqueue(&mut self, request: usize, now_s: f64) {
-        self.requests[request].queued_s = now_s;
+    /// A request reaches the queue, with these parts of its prompt shared by others. It takes
+    /// `slot`, which is new or that of a request that ended.
+    pub(crate) fn enqueue(&mut self, slot: usize, request: Request, shared: &[PromptSegment]) {
+        self.blocks.register(slot, request.rank, request.prompt, shared);
+        if slot >= self.requests.len() {
+            self.requests.resize(slot + 1, Request::absent());
+        }
+        self.requests[slot] = request;
         match self.limits.policy {
-            SchedulingPolicy::Fcfs => self.waiting.push_back(request),
-            SchedulingPolicy::Priority => self.insert_by_rank(request),
+            SchedulingPolicy::Fcfs => self.waiting.push_back(slot),
+            SchedulingPolicy::Priority => self.insert_by_rank(slot),
         }
     }
 
@@ -104,11 +129,60 @@ impl Scheduler {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// Schedules the next step into `step`; false if nothing can be computed.
-    pub(crate) fn schedule(&mut self, now_s: f64, step: &mut Step) -> bool {
-        step.entries.clear();
-        step.sampled.clear();
-        step.shape = StepShape::default();
+    /// Schedules the next step and tells what it computes; `None` if nothing can be computed.
+    pub(crate) fn schedule(&mut self, now_s: f64) -> Option<StepShape> {
+        let mut step = self.spare.pop().unwrap_or_default();
+        step.clear();
+        if !self.schedule_steady(now_s, &mut step) {
+            self.settle();
+            self.schedule_each(now_s, &mut step);
+            self.commit(&mut step);
+            self.reopen(&step);
+        }
+        let shape = step.shape;
+        if shape.requests == 0 {
+            self.spare.push(step);
+            return None;
+        }
+        self.in_flight.push_back(step);
+        Some(shape)
+    }
+
+    /// The sampled tokens of the oldest step arrive. Give the step [back](Self::recycle).
+    pub(crate) fn accept(&mut self) -> Option<Step> {
+        let step = self.in_flight.pop_front()?;
+        for &slot in &step.sampled {
+            let request = &mut self.requests[slot];
+            if request.membership.is_none() {
+                request.placeholders -= 1;
+                request.emitted += 1;
+            }
+        }
+        let mut some_finished = false;
+        for mark in step.marks.iter().filter(|mark| mark.is_last) {
+            self.finish(mark.slot);
+            some_finished = true;
+        }
+        if some_finished {
+            let requests = &self.requests;
+            self.running.retain(|&slot| requests[slot].emitted < requests[slot].output);
+        }
+        Some(step)
+    }
+
+    /// Takes a step back, to use its lists again.
+    pub(crate) fn recycle(&mut self, step: Step) {
+        self.spare.push(step);
+    }
+
+    /// The step scheduled last.
+    #[cfg(test)]
+    pub(crate) fn latest(&self) -> &Step {
+        self.in_flight.back().or(self.spare.last()).expect("a step was scheduled")
+    }
+
+    /// Schedules a step request by request.
+    fn schedule_each(&mut self, now_s: f64, step: &mut Step) {
         loop {
             let mut budget = self.limits.step_tokens;
             let has_preempted = self.schedule_running(&mut budget, step);
@@ -119,26 +193,6 @@ impl Scheduler {
             if !(has_preempted && step.entries.is_empty()) {
                 break;
             }
-        }
-        self.commit(step);
-        !step.entries.is_empty()
-    }
-
-    /// The sampled tokens of a step arrive.
-    pub(crate) fn accept(&mut self, sampled: &[usize]) {
-        let mut some_finished = false;
-        for &id in sampled {
-            let request = &mut self.requests[id];
-            request.placeholders -= 1;
-            request.emitted += 1;
-            if request.emitted == request.output {
-                self.finish(id);
-                some_finished = true;
-            }
-        }
-        if some_finished {
-            let requests = &self.requests;
-            self.running.retain(|&id| requests[id].emitted < requests[id].output);
         }
     }
 
@@ -201,8 +255,13 @@ impl Scheduler {
             }
             tokens = tokens.min(*budget);
             let needed = (cached + tokens).div_ceil(block_size) - hit.blocks;
-            let reserved = known.min(self.limits.context).div_ceil(block_size) - hit.blocks;
-            if reserved.max(needed) + hit.idle > self.blocks.free() {
+            let reserved = if self.limits.reserves_full_prompt {
+                known.min(self.limits.context).div_ceil(block_size) - hit.blocks
+            } else {
+                needed
+            };
+            let spared = if self.running.is_empty() { 0 } else { self.limits.watermark_blocks };
+            if reserved.max(needed) + hit.idle + spared > self.blocks.free() {
                 return;
             }
             self.waiting.pop_front();
@@ -244,6 +303,16 @@ impl Scheduler {
             if request.computed >= request.known_tokens() {
                 request.placeholders += 1;
                 step.sampled.push(id);
+                let is_first = request.sampled() == 1;
+                let is_last = request.sampled() == request.output;
+                if is_first || is_last {
+                    step.marks.push(Mark {
+                        place: step.shape.samples,
+                        slot: id,
+                        is_first,
+                        is_last,
+                    });
+                }
                 step.shape.samples += 1;
             }
         }
@@ -263,7 +332,7 @@ impl Scheduler {
     /// Its blocks go, its output stays: it will compute both again.
     fn preempt(&mut self, id: usize) {
         let request = &mut self.requests[id];
-        self.blocks.release(id, request.blocks);
+        self.blocks.preempt(id, request.blocks);
         self.counts.preemptions += 1;
         request.blocks = 0;
         request.computed = 0;
@@ -283,6 +352,7 @@ impl Scheduler {
     /// token was on the way leaves the queue; the caller clears the running ones.
     fn finish(&mut self, id: usize) {
         let request = &mut self.requests[id];
+        (request.emitted, request.placeholders) = (request.output, 0);
         if request.blocks > 0 {
             self.blocks.release(id, request.blocks);
             request.blocks = 0;

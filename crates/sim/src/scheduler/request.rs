@@ -1,5 +1,7 @@
 //! A request as the scheduler sees it.
 
+use super::steady::Membership;
+
 /// A request as the scheduler sees it. Lengths are tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
@@ -21,11 +23,19 @@ pub(crate) struct Request {
     pub(crate) queued_s: f64,
     /// When it was first scheduled, s.
     pub(crate) first_scheduled_s: Option<f64>,
+    /// Its place among the requests that are counted together. While it has one, `computed`,
+    /// `emitted` and `placeholders` are those of when it joined.
+    pub(super) membership: Option<Membership>,
 }
 
 impl Request {
-    /// A request that did not reach the queue yet.
-    pub(crate) fn new(prompt: u32, output: u32, rank: u32) -> Self {
+    /// What a slot holds before any request does.
+    pub(crate) fn absent() -> Self {
+        Self::new(0, 0, 0, 0.0)
+    }
+
+    /// A request that reaches the queue at `queued_s`.
+    pub(crate) fn new(prompt: u32, output: u32, rank: u32, queued_s: f64) -> Self {
         Self {
             prompt,
             output,
@@ -34,14 +44,31 @@ impl Request {
             placeholders: 0,
             blocks: 0,
             rank,
-            queued_s: 0.0,
+            queued_s,
             first_scheduled_s: None,
+            membership: None,
         }
     }
 
     /// Tokens that exist or are being sampled.
     pub(crate) fn known_tokens(&self) -> u32 {
         self.prompt + self.emitted + self.placeholders
+    }
+
+    /// How long it waited before it was first scheduled, s, if it was.
+    pub(crate) fn queue_time_s(&self) -> Option<f64> {
+        self.first_scheduled_s.map(|first_s| first_s - self.queued_s)
+    }
+
+    /// Output that arrived or is on the way.
+    pub(crate) fn sampled(&self) -> u32 {
+        self.emitted + self.placeholders
+    }
+
+    /// Nothing is left but to wait for the last token, which is in the step scheduled last.
+    pub(super) fn has_last_token_in_flight(&mut self) {
+        self.computed = self.prompt + self.output - 1;
+        (self.emitted, self.placeholders) = (self.output - 1, 1);
     }
 
     /// Known tokens that are not computed yet.

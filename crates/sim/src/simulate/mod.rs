@@ -1,6 +1,7 @@
-//! One simulated run of a schedule against a server that has started.
+//! One simulated run of a list of requests against a server that has started.
 
-use std::collections::VecDeque;
+mod error;
+mod refusal;
 
 use slotune_serving::{
     Load, RequestRecord, RequestSpec, RequestStatus, Schedule,
@@ -8,14 +9,18 @@ use slotune_serving::{
 };
 
 use crate::{
-    blocks::{BlockPool, KeyedPool, PromptKeys},
+    blocks::{BlockPool, KeyedPool},
     cost::StepTimer,
     engine::{Engine, StepNoise},
-    front_end::{Client, FrontEnd, FrontEndSettings},
+    front_end::{Arrivals, Client, FrontEnd, FrontEndSettings},
     noise::Noise,
-    scheduler::{Request, Scheduler},
+    scheduler::{Admission, Bookkeeping, Request, Scheduler},
     server::ServerModel,
 };
+
+pub use error::InputError;
+pub(crate) use error::check_arrival;
+pub(crate) use refusal::refusal;
 
 /// How to simulate a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -28,6 +33,8 @@ pub struct RunOptions {
     pub record_chunk_times: bool,
     /// Simulated seconds after which the run ends, whatever is unfinished.
     pub time_limit_s: Option<f64>,
+    /// When the server admits a waiting request.
+    pub admission: Admission,
 }
 
 /// What a simulated run gave.
@@ -35,6 +42,13 @@ pub struct RunOptions {
 pub struct SimulatedRun {
     /// One record for each request of the schedule, in its order.
     pub records: Vec<RequestRecord>,
+    /// What it came to.
+    pub totals: RunTotals,
+}
+
+/// What a simulated run came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RunTotals {
     /// When the last request ended, or the time limit where that cut the run short, seconds.
     pub end_s: f64,
     /// Steps of the engine.
@@ -49,56 +63,11 @@ pub struct SimulatedRun {
     pub prefix_cache_hits: u64,
 }
 
-/// An input that no run can be made of.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InputError {
-    /// An arrival time that is no time.
-    #[error("arrival_s of request {index} is {value}: it must be finite and at least 0")]
-    Arrival {
-        /// Position in the schedule.
-        index: usize,
-        /// The value.
-        value: f64,
-    },
-    /// A closed loop of nobody.
-    #[error("concurrency of the closed loop is 0: it must be at least 1")]
-    Concurrency,
-    /// More requests than can be numbered.
-    #[error("the schedule has {requests} requests: split it into runs of at most {}", u32::MAX)]
-    Requests {
-        /// How many.
-        requests: usize,
-    },
-    /// An argument outside what can be simulated.
-    #[error("{argument} is {value}: it must be between {least} and {most} to be simulated")]
-    Argument {
-        /// Its name.
-        argument: &'static str,
-        /// Its value.
-        value: u64,
-        /// Least value.
-        least: u64,
-        /// Greatest value.
-        most: u64,
-    },
-    /// A number that no time can be made of.
-    #[error("{field} is {value}: it must be {allowed}")]
-    Number {
-        /// Where it stands.
-        field: &'static str,
-        /// Its value.
-        value: f64,
-        /// What it may be.
-        allowed: &'static str,
-    },
-}
-
 /// Simulates `schedule` against a started server with `kv_blocks` KV-cache blocks.
 ///
 /// The result is a function of the arguments alone. A request that the server would refuse is
 /// recorded as such; one that could never be finished, because the cache is too small for it, stays
-/// unfinished, as do those behind it.
+/// unfinished, as do those behind it. Requests of an open loop may be given in any order.
 ///
 /// # Errors
 /// [`InputError`] for a value that no run can be made of.
@@ -109,211 +78,172 @@ pub fn simulate(
     schedule: &Schedule,
     options: &RunOptions,
 ) -> Result<SimulatedRun, InputError> {
-    server.check()?;
-    options.noise.check()?;
-    check(arguments, kv_blocks, schedule, options)?;
-    let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
-    let mut engine = build(server, arguments, kv_blocks, schedule, options);
-    engine.run(end_s);
-    Ok(collect(engine, schedule, arguments.max_model_len, end_s))
+    let specs = &schedule.requests;
+    let count = u32::try_from(specs.len()).map_err(|_| InputError::Requests)?;
+    for (index, spec) in (0..count).zip(specs) {
+        check_arrival(index, spec.arrival_s)?;
+    }
+    let position = |index: u32| index as usize;
+    let mut order: Vec<u32> = (0..count).collect();
+    if schedule.load == Load::Open {
+        let arrival_s = |index: u32| specs[position(index)].arrival_s;
+        order.sort_by(|&a, &b| arrival_s(a).total_cmp(&arrival_s(b)));
+    }
+    let mut records: Vec<Option<RequestRecord>> = vec![None; specs.len()];
+    let requests = order.iter().map(|&index| specs[position(index)].clone());
+    let totals = simulate_each(
+        server,
+        arguments,
+        kv_blocks,
+        schedule.load,
+        requests,
+        options,
+        |mut record| {
+            record.index = order[position(record.index)];
+            let place = position(record.index);
+            records[place] = Some(record);
+        },
+    )?;
+    let records = (0..count)
+        .zip(records)
+        .map(|(index, record)| {
+            record.unwrap_or_else(|| {
+                // In a closed loop a request is due when another ends, so this one was not due yet.
+                let due_s = match schedule.load {
+                    Load::Open => specs[position(index)].arrival_s,
+                    Load::Closed { .. } => totals.end_s,
+                };
+                let mut client = Client::new(index, due_s, specs[position(index)].clone(), None);
+                RequestRecord { status: RequestStatus::NotSent, ..client.record(None) }
+            })
+        })
+        .collect();
+    Ok(SimulatedRun { records, totals })
 }
 
-fn check(
-    arguments: &ResolvedEngineArguments,
-    kv_blocks: u64,
-    schedule: &Schedule,
-    options: &RunOptions,
-) -> Result<(), InputError> {
-    // Far above any server, and far below where a sum of two would overflow.
-    const MOST: u64 = 1 << 24;
-    for (argument, value, least, most) in [
-        ("max_num_seqs", u64::from(arguments.max_num_seqs), 1, MOST),
-        ("max_num_batched_tokens", u64::from(arguments.max_num_batched_tokens), 1, MOST),
-        ("max_model_len", u64::from(arguments.max_model_len), 1, MOST),
-        ("block_size", u64::from(arguments.block_size), 1, MOST),
-        ("stream_interval", u64::from(arguments.stream_interval), 1, u64::from(u32::MAX)),
-        ("kv_blocks", kv_blocks, 1, u64::MAX),
-    ] {
-        if !(least..=most).contains(&value) {
-            return Err(InputError::Argument { argument, value, least, most });
-        }
-    }
-    if schedule.load == (Load::Closed { concurrency: 0 }) {
-        return Err(InputError::Concurrency);
-    }
-    if u32::try_from(schedule.requests.len()).is_err() {
-        return Err(InputError::Requests { requests: schedule.requests.len() });
-    }
-    for (index, request) in schedule.requests.iter().enumerate() {
-        let value = request.arrival_s;
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(InputError::Arrival { index, value });
-        }
-    }
-    match options.time_limit_s {
-        Some(value) if value.is_nan() || value < 0.0 => {
-            Err(InputError::Number { field: "time_limit_s", value, allowed: "at least 0" })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// An engine with the schedule's requests on their way.
-pub(crate) fn build(
+/// Simulates requests as they come out of an iterator, and hands out the record of each as it ends,
+/// so that memory is needed only for those under way.
+///
+/// Requests of an open loop come in the order of their arrival; `index` in a record counts them.
+/// What is [unfinished](RequestStatus::Unfinished) when the run ends is handed out last. Requests
+/// that are due after the time limit are neither simulated nor handed out, so with a limit the
+/// iterator may be endless.
+///
+/// # Errors
+/// [`InputError`] for a value that no run can be made of. Where the iterator gives it, records of
+/// the requests before it have been handed out.
+pub fn simulate_each(
     server: &ServerModel,
     arguments: &ResolvedEngineArguments,
     kv_blocks: u64,
-    schedule: &Schedule,
+    load: Load,
+    requests: impl IntoIterator<Item = RequestSpec>,
     options: &RunOptions,
-) -> Engine {
-    let specs = &schedule.requests;
-    let mut order: Vec<usize> = (0..specs.len()).collect();
-    if schedule.load == Load::Open {
-        order.sort_by(|&a, &b| specs[a].arrival_s.total_cmp(&specs[b].arrival_s));
-    }
-    let (arrivals, unreleased) = match schedule.load {
-        Load::Open => {
-            (order.iter().map(|&id| (specs[id].arrival_s, id)).collect(), VecDeque::new())
-        }
-        Load::Closed { concurrency } => {
-            let (first, later) = order.split_at(order.len().min(concurrency as usize));
-            (first.iter().map(|&id| (0.0, id)).collect(), later.iter().copied().collect())
-        }
+    each: impl FnMut(RequestRecord),
+) -> Result<RunTotals, InputError> {
+    server.check()?;
+    options.noise.check()?;
+    options.admission.check()?;
+    error::check(arguments, kv_blocks, load, options)?;
+    let arrivals = Arrivals::new(load, Box::new(requests.into_iter()));
+    let bookkeeping = cheapest_bookkeeping(arguments, kv_blocks, options);
+    let engine = build(server, arguments, kv_blocks, arrivals, options, bookkeeping);
+    run(engine, options, each)
+}
+
+/// Runs an engine until nothing is left to do or the time is up.
+fn run(
+    mut engine: Engine<'_>,
+    options: &RunOptions,
+    mut each: impl FnMut(RequestRecord),
+) -> Result<RunTotals, InputError> {
+    let end_s = options.time_limit_s.unwrap_or(f64::INFINITY);
+    let mut totals = RunTotals::default();
+    let mut hand_out = |record: RequestRecord| {
+        totals.end_s = totals.end_s.max(record.last_token_s.unwrap_or(0.0));
+        totals.queue_time_sum_s += record.queue_time_s.unwrap_or(0.0);
+        each(record);
     };
-    let longest = arguments.max_model_len;
-    let mut requests: Vec<Request> =
-        specs.iter().map(|spec| Request::new(spec.prompt_tokens, spec.output_tokens, 0)).collect();
-    for (rank, &id) in (0..).zip(&order) {
-        requests[id].rank = rank;
+    engine.run(end_s, &mut hand_out)?;
+    let now_s = engine.now_s();
+    let Engine { front_end, scheduler, steps, .. } = engine;
+    let (under_way, mut arrivals) = front_end.unfinished();
+    let mut was_cut_short = !under_way.is_empty() || arrivals.has_more();
+    for (slot, mut client) in under_way {
+        let request = scheduler.requests.get(slot).filter(|request| request.rank == client.index);
+        hand_out(client.record(request.and_then(Request::queue_time_s)));
     }
-    let clients = specs
-        .iter()
-        .map(|spec| {
-            let is_rejected = rejection(spec, longest).is_some();
-            // A prompt that is too long is refused before it is read to its end.
-            Client::new(spec.prompt_tokens.min(longest), spec.output_tokens, is_rejected)
-        })
-        .collect();
+    // Sent, but the front end was too busy to take them in.
+    while let Some(due) = arrivals.pop(end_s) {
+        hand_out(Client::new(due.index, due.time_s, due.spec, None).record(None));
+    }
+    arrivals.error().map_or(Ok(()), Err)?;
+    was_cut_short |= arrivals.has_more();
+    if was_cut_short {
+        totals.end_s = if end_s.is_finite() { end_s } else { now_s };
+    }
+    Ok(RunTotals {
+        engine_steps: steps,
+        preemptions: scheduler.counts.preemptions,
+        prefix_cache_queries: scheduler.counts.prefix_queries,
+        prefix_cache_hits: scheduler.counts.prefix_hits,
+        ..totals
+    })
+}
+
+/// What of a run must be kept for its records to be whole.
+fn cheapest_bookkeeping(
+    arguments: &ResolvedEngineArguments,
+    kv_blocks: u64,
+    options: &RunOptions,
+) -> Bookkeeping {
+    let longest_blocks = arguments.max_model_len.div_ceil(arguments.block_size);
+    // A request that is cut short, or outgrows the cache, has as many tokens as it had then.
+    let may_stay_unfinished =
+        options.time_limit_s.is_some() || u64::from(longest_blocks) > kv_blocks - 1;
+    if may_stay_unfinished || options.record_chunk_times || arguments.stream_interval > 1 {
+        Bookkeeping::Lists
+    } else {
+        Bookkeeping::Marks
+    }
+}
+
+/// An engine with requests on their way.
+pub(crate) fn build<'a>(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+    kv_blocks: u64,
+    arrivals: Arrivals<'a>,
+    options: &RunOptions,
+    bookkeeping: Bookkeeping,
+) -> Engine<'a> {
+    // vLLM keeps one block unused. Beyond some number more blocks are as good as no limit.
+    let usable = u32::try_from(kv_blocks - 1).unwrap_or(u32::MAX).min(u32::MAX / 2);
     let settings = FrontEndSettings {
         stream_interval: arguments.stream_interval,
         keeps_chunk_times: options.record_chunk_times,
         end_s: options.time_limit_s.unwrap_or(f64::INFINITY),
+        longest: arguments.max_model_len,
+        looks_at_each: bookkeeping != Bookkeeping::Marks,
     };
-    let front_end = FrontEnd::new(
-        server.front_end,
-        settings,
-        options.noise.front_end_jobs(options.seed),
-        clients,
-        arrivals,
-        unreleased,
-    );
+    let blocks = if arguments.enable_prefix_caching {
+        BlockPool::Keyed(KeyedPool::new(usable, arguments.block_size))
+    } else {
+        BlockPool::Counted { free: usable }
+    };
     Engine::new(
         StepTimer::new(server, arguments),
         server.host,
         StepNoise::new(&options.noise, options.seed),
         arguments.async_scheduling,
-        Scheduler::new(arguments, requests, block_pool(arguments, kv_blocks, specs)),
-        front_end,
+        Scheduler::new(arguments, &options.admission, blocks, bookkeeping),
+        FrontEnd::new(
+            server.front_end,
+            settings,
+            options.noise.front_end_jobs(options.seed),
+            arrivals,
+        ),
     )
-}
-
-fn block_pool(
-    arguments: &ResolvedEngineArguments,
-    kv_blocks: u64,
-    specs: &[RequestSpec],
-) -> BlockPool {
-    let is_served = |index: usize| rejection(&specs[index], arguments.max_model_len).is_none();
-    // More blocks than all requests together could hold change nothing.
-    let demand: u64 = (0..specs.len())
-        .filter(|&index| is_served(index))
-        .map(|index| {
-            let tokens = specs[index].prompt_tokens + specs[index].output_tokens;
-            u64::from(tokens.div_ceil(arguments.block_size))
-        })
-        .sum();
-    // vLLM keeps one block unused.
-    let usable = u32::try_from((kv_blocks - 1).min(demand)).unwrap_or(u32::MAX - 1);
-    if arguments.enable_prefix_caching {
-        let keys = PromptKeys::new(specs, arguments.block_size, is_served);
-        BlockPool::Keyed(KeyedPool::new(usable, keys, specs.len()))
-    } else {
-        BlockPool::Counted { free: usable }
-    }
-}
-
-/// Why the front end refuses a request, in vLLM's words.
-fn rejection(spec: &RequestSpec, longest: u32) -> Option<String> {
-    let (prompt, output) = (spec.prompt_tokens, spec.output_tokens);
-    let total = u64::from(prompt) + u64::from(output);
-    if prompt == 0 {
-        Some("Either prompt or prompt_embeds must be provided and non-empty.".into())
-    } else if output == 0 {
-        Some("max_tokens must be at least 1, got 0.".into())
-    } else if prompt > longest {
-        Some(format!(
-            "This model's maximum context length is {longest} tokens. However, your prompt \
-             contains {prompt} input tokens, which exceeds this limit even without any output \
-             tokens. Please reduce the length of the input prompt."
-        ))
-    } else if total > u64::from(longest) {
-        Some(format!(
-            "This model's maximum context length is {longest} tokens. However, you requested \
-             {output} output tokens and your prompt contains {prompt} input tokens, for a total of \
-             {total} tokens. Please reduce the length of the input prompt or the number of \
-             requested output tokens."
-        ))
-    } else {
-        None
-    }
-}
-
-fn collect(engine: Engine, schedule: &Schedule, longest: u32, end_s: f64) -> SimulatedRun {
-    let ended_s = if end_s.is_finite() { end_s } else { engine.now_s() };
-    let Engine { front_end, scheduler, steps, .. } = engine;
-    let mut queue_time_sum_s = 0.0;
-    let mut records = Vec::with_capacity(schedule.requests.len());
-    for (index, ((spec, client), request)) in
-        (0..).zip(schedule.requests.iter().zip(front_end.clients).zip(scheduler.requests))
-    {
-        let queue_time_s = request.first_scheduled_s.map(|first_s| first_s - request.queued_s);
-        queue_time_sum_s += queue_time_s.unwrap_or(0.0);
-        let status = match rejection(spec, longest) {
-            Some(text) if client.sent_s.is_some() => RequestStatus::Rejected(text),
-            None if client.received == spec.output_tokens => RequestStatus::Completed,
-            _ if client.sent_s.is_none() => RequestStatus::NotSent,
-            _ => RequestStatus::Unfinished,
-        };
-        // In a closed loop a request is due when another ends; one never sent was not due yet.
-        let (intended_s, sent_s) = match (schedule.load, client.sent_s) {
-            (Load::Open, sent_s) => (spec.arrival_s, sent_s.unwrap_or(spec.arrival_s)),
-            (Load::Closed { .. }, sent_s) => (sent_s.unwrap_or(ended_s), sent_s.unwrap_or(ended_s)),
-        };
-        records.push(RequestRecord {
-            index,
-            prompt_tokens: spec.prompt_tokens,
-            output_tokens: client.received,
-            intended_s,
-            sent_s,
-            first_token_s: client.first_s,
-            last_token_s: client.last_s,
-            queue_time_s,
-            chunk_times_s: client.chunk_times_s,
-            status,
-        });
-    }
-    let was_cut_short = records
-        .iter()
-        .any(|record| matches!(record.status, RequestStatus::Unfinished | RequestStatus::NotSent));
-    let last_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
-    SimulatedRun {
-        records,
-        end_s: if was_cut_short { ended_s } else { last_s },
-        engine_steps: steps,
-        preemptions: scheduler.counts.preemptions,
-        queue_time_sum_s,
-        prefix_cache_queries: scheduler.counts.prefix_queries,
-        prefix_cache_hits: scheduler.counts.prefix_hits,
-    }
 }
 
 #[cfg(test)]
