@@ -36,13 +36,35 @@ pub enum StartUpCause {
         /// What it is.
         value: String,
     },
-    /// More GPUs than the one simulated.
+    /// More GPUs than the machine has.
     #[error(
-        "World size ({gpus}) is larger than the number of available GPUs (1) in this node. If this \
-         is intentional and you are using: ray, set '--distributed-executor-backend ray'."
+        "World size ({gpus}) is larger than the number of available GPUs ({available}) in this \
+         node. If this is intentional and you are using: ray, set '--distributed-executor-backend \
+         ray'."
     )]
     World {
         /// GPUs asked for.
+        gpus: u32,
+        /// GPUs of the machine.
+        available: u32,
+    },
+    /// Query heads that cannot be dealt out evenly.
+    #[error(
+        "Total number of attention heads ({heads}) must be divisible by tensor parallel size \
+         ({gpus})."
+    )]
+    Heads {
+        /// Query heads of the model.
+        heads: u32,
+        /// `tensor_parallel_size`.
+        gpus: u32,
+    },
+    /// Another part of the model that cannot be dealt out evenly, found while it is loaded.
+    #[error("{part} is not divisible by {gpus}")]
+    Indivisible {
+        /// Key-value heads, or the width of the MLP.
+        part: u32,
+        /// `tensor_parallel_size`.
         gpus: u32,
     },
     /// A longer context than the model has.
@@ -96,8 +118,11 @@ pub enum StartUpCause {
     },
     /// An allocation failed while weights were loaded or graphs captured.
     #[error(
-        "CUDA out of memory. Tried to allocate {wanted_gib:.2} GiB. GPU 0 has a total capacity of \
-         {total_gib:.2} GiB of which {free_gib:.2} GiB is free."
+        "CUDA out of memory. Tried to allocate {}. GPU 0 has a total capacity of {} of which {} is \
+         free.",
+        size(*wanted_gib),
+        size(*total_gib),
+        size(*free_gib)
     )]
     OutOfMemory {
         /// What was to be allocated, GiB.
@@ -148,6 +173,8 @@ impl StartUpCause {
         match self {
             Self::Argument { .. }
             | Self::World { .. }
+            | Self::Heads { .. }
+            | Self::Indivisible { .. }
             | Self::ContextLength { .. }
             | Self::TokensBelowSequences { .. }
             | Self::TokensBelowContext { .. } => InfeasibleClass::Invalid,
@@ -158,4 +185,9 @@ impl StartUpCause {
             | Self::Sampler { .. } => InfeasibleClass::Memory,
         }
     }
+}
+
+/// GiB as PyTorch writes them: `c10/core/CachingDeviceAllocator.cpp`, `format_size`.
+fn size(gib: f64) -> String {
+    if gib > 1.0 { format!("{gib:.2} GiB") } else { format!("{:.2} MiB", 1024.0 * gib) }
 }

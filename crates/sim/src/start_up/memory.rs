@@ -13,7 +13,7 @@ const COLD_LEAST_GIB: f64 = 1.27;
 /// The CUDA context, which lives outside any budget, GiB (estimate).
 pub(super) const CONTEXT_GIB: f64 = 0.6;
 
-/// Where the memory of the GPU goes, GiB.
+/// Where the memory of each GPU goes, GiB.
 ///
 /// The budget is `gpu_memory_utilization` of the memory; weights and overhead are taken from it
 /// and the rest becomes KV cache. Measured with vLLM 0.25.1 on an H100.
@@ -38,12 +38,13 @@ impl MemoryPlan {
         arguments: &ResolvedEngineArguments,
         is_warm: bool,
     ) -> Self {
-        let model = &server.model;
+        let shard = server.model.shard(arguments.tensor_parallel_size);
         let budget_gib = arguments.gpu_memory_utilization * server.gpu.memory_gib;
-        let weights_gib = model.weights_gib();
-        let peak_gib = model
+        let weights_gib = shard.weights_gib();
+        let peak_gib = shard
             .activations_gib(arguments.max_num_batched_tokens)
-            .max(model.logits_gib(arguments.max_num_seqs));
+            // Each GPU gathers the logits of the whole vocabulary.
+            .max(server.model.logits_gib(arguments.max_num_seqs));
         let warm_gib = BASE_GIB + peak_gib;
         let overhead_gib =
             if is_warm { warm_gib } else { (warm_gib + COLD_SURPLUS_GIB).max(COLD_LEAST_GIB) };

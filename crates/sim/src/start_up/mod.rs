@@ -38,9 +38,9 @@ mod stage {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheState {
     has_started: bool,
-    /// How often each code was compiled or loaded: by `max_num_batched_tokens` and whether it is
-    /// compiled at all.
-    starts: BTreeMap<(u32, bool), usize>,
+    /// How often each code was compiled or loaded: by `max_num_batched_tokens`, whether it is
+    /// compiled at all, and `tensor_parallel_size`.
+    starts: BTreeMap<(u32, bool, u32), usize>,
 }
 
 /// A server that started.
@@ -78,7 +78,7 @@ impl CacheState {
         }
 
         let is_compiled = arguments.cudagraph_mode == CudagraphMode::FullAndPiecewise;
-        let code = (arguments.max_num_batched_tokens, is_compiled);
+        let code = (arguments.max_num_batched_tokens, is_compiled, arguments.tensor_parallel_size);
         let earlier_starts = self.starts.get(&code).copied().unwrap_or(0);
         let is_known = earlier_starts > 0;
         let memory = MemoryPlan::new(server, arguments, is_compiled && is_known);
@@ -86,7 +86,7 @@ impl CacheState {
             return fail(cause, cost_s);
         }
         cost_s += stage::WEIGHTS_S;
-        if let Err(cause) = check_weights(server, &memory) {
+        if let Err(cause) = check_weights(server, arguments, &memory) {
             return fail(cause, cost_s);
         }
 
@@ -143,11 +143,12 @@ fn check_arguments(
             value: format!("{utilization:?}"),
         });
     }
-    if arguments.tensor_parallel_size > 1 {
-        return Err(StartUpCause::World { gpus: arguments.tensor_parallel_size });
-    }
     if longest > server.model.max_len {
         return Err(StartUpCause::ContextLength { asked: longest, longest: server.model.max_len });
+    }
+    let gpus = arguments.tensor_parallel_size;
+    if gpus > server.gpus {
+        return Err(StartUpCause::World { gpus, available: server.gpus });
     }
     if tokens < arguments.max_num_seqs {
         let sequences = arguments.max_num_seqs;
@@ -155,6 +156,10 @@ fn check_arguments(
     }
     if !arguments.enable_chunked_prefill && tokens < longest {
         return Err(StartUpCause::TokensBelowContext { tokens, longest });
+    }
+    let heads = server.model.query_heads;
+    if !heads.is_multiple_of(gpus) {
+        return Err(StartUpCause::Heads { heads, gpus });
     }
     Ok(())
 }
@@ -177,7 +182,20 @@ fn check_free_memory(
     })
 }
 
-fn check_weights(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartUpCause> {
+fn check_weights(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+    memory: &MemoryPlan,
+) -> Result<(), StartUpCause> {
+    let (model, gpus) = (&server.model, arguments.tensor_parallel_size);
+    // Key-value heads fewer than GPUs are repeated, and must then come out even too.
+    let (more, fewer) = (model.kv_heads.max(gpus), model.kv_heads.min(gpus));
+    if !more.is_multiple_of(fewer) {
+        return Err(StartUpCause::Indivisible { part: model.kv_heads, gpus });
+    }
+    if !model.intermediate.is_multiple_of(gpus) {
+        return Err(StartUpCause::Indivisible { part: model.intermediate, gpus });
+    }
     let total_gib = server.gpu.memory_gib;
     if memory.weights_gib <= total_gib {
         return Ok(());
@@ -199,7 +217,8 @@ fn check_cache(
     }
     let block_size = u64::from(arguments.block_size);
     let blocks = u64::from(arguments.max_model_len).div_ceil(block_size);
-    let needed_gib = server.model.kv_gib(blocks * block_size);
+    let shard = server.model.shard(arguments.tensor_parallel_size);
+    let needed_gib = shard.kv_gib(blocks * block_size);
     if needed_gib <= available_gib {
         return Ok(());
     }
@@ -236,7 +255,7 @@ fn check_sampler(
     Err(StartUpCause::Sampler { sequences })
 }
 
-/// What the budget leaves of the GPU, GiB; graphs taken from the budget are left there.
+/// What the budget leaves of each GPU, GiB; graphs taken from the budget are left there.
 fn free_before_capture_gib(server: &ServerModel, memory: &MemoryPlan) -> f64 {
     let in_budget_gib = if server.graphs_in_budget { memory.graphs_gib } else { 0.0 };
     server.gpu.memory_gib - CONTEXT_GIB - memory.budget_gib + in_budget_gib
@@ -249,7 +268,8 @@ fn free_before_capture_gib(server: &ServerModel, memory: &MemoryPlan) -> f64 {
     reason = "a float becomes the nearest integer in range: negative memory holds no block"
 )]
 fn blocks_in(server: &ServerModel, arguments: &ResolvedEngineArguments, kv_cache_gib: f64) -> u64 {
-    let block_gib = server.model.kv_gib(u64::from(arguments.block_size));
+    let shard = server.model.shard(arguments.tensor_parallel_size);
+    let block_gib = shard.kv_gib(u64::from(arguments.block_size));
     (kv_cache_gib / block_gib).floor() as u64
 }
 

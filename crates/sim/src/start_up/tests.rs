@@ -76,8 +76,9 @@ fn a_compiled_start_is_faster_and_has_more_cache() {
 #[test]
 fn failures_carry_the_texts_and_classes_of_vllm() {
     let h100 = ServerModel::measured();
-    let a10g = ServerModel::new(Gpu::a10g(), ModelShape::qwen2_5_7b());
-    let huge = ModelShape { parameters: 70e9, ..ModelShape::qwen2_5_7b() };
+    let a10g =
+        ServerModel::new(Gpu::named("a10g").expect("a shipped preset"), ModelShape::qwen2_5_7b());
+    let huge = ModelShape::named("llama-3.1-70b").expect("a shipped preset");
     let huge = ServerModel::new(Gpu::h100_sxm(), huge);
     let utilization =
         |share| EngineArguments { gpu_memory_utilization: Some(share), ..arguments() };
@@ -116,8 +117,8 @@ fn failures_carry_the_texts_and_classes_of_vllm() {
             &huge,
             arguments(),
             InfeasibleClass::Memory,
-            "CUDA out of memory. Tried to allocate 4.66 GiB. GPU 0 has a total capacity of 79.19 \
-             GiB of which 4.03 GiB is free.",
+            "CUDA out of memory. Tried to allocate 1.64 GiB. GPU 0 has a total capacity of 79.19 \
+             GiB of which 1.32 GiB is free.",
         ),
         (
             &a10g,
@@ -139,8 +140,8 @@ fn failures_carry_the_texts_and_classes_of_vllm() {
             &h100,
             utilization(0.985),
             InfeasibleClass::Memory,
-            "CUDA out of memory. Tried to allocate 0.89 GiB. GPU 0 has a total capacity of 79.19 \
-             GiB of which 0.59 GiB is free.",
+            "CUDA out of memory. Tried to allocate 911.36 MiB. GPU 0 has a total capacity of 79.19 \
+             GiB of which 601.96 MiB is free.",
         ),
         (
             &h100,
@@ -241,4 +242,69 @@ fn graphs_may_be_charged_to_the_budget() {
     // What is charged cannot run out at capture.
     let high = EngineArguments { gpu_memory_utilization: Some(0.975), ..arguments() };
     assert!(start(&mut CacheState::cold(), &within, &high).is_ok());
+}
+
+/// Arguments of a model on eight H100s, split over some.
+fn split(model: &str, gpus: u32) -> (ServerModel, EngineArguments) {
+    let model = ModelShape::named(model).expect("a shipped preset");
+    let server = ServerModel::new(Gpu::h100_sxm(), model).with_gpus(8);
+    (server, EngineArguments { tensor_parallel_size: Some(gpus), ..arguments() })
+}
+
+#[test]
+fn a_model_that_fits_no_gpu_fits_several() {
+    let started = |gpus| {
+        let (server, arguments) = split("llama-3.1-70b", gpus);
+        start(&mut CacheState::cold(), &server, &arguments)
+    };
+    assert!(matches!(started(1).expect_err("131 GiB").cause, StartUpCause::OutOfMemory { .. }));
+    let [two, four, eight] = [2, 4, 8].map(|gpus| started(gpus).expect("it fits"));
+    assert!((two.memory.weights_gib - 65.8).abs() < 0.2, "{}", two.memory.weights_gib);
+    assert!(two.kv_blocks < four.kv_blocks && four.kv_blocks < eight.kv_blocks);
+    // Half the weights on each, and half of each token's keys and values.
+    assert!(four.kv_blocks > 4 * two.kv_blocks, "{} and {}", two.kv_blocks, four.kv_blocks);
+}
+
+#[test]
+fn sizes_that_do_not_divide_the_model_are_rejected_as_vllm_does() {
+    for (model, gpus, text) in [
+        (
+            "qwen2.5-7b",
+            8,
+            "Total number of attention heads (28) must be divisible by tensor parallel size (8).",
+        ),
+        (
+            "qwen2.5-0.5b",
+            4,
+            "Total number of attention heads (14) must be divisible by tensor parallel size (4).",
+        ),
+        ("qwen2.5-14b", 5, "8 is not divisible by 5"),
+        ("qwen2.5-7b", 7, "4 is not divisible by 7"),
+        (
+            "qwen2.5-7b",
+            16,
+            "World size (16) is larger than the number of available GPUs (8) in this node. If this \
+             is intentional and you are using: ray, set '--distributed-executor-backend ray'.",
+        ),
+    ] {
+        let (server, arguments) = split(model, gpus);
+        let failure = start(&mut CacheState::cold(), &server, &arguments).expect_err(text);
+        assert_eq!(failure.to_string(), text);
+        assert_eq!(failure.cause.class(), InfeasibleClass::Invalid);
+    }
+    for (model, gpus) in [("qwen2.5-7b", 4), ("qwen2.5-0.5b", 2), ("qwen2.5-3b", 8)] {
+        let (server, arguments) = split(model, gpus);
+        start(&mut CacheState::cold(), &server, &arguments).expect("it divides");
+    }
+}
+
+/// Code compiled for one split is none for another.
+#[test]
+fn a_new_split_compiles_again() {
+    let mut cache = CacheState::cold();
+    let [first, second, third] = [2, 4, 2].map(|gpus| {
+        let (server, arguments) = split("qwen2.5-7b", gpus);
+        start(&mut cache, &server, &arguments).expect("it starts").duration_s
+    });
+    assert!(second > third + 20.0 && first > second, "{first}, {second}, {third}");
 }
