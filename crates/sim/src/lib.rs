@@ -44,6 +44,8 @@ pub use model::ModelShape;
 pub use noise::Noise;
 pub use presets::{Coefficient, GpuPreset, ModelPreset, PresetError, Status, shipped_file};
 pub use server::ServerModel;
-pub use simulate::{InputError, RunOptions, SimulatedRun, simulate};
+pub use simulate::{EngineDeath, InputError, RunOptions, SimulatedRun, simulate};
 pub use simulator::Simulator;
-pub use start_up::{CacheState, MemoryPlan, StartUp, StartUpCause, StartUpFailure};
+pub use start_up::{
+    CacheState, MemoryPlan, OutOfMemory, StartUp, StartUpCause, StartUpFailure, StepMemory,
+};

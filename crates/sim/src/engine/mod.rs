@@ -7,6 +7,8 @@ use crate::{
     front_end::FrontEnd,
     noise::{Factors, Noise},
     scheduler::{Scheduler, Step},
+    simulate::EngineDeath,
+    start_up::StepMemory,
 };
 
 /// One engine at work. Times are seconds.
@@ -25,6 +27,9 @@ pub(crate) struct Engine {
     timer: StepTimer,
     host: HostCosts,
     noise: StepNoise,
+    /// What its steps may take, where one of them could take more.
+    memory: Option<StepMemory>,
+    pub(crate) death: Option<EngineDeath>,
     pub(crate) scheduler: Scheduler,
     pub(crate) front_end: FrontEnd,
 }
@@ -62,6 +67,7 @@ impl Engine {
         host: HostCosts,
         noise: StepNoise,
         is_asynchronous: bool,
+        memory: Option<StepMemory>,
         scheduler: Scheduler,
         front_end: FrontEnd,
     ) -> Self {
@@ -75,6 +81,8 @@ impl Engine {
             timer,
             host,
             noise,
+            memory,
+            death: None,
             scheduler,
             front_end,
         }
@@ -99,6 +107,9 @@ impl Engine {
             self.scheduler.enqueue(request, self.now_s);
         }
         if !self.scheduler.is_idle() && self.scheduler.schedule(self.now_s, &mut self.step) {
+            if self.runs_out_of_memory() {
+                return false;
+            }
             self.launch();
             if self.in_flight.len() < self.depth {
                 return true;
@@ -118,6 +129,17 @@ impl Engine {
             }
             None => false,
         }
+    }
+
+    /// Dies if the scheduled step takes more memory than there is.
+    fn runs_out_of_memory(&mut self) -> bool {
+        let Some(memory) = &self.memory else { return false };
+        let (shape, time_s) = (&self.step.shape, self.now_s);
+        self.death = memory
+            .check(shape.tokens, shape.samples)
+            .err()
+            .map(|cause| EngineDeath { time_s, cause });
+        self.death.is_some()
     }
 
     /// Launches the scheduled step: the host prepares it, the GPU computes it.

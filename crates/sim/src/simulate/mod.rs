@@ -15,6 +15,7 @@ use crate::{
     noise::Noise,
     scheduler::{Request, Scheduler},
     server::ServerModel,
+    start_up::{OutOfMemory, StepMemory},
 };
 
 /// How to simulate a run.
@@ -28,6 +29,9 @@ pub struct RunOptions {
     pub record_chunk_times: bool,
     /// Simulated seconds after which the run ends, whatever is unfinished.
     pub time_limit_s: Option<f64>,
+    /// What steps may take of the GPU's memory before the engine dies, as its start told
+    /// ([`StartUp::step_memory`](crate::StartUp::step_memory)); without it, anything.
+    pub step_memory: Option<StepMemory>,
 }
 
 /// What a simulated run gave.
@@ -47,6 +51,17 @@ pub struct SimulatedRun {
     pub prefix_cache_queries: u64,
     /// Prompt tokens found there.
     pub prefix_cache_hits: u64,
+    /// The end of the engine, if it ran out of memory: what was under way stays unfinished.
+    pub death: Option<EngineDeath>,
+}
+
+/// An engine that died under load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EngineDeath {
+    /// When, seconds from the start of the run.
+    pub time_s: f64,
+    /// Why.
+    pub cause: OutOfMemory,
 }
 
 /// An input that no run can be made of.
@@ -213,6 +228,10 @@ pub(crate) fn build(
         server.host,
         StepNoise::new(&options.noise, options.seed),
         arguments.async_scheduling,
+        // Where even the largest step fits, none needs to be looked at.
+        options.step_memory.filter(|memory| {
+            memory.check(arguments.max_num_batched_tokens, arguments.max_num_seqs).is_err()
+        }),
         Scheduler::new(arguments, requests, block_pool(arguments, kv_blocks, specs)),
         front_end,
     )
@@ -269,8 +288,8 @@ fn rejection(spec: &RequestSpec, longest: u32) -> Option<String> {
 }
 
 fn collect(engine: Engine, schedule: &Schedule, longest: u32, end_s: f64) -> SimulatedRun {
-    let ended_s = if end_s.is_finite() { end_s } else { engine.now_s() };
-    let Engine { front_end, scheduler, steps, .. } = engine;
+    let ended_s = if end_s.is_finite() && engine.death.is_none() { end_s } else { engine.now_s() };
+    let Engine { front_end, scheduler, steps, death, .. } = engine;
     let mut queue_time_sum_s = 0.0;
     let mut records = Vec::with_capacity(schedule.requests.len());
     for (index, ((spec, client), request)) in
@@ -314,6 +333,7 @@ fn collect(engine: Engine, schedule: &Schedule, longest: u32, end_s: f64) -> Sim
         queue_time_sum_s,
         prefix_cache_queries: scheduler.counts.prefix_queries,
         prefix_cache_hits: scheduler.counts.prefix_hits,
+        death,
     }
 }
 

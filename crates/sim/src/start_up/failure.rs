@@ -117,21 +117,8 @@ pub enum StartUpCause {
         budget_gib: f64,
     },
     /// An allocation failed while weights were loaded or graphs captured.
-    #[error(
-        "CUDA out of memory. Tried to allocate {}. GPU 0 has a total capacity of {} of which {} is \
-         free.",
-        size(*wanted_gib),
-        size(*total_gib),
-        size(*free_gib)
-    )]
-    OutOfMemory {
-        /// What was to be allocated, GiB.
-        wanted_gib: f64,
-        /// Of the GPU, GiB.
-        total_gib: f64,
-        /// Free, GiB.
-        free_gib: f64,
-    },
+    #[error(transparent)]
+    OutOfMemory(OutOfMemory),
     /// Nothing is left for the KV cache.
     #[error(
         "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when \
@@ -179,12 +166,29 @@ impl StartUpCause {
             | Self::TokensBelowSequences { .. }
             | Self::TokensBelowContext { .. } => InfeasibleClass::Invalid,
             Self::FreeMemory { .. }
-            | Self::OutOfMemory { .. }
+            | Self::OutOfMemory(_)
             | Self::NoCacheMemory
             | Self::CacheBelowContext { .. }
             | Self::Sampler { .. } => InfeasibleClass::Memory,
         }
     }
+}
+
+/// An allocation that failed, in PyTorch's words.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "CUDA out of memory. Tried to allocate {}. GPU 0 has a total capacity of {} of which {} is free.",
+    size(*wanted_gib),
+    size(*total_gib),
+    size(*free_gib)
+)]
+pub struct OutOfMemory {
+    /// What was to be allocated, GiB.
+    pub wanted_gib: f64,
+    /// Of the GPU, GiB.
+    pub total_gib: f64,
+    /// Free, GiB.
+    pub free_gib: f64,
 }
 
 /// GiB as PyTorch writes them: `c10/core/CachingDeviceAllocator.cpp`, `format_size`.

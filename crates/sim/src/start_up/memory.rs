@@ -2,6 +2,7 @@
 
 use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
 
+use super::OutOfMemory;
 use crate::server::ServerModel;
 
 /// What the profiling run finds beside activations, GiB (measured).
@@ -10,6 +11,9 @@ const BASE_GIB: f64 = 0.26;
 const COLD_SURPLUS_GIB: f64 = 0.06;
 /// …and no less than this in all, GiB (measured).
 const COLD_LEAST_GIB: f64 = 1.27;
+/// What the allocator holds over what is in use, so that it can serve buffers of changing sizes
+/// (estimate; in training, 15 % are lost so on average and up to 33 %: Guo et al., ASPLOS 2024).
+const ALLOCATOR_SHARE: f64 = 1.2;
 /// The CUDA context, which lives outside any budget, GiB (estimate).
 pub(super) const CONTEXT_GIB: f64 = 0.6;
 
@@ -52,6 +56,55 @@ impl MemoryPlan {
         let charged_gib = if server.graphs_in_budget { graphs_gib } else { 0.0 };
         let kv_cache_gib = budget_gib - weights_gib - overhead_gib - charged_gib;
         Self { budget_gib, weights_gib, overhead_gib, graphs_gib, kv_cache_gib }
+    }
+}
+
+/// What the buffers of a step may take: activations of its tokens and logits of its samples.
+///
+/// An **estimate**; no crash was measured. The profiling run finds the larger of the two, a step
+/// holds both, and the allocator more than either. What is over must fit into what
+/// `gpu_memory_utilization` leaves of the GPU, so near 1 a server that started dies under load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepMemory {
+    /// What there is, GiB: what the profiling run set aside, and what is left beyond the budget.
+    pub available_gib: f64,
+    /// What a token takes, GiB.
+    pub gib_per_token: f64,
+    /// What a sample takes, GiB.
+    pub gib_per_sample: f64,
+    /// Memory of the GPU, GiB.
+    pub total_gib: f64,
+}
+
+impl StepMemory {
+    /// Of a server that started with `left_gib` to spare.
+    pub(super) fn new(
+        server: &ServerModel,
+        arguments: &ResolvedEngineArguments,
+        memory: &MemoryPlan,
+        left_gib: f64,
+    ) -> Self {
+        let shard = server.model.shard(arguments.tensor_parallel_size);
+        Self {
+            available_gib: memory.overhead_gib - BASE_GIB + left_gib,
+            gib_per_token: ALLOCATOR_SHARE * shard.activations_gib(1),
+            gib_per_sample: ALLOCATOR_SHARE * server.model.logits_gib(1),
+            total_gib: server.gpu.memory_gib,
+        }
+    }
+
+    /// Checks that a step of `tokens` with `samples` fits.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] at the logits, which come last, where it does not.
+    pub fn check(&self, tokens: u32, samples: u32) -> Result<(), OutOfMemory> {
+        let wanted_gib = self.gib_per_sample * f64::from(samples);
+        let free_gib = self.available_gib - self.gib_per_token * f64::from(tokens);
+        if wanted_gib <= free_gib {
+            return Ok(());
+        }
+        let (total_gib, free_gib) = (self.total_gib, free_gib.max(0.0));
+        Err(OutOfMemory { wanted_gib, total_gib, free_gib })
     }
 }
 

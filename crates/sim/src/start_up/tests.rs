@@ -20,15 +20,17 @@ fn arguments() -> EngineArguments {
     EngineArguments { max_model_len: Some(16_384), ..EngineArguments::default() }
 }
 
-/// The measured starts in their order: blocks within 3 %, and time in the range that was seen.
+/// The measured starts in their order: blocks within 0.6 %, and seconds within a quarter, which is how
+/// far imports alone differed. Rows 1 and 4 are the first starts of a machine, the former slower than
+/// any other; row 7 found compiled code but no kernels.
 #[test]
-fn measured_starts_get_the_measured_blocks() {
+fn measured_starts_get_the_measured_blocks_and_seconds() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/boots.csv");
     let mut reader = csv::Reader::from_path(path).expect("the file is in the repository");
     let columns = reader.headers().expect("a header").clone();
     let server = ServerModel::measured();
     let mut cache = CacheState::cold();
-    for row in reader.records() {
+    for (index, row) in (1..).zip(reader.records()) {
         let row = row.expect("a row");
         let column = |name| {
             let position = columns.iter().position(|column| column == name);
@@ -47,12 +49,19 @@ fn measured_starts_get_the_measured_blocks() {
             cudagraph_mode: Some(mode),
             ..arguments()
         };
+        cache = match index {
+            1 | 4 => CacheState::cold(),
+            7 => cache.without_kernels(),
+            _ => cache,
+        };
         let start = start(&mut cache, &server, &arguments).expect("it started");
         let error = start.kv_blocks as f64 / number("kv_blocks") - 1.0;
-        assert!(error.abs() < 0.03, "{row:?}: {} blocks", start.kv_blocks);
+        assert!(error.abs() < 0.006, "{row:?}: {} blocks", start.kv_blocks);
         assert!((start.memory.graphs_gib - number("graph_gib")).abs() < 0.005, "{row:?}");
-        let ratio = start.duration_s / number("boot_s");
-        assert!((0.5..1.5).contains(&ratio), "{row:?}: {} s", start.duration_s);
+        assert!((start.memory.weights_gib - number("weights_gib")).abs() < 0.005, "{row:?}");
+        let error = start.duration_s / number("boot_s") - 1.0;
+        let most = if index == 1 { 0.32 } else { 0.26 };
+        assert!(error.abs() < most, "{row:?}: {} s, {error:.2}", start.duration_s);
     }
 }
 
@@ -65,7 +74,7 @@ fn a_compiled_start_is_faster_and_has_more_cache() {
     let second = start(&mut cache, &server, &arguments()).expect("it starts");
     let third = start(&mut cache, &server, &arguments()).expect("it starts");
     let other = start(&mut cache, &server, &small()).expect("it starts");
-    assert!((first.duration_s - second.duration_s - 25.0 - 8.5 - 2.7 - 14.5).abs() < 1e-9);
+    assert!((first.duration_s - second.duration_s - 32.0 - 8.5 - 2.7 - 14.5).abs() < 1e-9);
     assert!((second.duration_s - third.duration_s - 6.3).abs() < 1e-9);
     assert!(other.duration_s > third.duration_s + 30.0, "a new token budget compiles again");
     assert!(second.kv_blocks > first.kv_blocks);
@@ -307,4 +316,51 @@ fn a_new_split_compiles_again() {
         start(&mut cache, &server, &arguments).expect("it starts").duration_s
     });
     assert!(second > third + 20.0 && first > second, "{first}, {second}, {third}");
+}
+
+#[test]
+fn a_warm_machine_starts_as_one_that_started_often() {
+    let server = ServerModel::measured();
+    let mut cache = CacheState::cold();
+    for _ in 0..3 {
+        start(&mut cache, &server, &arguments()).expect("it starts");
+    }
+    let often = start(&mut cache, &server, &arguments()).expect("it starts");
+    let mut warm = CacheState::warm(&server.resolve(&arguments()));
+    assert_eq!(start(&mut warm, &server, &arguments()).expect("it starts"), often);
+    assert!((30.0..65.0).contains(&often.duration_s), "{}", often.duration_s);
+}
+
+/// Real weights come from a disk; more of them take longer.
+#[test]
+fn weights_are_loaded_at_the_speed_of_their_source() {
+    let dummy = ServerModel::measured();
+    let disk = ServerModel { load_gib_per_s: 2.0, ..dummy.clone() };
+    let [dummy, disk] = [dummy, disk].map(|server| {
+        start(&mut CacheState::cold(), &server, &arguments()).expect("it starts").duration_s
+    });
+    let expected_s = 14.29 / 2.0 - 1.6;
+    assert!((disk - dummy - expected_s).abs() < 0.02, "{}", disk - dummy);
+}
+
+/// What a step may take: the profile's peak and what is left, against activations and logits.
+#[test]
+fn the_largest_step_fits_unless_hardly_anything_is_left() {
+    let server = ServerModel::measured();
+    let memory = |utilization| {
+        let arguments =
+            EngineArguments { gpu_memory_utilization: Some(utilization), ..arguments() };
+        start(&mut CacheState::cold(), &server, &arguments).expect("it starts").step_memory
+    };
+    for utilization in [0.3, 0.9, 0.92, 0.95] {
+        assert_eq!(memory(utilization).check(8192, 1024), Ok(()), "{utilization}");
+    }
+    let tight = memory(0.969);
+    assert_eq!(tight.check(8192, 512), Ok(()));
+    let error = tight.check(8192, 1024).expect_err("more than is left");
+    assert_eq!(
+        error.to_string(),
+        "CUDA out of memory. Tried to allocate 1.04 GiB. GPU 0 has a total capacity of 79.19 GiB \
+         of which 839.89 MiB is free."
+    );
 }
