@@ -170,11 +170,6 @@ impl GpuPreset {
         let Self { gpu, step, host, front_end, .. } = self.clone();
         ServerModel { step, host, front_end, ..ServerModel::new(gpu, model) }
     }
-
-    /// The status of its least certain number.
-    pub fn status(&self) -> Status {
-        self.coefficients.iter().map(|number| number.status).max().unwrap_or(Status::Estimated)
-    }
 }
 
 impl CoefficientFields {

@@ -1,0 +1,6 @@
+//! `slotune simulate`, run as a user runs it.
+
+mod answer;
+mod fault;
+mod fixture;
+mod presets;
