@@ -114,6 +114,7 @@ impl Simulator {
         let options = RunOptions {
             noise: self.noise,
             seed: request.seed,
+            boot_seed: None,
             record_chunk_times: request.record_chunk_times,
             time_limit_s: self.time_limit_s,
             step_memory: Some(start_up.step_memory),

@@ -43,9 +43,9 @@ pub(crate) struct StepNoise {
 }
 
 impl StepNoise {
-    pub(crate) fn new(noise: &Noise, seed: u64) -> Self {
+    pub(crate) fn new(noise: &Noise, seed: u64, boot_seed: u64) -> Self {
         Self {
-            host_factor: noise.host_factor(seed),
+            host_factor: noise.host_factor(boot_seed),
             host: noise.host_steps(seed),
             gpu: noise.gpu_steps(seed),
         }

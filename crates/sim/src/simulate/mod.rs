@@ -25,6 +25,9 @@ pub struct RunOptions {
     pub noise: Noise,
     /// Root of the noise; without any it changes nothing.
     pub seed: u64,
+    /// Root of the noise that runs on one start share: the host's speed. Without it each run is a start
+    /// of its own, as a trial is. Which of the two real hosts follow is not known.
+    pub boot_seed: Option<u64>,
     /// Whether to keep the time of every chunk.
     pub record_chunk_times: bool,
     /// Simulated seconds after which the run ends, whatever is unfinished.
@@ -226,7 +229,7 @@ pub(crate) fn build(
     Engine::new(
         StepTimer::new(server, arguments),
         server.host,
-        StepNoise::new(&options.noise, options.seed),
+        StepNoise::new(&options.noise, options.seed, options.boot_seed.unwrap_or(options.seed)),
         arguments.async_scheduling,
         // Where even the largest step fits, none needs to be looked at.
         options.step_memory.filter(|memory| {

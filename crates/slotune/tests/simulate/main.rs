@@ -3,4 +3,5 @@
 mod answer;
 mod fault;
 mod fixture;
+mod guide;
 mod presets;
