@@ -17,8 +17,9 @@
 //! too short by at most about 3 % below saturation and 20 % in saturated runs; tests hold both.
 //! Every other [`GpuPreset`] is an estimate from the literature, for demonstrations only, as is all of
 //! tensor parallelism: each GPU's share of the work, and all-reduces at the speed of the links, without
-//! what more processes cost the host. Prefix caching, priority scheduling and start-up failures follow
-//! vLLM's source and were not measured. Each number of a preset carries its status and source.
+//! what more processes cost the host. Prefix caching and priority scheduling follow vLLM's source and
+//! were not measured; of the failures at start-up, two were. Each number of a preset carries its status
+//! and source.
 //!
 //! Not modelled: pipeline, data and expert parallelism, speculative decoding, adapters, multimodal input,
 //! structured output, quantisation, offloading of KV blocks, stop strings (output lengths are

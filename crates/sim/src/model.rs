@@ -130,9 +130,9 @@ impl ModelShape {
         ACTIVATION_SURPLUS * VALUE_BYTES * values * f64::from(tokens) / GIB
     }
 
-    /// GiB of the sampler's buffers for `sequences`: 6 bytes an entry of the vocabulary (estimate).
-    pub(crate) fn logits_gib(&self, sequences: u32) -> f64 {
-        6.0 * f64::from(self.vocabulary) * f64::from(sequences) / GIB
+    /// GiB of buffers of `bytes` for each entry of the vocabulary and each of the `sequences`.
+    pub(crate) fn logits_gib(&self, sequences: u32, bytes: f64) -> f64 {
+        bytes * f64::from(self.vocabulary) * f64::from(sequences) / GIB
     }
 
     /// GiB of the keys and values of `tokens`.
@@ -153,7 +153,7 @@ mod tests {
         assert!((model.kv_bytes_per_token() - 57_344.0).abs() < 1e-9);
         assert!((model.weights_gib() - 14.29).abs() < 0.01);
         assert!((model.activations_gib(1) * GIB / 1024.0 - 131.0).abs() < 0.1);
-        assert!((model.logits_gib(1024) - 0.87).abs() < 0.01);
+        assert!((model.logits_gib(1024, 6.0) - 0.87).abs() < 0.01);
     }
 
     /// What the model cards on Hugging Face count, to the last parameter.

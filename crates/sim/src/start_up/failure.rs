@@ -22,7 +22,7 @@ impl StartUpFailure {
     }
 }
 
-/// Why a server did not start. Texts are those of vLLM 0.25.1; no failed start was measured.
+/// Why a server did not start. Texts are those of vLLM 0.25.1.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartUpCause {
@@ -143,7 +143,7 @@ pub enum StartUpCause {
         /// Longest context that would fit, tokens.
         possible: u64,
     },
-    /// The sampler's buffers do not fit.
+    /// The sampler's buffers do not fit. vLLM's V2 model runner then says no more than PyTorch does.
     #[error(
         "CUDA out of memory occurred when warming up sampler with {sequences} dummy requests. \
          Please try lowering `max_num_seqs` or `gpu_memory_utilization` when initializing the engine."

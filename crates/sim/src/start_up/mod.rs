@@ -11,7 +11,7 @@ pub use failure::{OutOfMemory, StartUpCause, StartUpFailure};
 pub use memory::{MemoryPlan, StepMemory};
 
 use crate::{cost::GraphPlan, server::ServerModel};
-use memory::CONTEXT_GIB;
+use memory::{CONTEXT_AT_START_GIB, CONTEXT_GIB};
 
 /// Seconds of the stages of a start, from measured ones with dummy weights.
 mod stage {
@@ -145,13 +145,13 @@ impl CacheState {
         }
         let is_new = self.warmed.insert(code);
         cost_s += if is_new { stage::FIRST_WARM_UP_S } else { stage::WARM_UP_S };
-        if let Err(cause) = check_sampler(server, arguments, &memory) {
-            return fail(cause, cost_s);
+        let step_memory = StepMemory::new(server, arguments, &memory);
+        let sequences = arguments.max_num_seqs;
+        if !step_memory.holds_sampling(sequences) {
+            return fail(StartUpCause::Sampler { sequences }, cost_s);
         }
         cost_s += stage::API_S;
         let kv_blocks = blocks_in(server, arguments, memory.kv_cache_gib);
-        let left_gib = free_before_capture_gib(server, &memory) - memory.graphs_gib;
-        let step_memory = StepMemory::new(server, arguments, &memory, left_gib);
         Ok(StartUp { duration_s: cost_s, kv_blocks, memory, step_memory })
     }
 }
@@ -212,7 +212,7 @@ fn check_free_memory(
     memory: &MemoryPlan,
 ) -> Result<(), StartUpCause> {
     let total_gib = server.gpu.memory_gib;
-    let free_gib = total_gib - CONTEXT_GIB;
+    let free_gib = total_gib - CONTEXT_AT_START_GIB;
     if free_gib >= memory.budget_gib {
         return Ok(());
     }
@@ -273,7 +273,7 @@ fn check_cache(
 }
 
 fn check_capture(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartUpCause> {
-    let free_gib = free_before_capture_gib(server, memory);
+    let free_gib = memory.free_before_capture_gib(server);
     if memory.graphs_gib <= free_gib || memory.graphs_gib <= 0.0 {
         return Ok(());
     }
@@ -282,25 +282,6 @@ fn check_capture(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartU
         total_gib: server.gpu.memory_gib,
         free_gib: free_gib.max(0.0),
     }))
-}
-
-fn check_sampler(
-    server: &ServerModel,
-    arguments: &ResolvedEngineArguments,
-    memory: &MemoryPlan,
-) -> Result<(), StartUpCause> {
-    let sequences = arguments.max_num_seqs;
-    let left_gib = free_before_capture_gib(server, memory) - memory.graphs_gib;
-    if server.model.logits_gib(sequences) <= left_gib {
-        return Ok(());
-    }
-    Err(StartUpCause::Sampler { sequences })
-}
-
-/// What the budget leaves of each GPU, GiB; graphs taken from the budget are left there.
-fn free_before_capture_gib(server: &ServerModel, memory: &MemoryPlan) -> f64 {
-    let in_budget_gib = if server.graphs_in_budget { memory.graphs_gib } else { 0.0 };
-    server.gpu.memory_gib - CONTEXT_GIB - memory.budget_gib + in_budget_gib
 }
 
 /// Whole blocks in so much KV cache.
@@ -315,6 +296,8 @@ fn blocks_in(server: &ServerModel, arguments: &ResolvedEngineArguments, kv_cache
     (kv_cache_gib / block_gib).floor() as u64
 }
 
+#[cfg(test)]
+mod measured;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
