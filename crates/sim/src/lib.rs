@@ -1,4 +1,4 @@
-//! Discrete-event simulator of a vLLM V1 server on one GPU.
+//! Discrete-event simulator of a vLLM V1 server.
 //!
 //! It takes the same engine arguments and the same schedule of requests as a real server, and
 //! returns the same raw records, so a whole study runs on a laptop and in tests. [`Simulator`] is
@@ -15,10 +15,13 @@
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
 //! **one H100 SXM**, one host, one day. Against the runs they were fitted to, end-to-end means are
 //! too short by at most about 3 % below saturation and 20 % in saturated runs; tests hold both.
-//! Every other [`Gpu`] preset is an estimate from the literature, for demonstrations only. Prefix
-//! caching, priority scheduling and start-up failures follow vLLM's source and were not measured.
+//! Every other [`GpuPreset`] is an estimate from the literature, for demonstrations only, as is all of
+//! tensor parallelism: each GPU's share of the work, and all-reduces at the speed of the links, without
+//! what more processes cost the host. Prefix caching and priority scheduling follow vLLM's source and
+//! were not measured; of the failures at start-up, two were. Each number of a preset carries its status
+//! and source.
 //!
-//! Not modelled: parallelism over several GPUs, speculative decoding, adapters, multimodal input,
+//! Not modelled: pipeline, data and expert parallelism, speculative decoding, adapters, multimodal input,
 //! structured output, quantisation, offloading of KV blocks, stop strings (output lengths are
 //! given), client time and network, several API servers.
 
@@ -31,6 +34,7 @@ mod front_end;
 mod hardware;
 mod model;
 mod noise;
+mod presets;
 mod scheduler;
 mod server;
 mod simulate;
@@ -41,8 +45,13 @@ pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;
+pub use presets::{Coefficient, GpuPreset, ModelPreset, PresetError, Status, shipped_file};
 pub use scheduler::Admission;
 pub use server::ServerModel;
-pub use simulate::{InputError, RunOptions, RunTotals, SimulatedRun, simulate, simulate_each};
+pub use simulate::{
+    EngineDeath, InputError, RunOptions, RunTotals, SimulatedRun, simulate, simulate_each,
+};
 pub use simulator::Simulator;
-pub use start_up::{CacheState, MemoryPlan, StartUp, StartUpCause, StartUpFailure};
+pub use start_up::{
+    CacheState, MemoryPlan, OutOfMemory, StartUp, StartUpCause, StartUpFailure, StepMemory,
+};

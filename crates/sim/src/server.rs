@@ -1,4 +1,4 @@
-//! One simulated server: a GPU, a model, and what their work costs.
+//! One simulated server: GPUs, a model, and what their work costs.
 
 use slotune_serving::{
     BackendInfo, Calibration, EngineArguments, Hardware, Provenance,
@@ -10,11 +10,17 @@ use crate::{FrontEndCosts, Gpu, HostCosts, InputError, ModelShape, StepCosts};
 /// The version that was measured.
 const VLLM_VERSION: VllmVersion = VllmVersion::new(0, 25, 1);
 
-/// A server to simulate: one GPU, one model, and what their work costs.
+/// How fast dummy weights are made, GiB/s: 14.29 GiB in 1.6 s (measured).
+const DUMMY_GIB_PER_S: f64 = 8.9;
+
+/// A server to simulate: GPUs of one kind, one model, and what their work costs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerModel {
     /// The GPU.
     pub gpu: Gpu,
+    /// How many of it the machine has, which bounds `tensor_parallel_size`. What more than one take
+    /// is an **estimate**: weights and key-value heads split, all-reduces at the speed of the links.
+    pub gpus: u32,
     /// The model served.
     pub model: ModelShape,
     /// Costs of a step on the GPU.
@@ -23,20 +29,24 @@ pub struct ServerModel {
     pub host: HostCosts,
     /// Costs in the API server.
     pub front_end: FrontEndCosts,
+    /// How fast weights get to each GPU, GiB/s: from a disk, or made up on the spot (dummy weights).
+    pub load_gib_per_s: f64,
     /// Whether CUDA graphs are taken from the memory budget, as newer versions of vLLM do; in the
     /// measured version they live above it.
     pub graphs_in_budget: bool,
 }
 
 impl ServerModel {
-    /// `model` on `gpu`, with the measured costs of everything that does not follow from them.
+    /// `model` on one `gpu`, with the measured costs of everything that does not follow from them.
     pub fn new(gpu: Gpu, model: ModelShape) -> Self {
         Self {
             gpu,
+            gpus: 1,
             model,
             step: StepCosts::MEASURED,
             host: HostCosts::MEASURED,
             front_end: FrontEndCosts::MEASURED,
+            load_gib_per_s: DUMMY_GIB_PER_S,
             graphs_in_budget: false,
         }
     }
@@ -44,6 +54,12 @@ impl ServerModel {
     /// Qwen2.5-7B on an H100 SXM: what was measured.
     pub fn measured() -> Self {
         Self::new(Gpu::h100_sxm(), ModelShape::qwen2_5_7b())
+    }
+
+    /// The same on a machine with `gpus` GPUs.
+    #[must_use]
+    pub fn with_gpus(self, gpus: u32) -> Self {
+        Self { gpus, ..self }
     }
 
     /// The arguments as this server's vLLM fills them in.
@@ -72,7 +88,7 @@ impl ServerModel {
             hardware: Hardware {
                 gpu: Some(self.gpu.name.clone()),
                 gpu_memory_gib: Some(self.gpu.memory_gib),
-                gpus: Some(1),
+                gpus: Some(self.gpus),
                 driver_version: None,
                 cuda_version: None,
             },
@@ -93,9 +109,11 @@ impl ServerModel {
             ("gpu.cache_bytes_per_ms", gpu.cache_bytes_per_ms),
             ("gpu.matmul_operations_per_ms", gpu.matmul_operations_per_ms),
             ("gpu.attention_operations_per_ms", gpu.attention_operations_per_ms),
-            ("model.parameters, less the embeddings,", model.body_parameters()),
+            ("gpu.link_bytes_per_ms", gpu.link_bytes_per_ms),
+            ("load_gib_per_s", self.load_gib_per_s),
         ];
         let at_least_0 = [
+            ("gpu.link_latency_ms", gpu.link_latency_ms),
             ("step.fixed_ms", step.fixed_ms),
             ("step.per_sequence_ms", step.per_sequence_ms),
             ("step.mixed_ms", step.mixed_ms),
@@ -114,6 +132,19 @@ impl ServerModel {
             ("front_end.to_engine_ms", front_end.to_engine_ms),
             ("front_end.to_client_ms", front_end.to_client_ms),
         ];
+        for (field, value) in [
+            ("model.layers", model.layers),
+            ("model.hidden", model.hidden),
+            ("model.query_heads", model.query_heads),
+            ("model.kv_heads", model.kv_heads),
+            ("model.head_dim", model.head_dim),
+            ("model.intermediate", model.intermediate),
+            ("model.vocabulary", model.vocabulary),
+        ] {
+            if value == 0 {
+                return Err(InputError::Number { field, value: 0.0, allowed: "at least 1" });
+            }
+        }
         for (field, value) in above_0 {
             if !(value.is_finite() && value > 0.0) {
                 return Err(InputError::Number { field, value, allowed: "finite and above 0" });
@@ -137,6 +168,11 @@ impl ServerModel {
         let costs = (self.step, self.host, self.front_end);
         if costs != (StepCosts::MEASURED, HostCosts::MEASURED, FrontEndCosts::MEASURED) {
             return "NOT CALIBRATED by this library: coefficients were given by the caller".into();
+        }
+        let shipped = Gpu::named(&self.gpu.name).ok();
+        if shipped.as_ref() != Some(&self.gpu) {
+            return "NOT CALIBRATED by this library: the GPU's numbers were given by the caller"
+                .into();
         }
         if self.gpu != Gpu::h100_sxm() {
             return format!(
@@ -171,12 +207,15 @@ mod tests {
     fn the_record_says_on_what_its_numbers_rest() {
         let measured = ServerModel::measured();
         assert!(basis(&measured).starts_with("fitted to vLLM 0.25.1 serving Qwen2.5-7B"));
-        for gpu in Gpu::presets().into_iter().skip(1) {
+        for name in crate::GpuPreset::names().skip(1) {
+            let gpu = Gpu::named(name).expect("a shipped preset");
             let server = ServerModel::new(gpu, ModelShape::qwen2_5_7b());
             assert!(basis(&server).starts_with("NOT MEASURED"), "{}", server.gpu.name);
         }
         let other = ModelShape { layers: 32, ..ModelShape::qwen2_5_7b() };
         assert!(basis(&ServerModel::new(Gpu::h100_sxm(), other)).starts_with("scaled"));
+        let own = Gpu { name: "mine".into(), ..Gpu::h100_sxm() };
+        assert!(basis(&ServerModel::new(own, ModelShape::qwen2_5_7b())).contains("by the caller"));
         let step = StepCosts { fixed_ms: 9.0, ..StepCosts::MEASURED };
         assert!(basis(&ServerModel { step, ..measured }).starts_with("NOT CALIBRATED"));
     }

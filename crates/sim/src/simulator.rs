@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use slotune_serving::{
-    Backend, BackendError, BackendInfo, Progress, Run, ServerFacts, Silent, Stage, TrialRequest,
-    engine_arguments::ResolvedEngineArguments,
+    Backend, BackendError, BackendInfo, InfeasibleClass, Progress, Run, ServerFacts, Silent, Stage,
+    TrialRequest, engine_arguments::ResolvedEngineArguments,
 };
 
 use crate::{
@@ -86,7 +86,7 @@ impl Simulator {
     /// Evaluates a trial; what [`Backend::evaluate`] does, without a runtime.
     ///
     /// # Errors
-    /// [`BackendError::Infeasible`] where the server does not start, [`BackendError::Failed`] where
+    /// [`BackendError::Infeasible`] where the server does not start or dies, [`BackendError::Failed`] where
     /// a number of the server, the noise, the schedule or the time limit is malformed.
     pub fn run(&self, request: &TrialRequest) -> Result<Run, BackendError> {
         self.run_with(request, &Silent)
@@ -116,11 +116,19 @@ impl Simulator {
             seed: request.seed,
             record_chunk_times: request.record_chunk_times,
             time_limit_s: self.time_limit_s,
+            step_memory: Some(start_up.step_memory),
             ..RunOptions::default()
         };
         let run =
             simulate(&self.server, &arguments, start_up.kv_blocks, &request.schedule, &options)
                 .map_err(malformed(start_up.duration_s))?;
+        if let Some(death) = run.totals.death {
+            return Err(BackendError::Infeasible {
+                class: InfeasibleClass::CrashUnderLoad,
+                message: death.cause.to_string(),
+                cost_s: start_up.duration_s + death.time_s,
+            });
+        }
         progress.stage(Stage::Measuring { ended: scheduled, scheduled });
         progress.stage(Stage::Stopping);
         let server = ServerFacts {

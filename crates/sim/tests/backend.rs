@@ -89,6 +89,37 @@ fn a_start_that_fails_is_infeasible_with_its_cost() {
     assert!(cost_s > 10.0);
 }
 
+/// With next to nothing left beside its budget, a server starts, and dies when a long prompt meets a
+/// thousand decoding requests; with a little more left, or fewer requests, it lives.
+#[test]
+fn a_server_without_room_for_a_full_step_dies_under_load() {
+    let request = |arrival_s, prompt_tokens, output_tokens| RequestSpec {
+        arrival_s,
+        prompt_tokens,
+        output_tokens,
+        shared_prefix: vec![],
+    };
+    let run = |gpu_memory_utilization, decoding| {
+        let mut requests = vec![request(0.0, 8, 700); decoding];
+        requests.push(request(6.0, 20_000, 1));
+        let arguments = EngineArguments {
+            gpu_memory_utilization: Some(gpu_memory_utilization),
+            ..EngineArguments::default()
+        };
+        let schedule = Arc::new(Schedule { load: Load::Open, requests });
+        Simulator::new(ServerModel::measured()).run(&TrialRequest { schedule, ..trial(arguments) })
+    };
+    let start_up_s = run(0.9695, 100).expect("a hundred fit").server.start_up_s;
+    let Err(BackendError::Infeasible { class, message, cost_s }) = run(0.9695, 1000) else {
+        panic!("a thousand do not fit");
+    };
+    assert_eq!(class, InfeasibleClass::CrashUnderLoad);
+    assert!(message.starts_with("CUDA out of memory. Tried to allocate 1.25 GiB. "), "{message}");
+    // Not before the prompt was sent; a thousand streams delay it.
+    assert!((start_up_s + 6.0..start_up_s + 20.0).contains(&cost_s), "{start_up_s} to {cost_s}");
+    assert!(run(0.95, 1000).is_ok());
+}
+
 #[test]
 fn a_malformed_schedule_says_nothing_about_the_configuration() {
     let schedule = Arc::new(Schedule { load: Load::Closed { concurrency: 0 }, requests: vec![] });

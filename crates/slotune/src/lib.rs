@@ -36,3 +36,8 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/real-server.md")]
 struct RealServerGuide;
+
+/// Compiles and runs the code of the simulator's guide; `tests/simulate` runs its commands.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/simulator.md")]
+struct SimulatorGuide;

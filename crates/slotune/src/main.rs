@@ -1,9 +1,10 @@
-//! The command `slotune`: reads what the library wrote, and looks at the machine. It holds no logic
-//! of its own.
+//! The command `slotune`: simulates a server, reads what the library wrote, and looks at the machine. It
+//! holds no logic of its own.
 
 #![expect(clippy::print_stderr, reason = "a command talks to its user")]
 
 mod doctor;
+mod simulate;
 
 use std::{
     io::{self, Write},
@@ -25,12 +26,12 @@ use slotune::{
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
 ///
-/// `report` and `recommend` read result sets: folders that a study wrote, such as the one that
-/// `cargo run --release --example qwen_week3` leaves behind. `doctor` looks at the machine before a
-/// study of a real server.
+/// `simulate` says what one configuration would do. `report` and `recommend` read result sets: folders
+/// that a study wrote, such as the one that `cargo run --release --example qwen_week3` leaves behind.
+/// `doctor` looks at the machine before a study of a real server.
 ///
-/// Exit status: 0 done, 1 could not be done or a problem was found, 2 wrong usage, 3 no configuration to
-/// recommend.
+/// Exit status: 0 done, 1 could not be done or a problem was found, 2 wrong usage, 3 the answer is
+/// negative: no configuration to recommend, or the simulated server does not start or dies.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Arguments {
@@ -40,6 +41,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Simulates one configuration of a server under a list of requests
+    ///
+    /// Latencies, throughput, memory and start-up time of a vLLM server with the given engine arguments,
+    /// from the discrete-event simulator, in a fraction of a second and without a GPU; or why it would
+    /// not start.
+    Simulate(Box<simulate::Options>),
     /// Writes the Week-3 page and its pictures from a result set
     Report {
         /// Folder of the result set
@@ -67,11 +74,12 @@ enum Command {
     Doctor(doctor::Options),
 }
 
-/// Exit status when there is no configuration to recommend.
-const NO_CONFIGURATION: u8 = 3;
+/// Exit status when there is no configuration to recommend, and when a simulated server fails.
+const FAILURE: u8 = 3;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Simulate(options) => simulate::run(&options),
         Command::Report { results, out } => report(&results, out.as_deref().unwrap_or(&results)),
         Command::Recommend { results, json } => recommend(&results, json),
         Command::Doctor(options) => doctor::run(&options),
@@ -165,7 +173,7 @@ fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
     }
     Ok(match trial {
         Some(_) => ExitCode::SUCCESS,
-        None => ExitCode::from(NO_CONFIGURATION),
+        None => ExitCode::from(FAILURE),
     })
 }
 

@@ -160,6 +160,10 @@ pub(crate) struct StepTimer {
     matmul_ms_per_token: f64,
     cache_ms_per_token: f64,
     attention_ms_per_pair: f64,
+    /// Time in which the GPUs of tensor parallelism add up what each computed: in every step, and
+    /// for every token of it.
+    all_reduce_ms: f64,
+    all_reduce_ms_per_token: f64,
     /// Time of the weights by tokens before padding, as far as graphs go: the power is slow.
     graph_body_ms: Vec<f64>,
 }
@@ -167,7 +171,13 @@ pub(crate) struct StepTimer {
 impl StepTimer {
     /// Cost of steps on `server` with `arguments`.
     pub(crate) fn new(server: &ServerModel, arguments: &ResolvedEngineArguments) -> Self {
-        let (gpu, model) = (&server.gpu, &server.model);
+        let gpu = &server.gpu;
+        let gpus = arguments.tensor_parallel_size;
+        let model = server.model.shard(gpus);
+        // After the attention and the MLP of each layer, and after the embedding.
+        let all_reduces = 2.0 * f64::from(model.layers) + 1.0;
+        let latency_ms = gpu.all_reduce_ms(0.0, gpus);
+        let token_ms = gpu.all_reduce_ms(model.residual_bytes_per_token(), gpus) - latency_ms;
         let graphs = GraphPlan::new(arguments);
         let mut timer = Self {
             costs: server.step,
@@ -183,6 +193,8 @@ impl StepTimer {
             cache_ms_per_token: model.kv_bytes_per_token() / gpu.cache_bytes_per_ms,
             attention_ms_per_pair: model.attention_operations_per_pair()
                 / gpu.attention_operations_per_ms,
+            all_reduce_ms: all_reduces * latency_ms,
+            all_reduce_ms_per_token: all_reduces * token_ms,
             graph_body_ms: Vec::new(),
             graphs,
         };
@@ -199,7 +211,8 @@ impl StepTimer {
     ///
     /// The GPU needs `fixed + (W^q + (M·lin)^q)^(1/q) + context·kv + pairs·attention +
     /// samples·sequence (+ mixed)`, with `W` the time to read the weights, `M` the tokens after
-    /// padding to a graph's size, and `q` the norm.
+    /// padding to a graph's size, and `q` the norm; with tensor parallelism of each GPU's part, and
+    /// `2·layers + 1` times an all-reduce of `M` tokens more.
     pub(crate) fn time(&self, shape: &StepShape) -> StepTime {
         let has_prefill = shape.prefills > 0;
         let mode = self.graphs.mode(shape.tokens, has_prefill);
@@ -224,13 +237,14 @@ impl StepTimer {
         StepTime { mode, gpu_s: gpu_ms / 1e3, host_s: host_ms / 1e3 }
     }
 
-    /// Time to pass `tokens` through the weights, ms.
+    /// Time to pass `tokens` through the weights and add up what several GPUs computed of them, ms.
     fn body_ms(&self, tokens: u32) -> f64 {
         let q = self.costs.norm;
+        let all_reduce_ms = self.all_reduce_ms + f64::from(tokens) * self.all_reduce_ms_per_token;
         let multiply_ms = f64::from(tokens) * self.matmul_ms_per_token;
         let (less, more) = (self.weights_ms.min(multiply_ms), self.weights_ms.max(multiply_ms));
         // The larger factored out, so that no power overflows.
-        more * libm::pow(1.0 + libm::pow(less / more, q), 1.0 / q)
+        more * libm::pow(1.0 + libm::pow(less / more, q), 1.0 / q) + all_reduce_ms
     }
 }
 

@@ -10,6 +10,8 @@ use crate::{
     front_end::FrontEnd,
     noise::{Factors, Noise},
     scheduler::{Request, Scheduler},
+    simulate::EngineDeath,
+    start_up::StepMemory,
 };
 
 /// One engine at work. Times are seconds.
@@ -26,6 +28,9 @@ pub(crate) struct Engine<'a> {
     timer: StepTimer,
     host: HostCosts,
     noise: StepNoise,
+    /// What its steps may take, where one of them could take more.
+    memory: Option<StepMemory>,
+    pub(crate) death: Option<EngineDeath>,
     pub(crate) scheduler: Scheduler,
     pub(crate) front_end: FrontEnd<'a>,
 }
@@ -39,9 +44,9 @@ pub(crate) struct StepNoise {
 }
 
 impl StepNoise {
-    pub(crate) fn new(noise: &Noise, seed: u64) -> Self {
+    pub(crate) fn new(noise: &Noise, seed: u64, boot_seed: u64) -> Self {
         Self {
-            host_factor: noise.host_factor(seed),
+            host_factor: noise.host_factor(boot_seed),
             host: noise.host_steps(seed),
             gpu: noise.gpu_steps(seed),
         }
@@ -63,6 +68,7 @@ impl<'a> Engine<'a> {
         host: HostCosts,
         noise: StepNoise,
         is_asynchronous: bool,
+        memory: Option<StepMemory>,
         scheduler: Scheduler,
         front_end: FrontEnd<'a>,
     ) -> Self {
@@ -75,6 +81,8 @@ impl<'a> Engine<'a> {
             timer,
             host,
             noise,
+            memory,
+            death: None,
             scheduler,
             front_end,
         }
@@ -120,6 +128,9 @@ impl<'a> Engine<'a> {
         if !self.scheduler.is_idle()
             && let Some(shape) = self.scheduler.schedule(self.now_s)
         {
+            if self.runs_out_of_memory(&shape) {
+                return false;
+            }
             self.launch(&shape);
             if self.in_flight.len() < self.depth {
                 return true;
@@ -147,6 +158,17 @@ impl<'a> Engine<'a> {
             self.front_end.post(self.now_s, step.shape.samples, &step.marks);
         }
         self.scheduler.recycle(step);
+    }
+
+    /// Dies if the scheduled step takes more memory than there is.
+    fn runs_out_of_memory(&mut self, shape: &StepShape) -> bool {
+        let Some(memory) = &self.memory else { return false };
+        let time_s = self.now_s;
+        self.death = memory
+            .check(shape.tokens, shape.samples)
+            .err()
+            .map(|cause| EngineDeath { time_s, cause });
+        self.death.is_some()
     }
 
     /// Launches the scheduled step: the host prepares it, the GPU computes it.

@@ -107,7 +107,7 @@ fn steps_end_when_host_and_gpu_have_done_their_parts() {
 #[test]
 fn the_host_factor_is_of_steps_that_are_no_full_graph() {
     let noise = Noise { host_log_deviation: 0.25, ..Noise::none() };
-    let mut draws = StepNoise::new(&noise, 7);
+    let mut draws = StepNoise::new(&noise, 7, 7);
     let factor = noise.host_factor(7);
     assert!((factor - 1.0).abs() > 0.01, "{factor}");
     for (mode, expected) in

@@ -74,6 +74,7 @@ pub(super) fn check(
         ("max_model_len", u64::from(arguments.max_model_len), 1, MOST),
         ("block_size", u64::from(arguments.block_size), 1, MOST),
         ("stream_interval", u64::from(arguments.stream_interval), 1, u64::from(u32::MAX)),
+        ("tensor_parallel_size", u64::from(arguments.tensor_parallel_size), 1, MOST),
         ("kv_blocks", kv_blocks, 1, u64::MAX),
     ] {
         if !(least..=most).contains(&value) {

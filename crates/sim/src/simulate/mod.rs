@@ -16,6 +16,7 @@ use crate::{
     noise::Noise,
     scheduler::{Admission, Bookkeeping, Request, Scheduler},
     server::ServerModel,
+    start_up::{OutOfMemory, StepMemory},
 };
 
 pub use error::InputError;
@@ -29,10 +30,16 @@ pub struct RunOptions {
     pub noise: Noise,
     /// Root of the noise; without any it changes nothing.
     pub seed: u64,
+    /// Root of the noise that runs on one start share: the host's speed. Without it each run is a start
+    /// of its own, as a trial is. Which of the two real hosts follow is not known.
+    pub boot_seed: Option<u64>,
     /// Whether to keep the time of every chunk.
     pub record_chunk_times: bool,
     /// Simulated seconds after which the run ends, whatever is unfinished.
     pub time_limit_s: Option<f64>,
+    /// What steps may take of the GPU's memory before the engine dies, as its start told
+    /// ([`StartUp::step_memory`](crate::StartUp::step_memory)); without it, anything.
+    pub step_memory: Option<StepMemory>,
     /// When the server admits a waiting request.
     pub admission: Admission,
 }
@@ -61,6 +68,17 @@ pub struct RunTotals {
     pub prefix_cache_queries: u64,
     /// Prompt tokens found there.
     pub prefix_cache_hits: u64,
+    /// The end of the engine, if it ran out of memory: what was under way stays unfinished.
+    pub death: Option<EngineDeath>,
+}
+
+/// An engine that died under load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EngineDeath {
+    /// When, seconds from the start of the run.
+    pub time_s: f64,
+    /// Why.
+    pub cause: OutOfMemory,
 }
 
 /// Simulates `schedule` against a started server with `kv_blocks` KV-cache blocks.
@@ -166,7 +184,7 @@ fn run(
     };
     engine.run(end_s, &mut hand_out)?;
     let now_s = engine.now_s();
-    let Engine { front_end, scheduler, steps, .. } = engine;
+    let Engine { front_end, scheduler, steps, death, .. } = engine;
     let (under_way, mut arrivals) = front_end.unfinished();
     let mut was_cut_short = !under_way.is_empty() || arrivals.has_more();
     for (slot, mut client) in under_way {
@@ -180,13 +198,14 @@ fn run(
     arrivals.error().map_or(Ok(()), Err)?;
     was_cut_short |= arrivals.has_more();
     if was_cut_short {
-        totals.end_s = if end_s.is_finite() { end_s } else { now_s };
+        totals.end_s = if end_s.is_finite() && death.is_none() { end_s } else { now_s };
     }
     Ok(RunTotals {
         engine_steps: steps,
         preemptions: scheduler.counts.preemptions,
         prefix_cache_queries: scheduler.counts.prefix_queries,
         prefix_cache_hits: scheduler.counts.prefix_hits,
+        death,
         ..totals
     })
 }
@@ -199,13 +218,24 @@ fn cheapest_bookkeeping(
 ) -> Bookkeeping {
     let longest_blocks = arguments.max_model_len.div_ceil(arguments.block_size);
     // A request that is cut short, or outgrows the cache, has as many tokens as it had then.
-    let may_stay_unfinished =
-        options.time_limit_s.is_some() || u64::from(longest_blocks) > kv_blocks - 1;
+    let may_stay_unfinished = options.time_limit_s.is_some()
+        || u64::from(longest_blocks) > kv_blocks - 1
+        || looked_at(options.step_memory, arguments).is_some();
     if may_stay_unfinished || options.record_chunk_times || arguments.stream_interval > 1 {
         Bookkeeping::Lists
     } else {
         Bookkeeping::Marks
     }
+}
+
+/// The memory, where not every step is sure to fit in it.
+fn looked_at(
+    memory: Option<StepMemory>,
+    arguments: &ResolvedEngineArguments,
+) -> Option<StepMemory> {
+    memory.filter(|memory| {
+        memory.check(arguments.max_num_batched_tokens, arguments.max_num_seqs).is_err()
+    })
 }
 
 /// An engine with requests on their way.
@@ -234,8 +264,9 @@ pub(crate) fn build<'a>(
     Engine::new(
         StepTimer::new(server, arguments),
         server.host,
-        StepNoise::new(&options.noise, options.seed),
+        StepNoise::new(&options.noise, options.seed, options.boot_seed.unwrap_or(options.seed)),
         arguments.async_scheduling,
+        looked_at(options.step_memory, arguments),
         Scheduler::new(arguments, &options.admission, blocks, bookkeeping),
         FrontEnd::new(
             server.front_end,

@@ -22,7 +22,7 @@ impl StartUpFailure {
     }
 }
 
-/// Why a server did not start. Texts are those of vLLM 0.25.1; no failed start was measured.
+/// Why a server did not start. Texts are those of vLLM 0.25.1.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartUpCause {
@@ -36,13 +36,35 @@ pub enum StartUpCause {
         /// What it is.
         value: String,
     },
-    /// More GPUs than the one simulated.
+    /// More GPUs than the machine has.
     #[error(
-        "World size ({gpus}) is larger than the number of available GPUs (1) in this node. If this \
-         is intentional and you are using: ray, set '--distributed-executor-backend ray'."
+        "World size ({gpus}) is larger than the number of available GPUs ({available}) in this \
+         node. If this is intentional and you are using: ray, set '--distributed-executor-backend \
+         ray'."
     )]
     World {
         /// GPUs asked for.
+        gpus: u32,
+        /// GPUs of the machine.
+        available: u32,
+    },
+    /// Query heads that cannot be dealt out evenly.
+    #[error(
+        "Total number of attention heads ({heads}) must be divisible by tensor parallel size \
+         ({gpus})."
+    )]
+    Heads {
+        /// Query heads of the model.
+        heads: u32,
+        /// `tensor_parallel_size`.
+        gpus: u32,
+    },
+    /// Another part of the model that cannot be dealt out evenly, found while it is loaded.
+    #[error("{part} is not divisible by {gpus}")]
+    Indivisible {
+        /// Key-value heads, or the width of the MLP.
+        part: u32,
+        /// `tensor_parallel_size`.
         gpus: u32,
     },
     /// A longer context than the model has.
@@ -95,18 +117,8 @@ pub enum StartUpCause {
         budget_gib: f64,
     },
     /// An allocation failed while weights were loaded or graphs captured.
-    #[error(
-        "CUDA out of memory. Tried to allocate {wanted_gib:.2} GiB. GPU 0 has a total capacity of \
-         {total_gib:.2} GiB of which {free_gib:.2} GiB is free."
-    )]
-    OutOfMemory {
-        /// What was to be allocated, GiB.
-        wanted_gib: f64,
-        /// Of the GPU, GiB.
-        total_gib: f64,
-        /// Free, GiB.
-        free_gib: f64,
-    },
+    #[error(transparent)]
+    OutOfMemory(OutOfMemory),
     /// Nothing is left for the KV cache.
     #[error(
         "No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when \
@@ -131,7 +143,7 @@ pub enum StartUpCause {
         /// Longest context that would fit, tokens.
         possible: u64,
     },
-    /// The sampler's buffers do not fit.
+    /// The sampler's buffers do not fit. vLLM's V2 model runner then says no more than PyTorch does.
     #[error(
         "CUDA out of memory occurred when warming up sampler with {sequences} dummy requests. \
          Please try lowering `max_num_seqs` or `gpu_memory_utilization` when initializing the engine."
@@ -148,14 +160,38 @@ impl StartUpCause {
         match self {
             Self::Argument { .. }
             | Self::World { .. }
+            | Self::Heads { .. }
+            | Self::Indivisible { .. }
             | Self::ContextLength { .. }
             | Self::TokensBelowSequences { .. }
             | Self::TokensBelowContext { .. } => InfeasibleClass::Invalid,
             Self::FreeMemory { .. }
-            | Self::OutOfMemory { .. }
+            | Self::OutOfMemory(_)
             | Self::NoCacheMemory
             | Self::CacheBelowContext { .. }
             | Self::Sampler { .. } => InfeasibleClass::Memory,
         }
     }
+}
+
+/// An allocation that failed, in PyTorch's words.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "CUDA out of memory. Tried to allocate {}. GPU 0 has a total capacity of {} of which {} is free.",
+    size(*wanted_gib),
+    size(*total_gib),
+    size(*free_gib)
+)]
+pub struct OutOfMemory {
+    /// What was to be allocated, GiB.
+    pub wanted_gib: f64,
+    /// Of the GPU, GiB.
+    pub total_gib: f64,
+    /// Free, GiB.
+    pub free_gib: f64,
+}
+
+/// GiB as PyTorch writes them: `c10/core/CachingDeviceAllocator.cpp`, `format_size`.
+fn size(gib: f64) -> String {
+    if gib > 1.0 { format!("{gib:.2} GiB") } else { format!("{:.2} MiB", 1024.0 * gib) }
 }

@@ -2,6 +2,7 @@
 
 use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
 
+use super::OutOfMemory;
 use crate::server::ServerModel;
 
 /// What the profiling run finds beside activations, GiB (measured).
@@ -10,10 +11,20 @@ const BASE_GIB: f64 = 0.26;
 const COLD_SURPLUS_GIB: f64 = 0.06;
 /// …and no less than this in all, GiB (measured).
 const COLD_LEAST_GIB: f64 = 1.27;
-/// The CUDA context, which lives outside any budget, GiB (estimate).
-pub(super) const CONTEXT_GIB: f64 = 0.6;
+/// Bytes that the profiling run finds for an entry of the vocabulary and a sequence (measured: 6.06).
+const PROFILED_SAMPLING_BYTES: f64 = 6.0;
+/// Bytes that sampling takes for an entry of the vocabulary and a sequence: the logits in bf16 and in
+/// 32 bits, and a copy. A server that had 7.5 wanted more (measured).
+const SAMPLING_BYTES: f64 = 8.0;
+/// What the allocator holds over what is in use, so that it can serve buffers of changing sizes: an
+/// estimate, 1.01, 1.01 and 1.65 in the logs of servers that ran out of memory.
+const ALLOCATOR_SHARE: f64 = 1.1;
+/// What the CUDA context and the like take beside any budget: when vLLM looks how much is free, GiB…
+pub(super) const CONTEXT_AT_START_GIB: f64 = 0.52;
+/// …and once the model is loaded (both measured).
+pub(super) const CONTEXT_GIB: f64 = 0.73;
 
-/// Where the memory of the GPU goes, GiB.
+/// Where the memory of each GPU goes, GiB.
 ///
 /// The budget is `gpu_memory_utilization` of the memory; weights and overhead are taken from it
 /// and the rest becomes KV cache. Measured with vLLM 0.25.1 on an H100.
@@ -38,12 +49,13 @@ impl MemoryPlan {
         arguments: &ResolvedEngineArguments,
         is_warm: bool,
     ) -> Self {
-        let model = &server.model;
+        let shard = server.model.shard(arguments.tensor_parallel_size);
         let budget_gib = arguments.gpu_memory_utilization * server.gpu.memory_gib;
-        let weights_gib = model.weights_gib();
-        let peak_gib = model
+        let weights_gib = shard.weights_gib();
+        let peak_gib = shard
             .activations_gib(arguments.max_num_batched_tokens)
-            .max(model.logits_gib(arguments.max_num_seqs));
+            // Each GPU gathers the logits of the whole vocabulary.
+            .max(server.model.logits_gib(arguments.max_num_seqs, PROFILED_SAMPLING_BYTES));
         let warm_gib = BASE_GIB + peak_gib;
         let overhead_gib =
             if is_warm { warm_gib } else { (warm_gib + COLD_SURPLUS_GIB).max(COLD_LEAST_GIB) };
@@ -51,6 +63,69 @@ impl MemoryPlan {
         let charged_gib = if server.graphs_in_budget { graphs_gib } else { 0.0 };
         let kv_cache_gib = budget_gib - weights_gib - overhead_gib - charged_gib;
         Self { budget_gib, weights_gib, overhead_gib, graphs_gib, kv_cache_gib }
+    }
+
+    /// What the budget leaves of each GPU, GiB; graphs taken from the budget are left there.
+    pub(super) fn free_before_capture_gib(&self, server: &ServerModel) -> f64 {
+        let in_budget_gib = if server.graphs_in_budget { self.graphs_gib } else { 0.0 };
+        server.gpu.memory_gib - CONTEXT_GIB - self.budget_gib + in_budget_gib
+    }
+}
+
+/// What activations and sampling may take: what the profiling run set aside and what is left of the GPU
+/// beside the budget.
+///
+/// An **estimate**; no crash was measured but of requests that are not simulated (`prompt_logprobs`). The
+/// profiling run finds the larger of the two, a step may hold both, and the allocator more than
+/// either. So with `gpu_memory_utilization` near 1, a server that started may die under load.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepMemory {
+    /// What there is, GiB.
+    pub available_gib: f64,
+    /// What the activations of a token take, GiB.
+    pub gib_per_token: f64,
+    /// What sampling takes for a sequence, GiB.
+    pub gib_per_sample: f64,
+    /// Memory of the GPU, GiB.
+    pub total_gib: f64,
+}
+
+impl StepMemory {
+    /// Of a server with this plan, once its graphs are captured.
+    pub(super) fn new(
+        server: &ServerModel,
+        arguments: &ResolvedEngineArguments,
+        memory: &MemoryPlan,
+    ) -> Self {
+        let shard = server.model.shard(arguments.tensor_parallel_size);
+        let set_aside_gib = memory.overhead_gib - BASE_GIB;
+        let left_gib = memory.free_before_capture_gib(server) - memory.graphs_gib;
+        Self {
+            available_gib: set_aside_gib + left_gib,
+            gib_per_token: shard.activations_gib(1),
+            gib_per_sample: server.model.logits_gib(1, SAMPLING_BYTES),
+            total_gib: server.gpu.memory_gib,
+        }
+    }
+
+    /// Whether sampling for so many sequences fits, when vLLM tries it at start-up.
+    pub(super) fn holds_sampling(&self, sequences: u32) -> bool {
+        self.gib_per_sample * f64::from(sequences) <= self.available_gib
+    }
+
+    /// Checks that a step of `tokens` with `samples` fits.
+    ///
+    /// # Errors
+    /// [`OutOfMemory`] at the sampling, which comes last, where it does not.
+    pub fn check(&self, tokens: u32, samples: u32) -> Result<(), OutOfMemory> {
+        let wanted_gib = ALLOCATOR_SHARE * self.gib_per_sample * f64::from(samples);
+        let activations_gib = ALLOCATOR_SHARE * self.gib_per_token * f64::from(tokens);
+        let free_gib = self.available_gib - activations_gib;
+        if wanted_gib <= free_gib {
+            return Ok(());
+        }
+        let (total_gib, free_gib) = (self.total_gib, free_gib.max(0.0));
+        Err(OutOfMemory { wanted_gib, total_gib, free_gib })
     }
 }
 

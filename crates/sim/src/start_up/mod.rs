@@ -3,44 +3,64 @@
 mod failure;
 mod memory;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
 
-pub use failure::{StartUpCause, StartUpFailure};
-pub use memory::MemoryPlan;
+pub use failure::{OutOfMemory, StartUpCause, StartUpFailure};
+pub use memory::{MemoryPlan, StepMemory};
 
 use crate::{cost::GraphPlan, server::ServerModel};
-use memory::CONTEXT_GIB;
+use memory::{CONTEXT_AT_START_GIB, CONTEXT_GIB};
 
-/// Seconds of the stages of a start: middles of measured ranges, with dummy weights.
+/// Seconds of the stages of a start, from measured ones with dummy weights.
 mod stage {
-    /// Imports and configuration on a machine whose file cache is warm…
+    /// Imports and configuration on a machine whose file cache is warm (20 to 33 s)…
     pub(super) const IMPORTS_S: f64 = 26.0;
-    /// …and at the first start.
-    pub(super) const FIRST_IMPORTS_S: f64 = 51.0;
-    /// Dummy weights, which no disk is read for.
-    pub(super) const WEIGHTS_S: f64 = 1.6;
+    /// …and at the first start (58 s, and 94 s on another machine).
+    pub(super) const FIRST_IMPORTS_S: f64 = 58.0;
     /// Compilation from nothing, with the graph cached, and with graph and code cached.
     pub(super) const COMPILE_S: [f64; 3] = [18.5, 10.0, 3.7];
     pub(super) const PROFILE_S: f64 = 0.3;
     pub(super) const FIRST_PROFILE_S: f64 = 3.0;
     pub(super) const CAPTURE_S_PER_GRAPH: f64 = 0.045;
     pub(super) const WARM_UP_S: f64 = 0.5;
+    /// Kernels for shapes that the machine never ran.
     pub(super) const FIRST_WARM_UP_S: f64 = 15.0;
+    /// What vLLM's own time of the engine's start has beside the stages in it (1.7 to 2.3 s).
+    pub(super) const ENGINE_S: f64 = 2.0;
     pub(super) const API_S: f64 = 1.2;
 }
 
-/// What earlier starts left on the machine: compiled code, tuned kernels, cached files.
+/// What earlier starts left behind: compiled code, tuned kernels, cached files.
 ///
-/// It belongs to one model on one machine. Because of it the same arguments start faster and get a
-/// little more KV cache the second time, as measured.
+/// It belongs to one model. Because of it the same arguments start faster and get a little more KV
+/// cache the second time, as measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheState {
     has_started: bool,
-    /// How often each code was compiled or loaded: by `max_num_batched_tokens` and whether it is
-    /// compiled at all.
-    starts: BTreeMap<(u32, bool), usize>,
+    /// How often each code was compiled or loaded.
+    compiled: BTreeMap<Code, usize>,
+    /// Code whose kernels ran on this machine.
+    warmed: BTreeSet<Code>,
+}
+
+/// What code depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Code {
+    max_num_batched_tokens: u32,
+    is_compiled: bool,
+    tensor_parallel_size: u32,
+}
+
+impl Code {
+    fn of(arguments: &ResolvedEngineArguments) -> Self {
+        Self {
+            max_num_batched_tokens: arguments.max_num_batched_tokens,
+            is_compiled: arguments.cudagraph_mode == CudagraphMode::FullAndPiecewise,
+            tensor_parallel_size: arguments.tensor_parallel_size,
+        }
+    }
 }
 
 /// A server that started.
@@ -52,12 +72,31 @@ pub struct StartUp {
     pub kv_blocks: u64,
     /// Where the memory went.
     pub memory: MemoryPlan,
+    /// What its steps may take of it.
+    pub step_memory: StepMemory,
 }
 
 impl CacheState {
     /// A machine on which nothing was started yet.
     pub fn cold() -> Self {
         Self::default()
+    }
+
+    /// A machine on which a server was often started with these arguments.
+    pub fn warm(arguments: &ResolvedEngineArguments) -> Self {
+        let code = Code::of(arguments);
+        Self {
+            has_started: true,
+            compiled: BTreeMap::from([(code, stage::COMPILE_S.len())]),
+            warmed: BTreeSet::from([code]),
+        }
+    }
+
+    /// The same code on a machine that never ran its kernels, as where machines share vLLM's cache
+    /// folder.
+    #[must_use]
+    pub fn without_kernels(self) -> Self {
+        Self { warmed: BTreeSet::new(), ..self }
     }
 
     /// Starts a server and remembers what that leaves behind, also where it fails.
@@ -77,23 +116,23 @@ impl CacheState {
             return fail(cause, cost_s);
         }
 
-        let is_compiled = arguments.cudagraph_mode == CudagraphMode::FullAndPiecewise;
-        let code = (arguments.max_num_batched_tokens, is_compiled);
-        let earlier_starts = self.starts.get(&code).copied().unwrap_or(0);
+        let code = Code::of(arguments);
+        let earlier_starts = self.compiled.get(&code).copied().unwrap_or(0);
         let is_known = earlier_starts > 0;
-        let memory = MemoryPlan::new(server, arguments, is_compiled && is_known);
+        let memory = MemoryPlan::new(server, arguments, code.is_compiled && is_known);
         if let Err(cause) = check_free_memory(server, arguments, &memory) {
             return fail(cause, cost_s);
         }
-        cost_s += stage::WEIGHTS_S;
-        if let Err(cause) = check_weights(server, &memory) {
+        cost_s += memory.weights_gib / server.load_gib_per_s;
+        if let Err(cause) = check_weights(server, arguments, &memory) {
             return fail(cause, cost_s);
         }
 
-        self.starts.insert(code, earlier_starts + 1);
-        if is_compiled {
+        self.compiled.insert(code, earlier_starts + 1);
+        if code.is_compiled {
             cost_s += stage::COMPILE_S[earlier_starts.min(stage::COMPILE_S.len() - 1)];
         }
+        cost_s += stage::ENGINE_S;
         cost_s += if is_known { stage::PROFILE_S } else { stage::FIRST_PROFILE_S };
         if let Err(cause) = check_cache(server, arguments, &memory) {
             return fail(cause, cost_s);
@@ -104,13 +143,16 @@ impl CacheState {
         if let Err(cause) = check_capture(server, &memory) {
             return fail(cause, cost_s);
         }
-        cost_s += if is_known { stage::WARM_UP_S } else { stage::FIRST_WARM_UP_S };
-        if let Err(cause) = check_sampler(server, arguments, &memory) {
-            return fail(cause, cost_s);
+        let is_new = self.warmed.insert(code);
+        cost_s += if is_new { stage::FIRST_WARM_UP_S } else { stage::WARM_UP_S };
+        let step_memory = StepMemory::new(server, arguments, &memory);
+        let sequences = arguments.max_num_seqs;
+        if !step_memory.holds_sampling(sequences) {
+            return fail(StartUpCause::Sampler { sequences }, cost_s);
         }
         cost_s += stage::API_S;
         let kv_blocks = blocks_in(server, arguments, memory.kv_cache_gib);
-        Ok(StartUp { duration_s: cost_s, kv_blocks, memory })
+        Ok(StartUp { duration_s: cost_s, kv_blocks, memory, step_memory })
     }
 }
 
@@ -143,11 +185,12 @@ fn check_arguments(
             value: format!("{utilization:?}"),
         });
     }
-    if arguments.tensor_parallel_size > 1 {
-        return Err(StartUpCause::World { gpus: arguments.tensor_parallel_size });
-    }
     if longest > server.model.max_len {
         return Err(StartUpCause::ContextLength { asked: longest, longest: server.model.max_len });
+    }
+    let gpus = arguments.tensor_parallel_size;
+    if gpus > server.gpus {
+        return Err(StartUpCause::World { gpus, available: server.gpus });
     }
     if tokens < arguments.max_num_seqs {
         let sequences = arguments.max_num_seqs;
@@ -155,6 +198,10 @@ fn check_arguments(
     }
     if !arguments.enable_chunked_prefill && tokens < longest {
         return Err(StartUpCause::TokensBelowContext { tokens, longest });
+    }
+    let heads = server.model.query_heads;
+    if !heads.is_multiple_of(gpus) {
+        return Err(StartUpCause::Heads { heads, gpus });
     }
     Ok(())
 }
@@ -165,7 +212,7 @@ fn check_free_memory(
     memory: &MemoryPlan,
 ) -> Result<(), StartUpCause> {
     let total_gib = server.gpu.memory_gib;
-    let free_gib = total_gib - CONTEXT_GIB;
+    let free_gib = total_gib - CONTEXT_AT_START_GIB;
     if free_gib >= memory.budget_gib {
         return Ok(());
     }
@@ -177,7 +224,20 @@ fn check_free_memory(
     })
 }
 
-fn check_weights(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartUpCause> {
+fn check_weights(
+    server: &ServerModel,
+    arguments: &ResolvedEngineArguments,
+    memory: &MemoryPlan,
+) -> Result<(), StartUpCause> {
+    let (model, gpus) = (&server.model, arguments.tensor_parallel_size);
+    // Key-value heads fewer than GPUs are repeated, and must then come out even too.
+    let (more, fewer) = (model.kv_heads.max(gpus), model.kv_heads.min(gpus));
+    if !more.is_multiple_of(fewer) {
+        return Err(StartUpCause::Indivisible { part: model.kv_heads, gpus });
+    }
+    if !model.intermediate.is_multiple_of(gpus) {
+        return Err(StartUpCause::Indivisible { part: model.intermediate, gpus });
+    }
     let total_gib = server.gpu.memory_gib;
     if memory.weights_gib <= total_gib {
         return Ok(());
@@ -185,7 +245,7 @@ fn check_weights(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartU
     // A layer at a time: the one that fails is the first that no longer fits.
     let wanted_gib = memory.weights_gib / f64::from(server.model.layers);
     let free_gib = (total_gib - CONTEXT_GIB) % wanted_gib;
-    Err(StartUpCause::OutOfMemory { wanted_gib, total_gib, free_gib })
+    Err(StartUpCause::OutOfMemory(OutOfMemory { wanted_gib, total_gib, free_gib }))
 }
 
 fn check_cache(
@@ -199,7 +259,8 @@ fn check_cache(
     }
     let block_size = u64::from(arguments.block_size);
     let blocks = u64::from(arguments.max_model_len).div_ceil(block_size);
-    let needed_gib = server.model.kv_gib(blocks * block_size);
+    let shard = server.model.shard(arguments.tensor_parallel_size);
+    let needed_gib = shard.kv_gib(blocks * block_size);
     if needed_gib <= available_gib {
         return Ok(());
     }
@@ -212,34 +273,15 @@ fn check_cache(
 }
 
 fn check_capture(server: &ServerModel, memory: &MemoryPlan) -> Result<(), StartUpCause> {
-    let free_gib = free_before_capture_gib(server, memory);
+    let free_gib = memory.free_before_capture_gib(server);
     if memory.graphs_gib <= free_gib || memory.graphs_gib <= 0.0 {
         return Ok(());
     }
-    Err(StartUpCause::OutOfMemory {
+    Err(StartUpCause::OutOfMemory(OutOfMemory {
         wanted_gib: memory.graphs_gib,
         total_gib: server.gpu.memory_gib,
         free_gib: free_gib.max(0.0),
-    })
-}
-
-fn check_sampler(
-    server: &ServerModel,
-    arguments: &ResolvedEngineArguments,
-    memory: &MemoryPlan,
-) -> Result<(), StartUpCause> {
-    let sequences = arguments.max_num_seqs;
-    let left_gib = free_before_capture_gib(server, memory) - memory.graphs_gib;
-    if server.model.logits_gib(sequences) <= left_gib {
-        return Ok(());
-    }
-    Err(StartUpCause::Sampler { sequences })
-}
-
-/// What the budget leaves of the GPU, GiB; graphs taken from the budget are left there.
-fn free_before_capture_gib(server: &ServerModel, memory: &MemoryPlan) -> f64 {
-    let in_budget_gib = if server.graphs_in_budget { memory.graphs_gib } else { 0.0 };
-    server.gpu.memory_gib - CONTEXT_GIB - memory.budget_gib + in_budget_gib
+    }))
 }
 
 /// Whole blocks in so much KV cache.
@@ -249,9 +291,14 @@ fn free_before_capture_gib(server: &ServerModel, memory: &MemoryPlan) -> f64 {
     reason = "a float becomes the nearest integer in range: negative memory holds no block"
 )]
 fn blocks_in(server: &ServerModel, arguments: &ResolvedEngineArguments, kv_cache_gib: f64) -> u64 {
-    let block_gib = server.model.kv_gib(u64::from(arguments.block_size));
+    let shard = server.model.shard(arguments.tensor_parallel_size);
+    let block_gib = shard.kv_gib(u64::from(arguments.block_size));
     (kv_cache_gib / block_gib).floor() as u64
 }
 
+#[cfg(test)]
+mod measured;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -85,8 +85,8 @@ fn numbers_that_no_time_can_be_made_of_are_named() {
     flat.step.norm = 0.5;
     refused(&flat, Noise::none(), "step.norm is 0.5: it must be at least 1");
     let mut hollow = server;
-    hollow.model.parameters = 1e9;
-    let text = "model.parameters, less the embeddings, is -89994752: it must be finite and above 0";
+    hollow.model.kv_heads = 0;
+    let text = "model.kv_heads is 0: it must be at least 1";
     refused(&hollow, Noise::none(), text);
 }
 
