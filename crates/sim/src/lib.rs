@@ -42,6 +42,7 @@ mod simulator;
 mod start_up;
 
 pub use cost::{FrontEndCosts, HostCosts, StepCosts};
+pub use front_end::Streaming;
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;

@@ -10,10 +10,10 @@ use slotune_serving::random;
 
 use crate::InputError;
 
-/// Deviations at which the host's factor is cut, as nothing beyond was seen: the measured hosts were
+/// Deviations at which the factor of a run is cut, as nothing beyond was seen: the measured hosts were
 /// 0.67 to 1.45 times as slow as their median, and this is 0.66 to 1.51. The uncut law has hosts so slow
 /// that they saturate, which alone would double the spread of the tail.
-const HOST_CUT: f64 = 1.645;
+const CUT: f64 = 1.645;
 
 /// Spread of the simulated times, each number from 0 to 10. Off by default, so that a simulation is
 /// exact.
@@ -22,6 +22,10 @@ pub struct Noise {
     /// Deviation of the logarithm of the host's speed in steps that are no full graph, drawn once a run
     /// or once a start ([`RunOptions::boot_seed`](crate::RunOptions::boot_seed)).
     pub host_log_deviation: f64,
+    /// The same of the front end's speed, in each of its jobs.
+    pub front_end_log_deviation: f64,
+    /// The same of the GPU's, in each step.
+    pub gpu_log_deviation: f64,
     /// Coefficient of variation of the host's time in each such step.
     pub host_step_variation: f64,
     /// Coefficient of variation of the GPU's time in each step.
@@ -36,10 +40,13 @@ impl Noise {
         Self::default()
     }
 
-    /// As on the measured H100 server: the first from measurements, the others chosen.
+    /// As on the measured H100 servers: the first from one server's runs, the next two from how two
+    /// servers differed (8 % and 2 % in the fit of docs/SIMULATOR.md), the others chosen.
     pub fn measured() -> Self {
         Self {
             host_log_deviation: 0.25,
+            front_end_log_deviation: 0.08,
+            gpu_log_deviation: 0.02,
             host_step_variation: 0.15,
             gpu_step_variation: 0.01,
             front_end_variation: 0.10,
@@ -50,6 +57,8 @@ impl Noise {
     pub(crate) fn check(&self) -> Result<(), InputError> {
         for (field, value) in [
             ("noise.host_log_deviation", self.host_log_deviation),
+            ("noise.front_end_log_deviation", self.front_end_log_deviation),
+            ("noise.gpu_log_deviation", self.gpu_log_deviation),
             ("noise.host_step_variation", self.host_step_variation),
             ("noise.gpu_step_variation", self.gpu_step_variation),
             ("noise.front_end_variation", self.front_end_variation),
@@ -61,11 +70,19 @@ impl Noise {
         Ok(())
     }
 
-    /// The host's factor of a run or start: log-normal with median 1, without the tails.
+    /// The host's factor of a run or start.
     pub(crate) fn host_factor(&self, seed: u64) -> f64 {
-        let mut draws = Factors::new(seed, "sim/host", self.host_log_deviation, 0.0);
-        let most = libm::exp(HOST_CUT * self.host_log_deviation);
-        draws.next().clamp(1.0 / most, most)
+        run_factor(seed, "sim/host", self.host_log_deviation)
+    }
+
+    /// The same of the front end.
+    pub(crate) fn front_end_factor(&self, seed: u64) -> f64 {
+        run_factor(seed, "sim/front-end-run", self.front_end_log_deviation)
+    }
+
+    /// The same of the GPU.
+    pub(crate) fn gpu_factor(&self, seed: u64) -> f64 {
+        run_factor(seed, "sim/gpu-run", self.gpu_log_deviation)
     }
 
     /// Factors of the host's time in each step.
@@ -82,6 +99,12 @@ impl Noise {
     pub(crate) fn front_end_jobs(&self, seed: u64) -> Factors {
         Factors::of_mean_one(seed, "sim/front-end", self.front_end_variation)
     }
+}
+
+/// A factor of a whole run: log-normal with median 1, without the tails.
+fn run_factor(seed: u64, name: &str, log_deviation: f64) -> f64 {
+    let most = libm::exp(CUT * log_deviation);
+    Factors::new(seed, name, log_deviation, 0.0).next().clamp(1.0 / most, most)
 }
 
 /// An endless stream of log-normal factors.

@@ -6,7 +6,9 @@ use std::path::Path;
 use slotune_serving::{
     EngineArguments, Load, RequestRecord, RequestSpec, Schedule, engine_arguments::CudagraphMode,
 };
-use slotune_sim::{RunOptions, ServerModel, SimulatedRun, simulate};
+use slotune_sim::{
+    FrontEndCosts, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, Streaming, simulate,
+};
 
 struct Row {
     run: &'static str,
@@ -100,8 +102,9 @@ const PROTOTYPE: [Row; 6] = [
 
 #[test]
 fn replays_match_the_prototype() {
+    let options = RunOptions { streaming: Streaming::Apart, ..RunOptions::default() };
     for row in &PROTOTYPE {
-        let run = replay(row, &RunOptions::default());
+        let run = replay(&prototype(), row, &options);
         assert!(run.records.iter().all(RequestRecord::is_completed), "{}", row.run);
         let e2e_s: Vec<f64> = latencies(&run, |record| record.last_token_s);
         let ttft_s: Vec<f64> = latencies(&run, |record| record.first_token_s);
@@ -112,22 +115,51 @@ fn replays_match_the_prototype() {
     }
 }
 
-/// What the crate's documentation says of its accuracy: below saturation the mean is off by about
-/// 3 %, in the two saturated runs by about 20 %, always too fast.
+/// What the crate's documentation says of its accuracy. In the one run that is left out the host was
+/// half as fast again in steps without compilation as in the others of its kind.
 #[test]
 fn replays_are_as_close_to_the_measurements_as_stated() {
-    for row in &PROTOTYPE {
-        let run = replay(row, &RunOptions::default());
-        let e2e_s = latencies(&run, |record| record.last_token_s);
-        let is_saturated = row.run.starts_with("nocompile_s64") || row.run.ends_with("chat60");
-        let error = mean(&e2e_s) / row.measured_e2e_mean_s - 1.0;
-        let worst = if is_saturated { -0.21 } else { -0.032 };
-        assert!((worst..0.0).contains(&error), "{}: {error:.3}", row.run);
+    for row in PROTOTYPE.iter().filter(|row| !row.run.starts_with("nocompile_s64")) {
+        let run = replay(&ServerModel::measured(), row, &RunOptions::default());
+        let error =
+            mean(&latencies(&run, |record| record.last_token_s)) / row.measured_e2e_mean_s - 1.0;
+        assert!(error.abs() < 0.025, "{}: {error:.3}", row.run);
     }
 }
 
-fn replay(row: &Row, options: &RunOptions) -> SimulatedRun {
-    let server = ServerModel::measured();
+/// The server with the coefficients of the prototype (its "set B").
+fn prototype() -> ServerModel {
+    ServerModel {
+        step: StepCosts { fixed_ms: 0.894, per_sequence_ms: 0.0071, ..StepCosts::MEASURED },
+        host: HostCosts {
+            full_ms: 2.5,
+            full_per_request_ms: 0.016,
+            piecewise_ms: 8.0,
+            piecewise_per_prefill_ms: 1.0,
+            piecewise_gap_per_prefill_ms: 0.0,
+            eager_ms: 20.0,
+            eager_gap_ms: 0.0,
+            eager_gap_per_prefill_ms: 0.0,
+            eager_uncompiled_ms: 34.0,
+            eager_uncompiled_gap_ms: 0.0,
+            eager_uncompiled_gap_per_prefill_ms: 0.0,
+            launch_ms: 2.5,
+            launch_tail_ms: 0.3,
+        },
+        front_end: FrontEndCosts {
+            per_request_ms: 3.0,
+            per_prompt_token_ms: 0.002,
+            per_step_ms: 0.15,
+            per_token_ms: 0.0,
+            per_chunk_ms: 0.066,
+            to_engine_ms: 1.5,
+            to_client_ms: 0.5,
+        },
+        ..ServerModel::measured()
+    }
+}
+
+fn replay(server: &ServerModel, row: &Row, options: &RunOptions) -> SimulatedRun {
     let arguments = EngineArguments {
         max_num_seqs: Some(row.max_num_seqs),
         max_num_batched_tokens: Some(row.max_num_batched_tokens),
@@ -137,7 +169,7 @@ fn replay(row: &Row, options: &RunOptions) -> SimulatedRun {
         ..EngineArguments::default()
     };
     let schedule = Schedule { load: Load::Open, requests: requests(row.run) };
-    simulate(&server, &server.resolve(&arguments), row.kv_blocks, &schedule, options)
+    simulate(server, &server.resolve(&arguments), row.kv_blocks, &schedule, options)
         .expect("the request files are well formed")
 }
 

@@ -38,10 +38,20 @@ pub struct HostCosts {
     pub piecewise_ms: f64,
     /// Of each prefill in it, ms.
     pub piecewise_per_prefill_ms: f64,
+    /// Time of each prefill in it in which the GPU waits between the step before and this one, ms.
+    pub piecewise_gap_per_prefill_ms: f64,
     /// Of an eager step of compiled code, ms.
     pub eager_ms: f64,
+    /// Time in which the GPU waits before it, ms.
+    pub eager_gap_ms: f64,
+    /// The same of each prefill in it, ms.
+    pub eager_gap_per_prefill_ms: f64,
     /// Of an eager step without compilation, ms.
     pub eager_uncompiled_ms: f64,
+    /// Time in which the GPU waits before it, ms.
+    pub eager_uncompiled_gap_ms: f64,
+    /// The same of each prefill in it, ms.
+    pub eager_uncompiled_gap_per_prefill_ms: f64,
     /// Time after which a step that is no full graph has kernels on the GPU, ms.
     pub launch_ms: f64,
     /// Time such a step needs on the GPU after its last launch, ms.
@@ -57,7 +67,9 @@ pub struct FrontEndCosts {
     pub per_prompt_token_ms: f64,
     /// Of each step's output, ms.
     pub per_step_ms: f64,
-    /// Of each chunk sent, ms.
+    /// Of each token in it, ms.
+    pub per_token_ms: f64,
+    /// Of each chunk sent to a client, ms.
     pub per_chunk_ms: f64,
     /// Latency from there to the engine, occupying nothing, ms.
     pub to_engine_ms: f64,
@@ -68,19 +80,24 @@ pub struct FrontEndCosts {
 impl StepCosts {
     /// Measured on the H100.
     pub const MEASURED: Self =
-        Self { fixed_ms: 0.894, per_sequence_ms: 0.0071, mixed_ms: 0.418, norm: 2.98 };
+        Self { fixed_ms: 0.825, per_sequence_ms: 0.0067, mixed_ms: 0.418, norm: 2.98 };
 }
 
 impl HostCosts {
     /// Measured on the H100's host.
     pub const MEASURED: Self = Self {
-        full_ms: 2.5,
-        full_per_request_ms: 0.016,
-        piecewise_ms: 8.0,
+        full_ms: 2.0,
+        full_per_request_ms: 0.0165,
+        piecewise_ms: 6.3,
         piecewise_per_prefill_ms: 1.0,
-        eager_ms: 20.0,
-        eager_uncompiled_ms: 34.0,
-        launch_ms: 2.5,
+        piecewise_gap_per_prefill_ms: 0.3,
+        eager_ms: 12.5,
+        eager_gap_ms: 2.7,
+        eager_gap_per_prefill_ms: 1.4,
+        eager_uncompiled_ms: 27.8,
+        eager_uncompiled_gap_ms: 8.3,
+        eager_uncompiled_gap_per_prefill_ms: 1.1,
+        launch_ms: 2.9,
         launch_tail_ms: 0.3,
     };
 }
@@ -88,13 +105,49 @@ impl HostCosts {
 impl FrontEndCosts {
     /// Measured on the H100's host.
     pub const MEASURED: Self = Self {
-        per_request_ms: 3.0,
-        per_prompt_token_ms: 0.002,
-        per_step_ms: 0.15,
-        per_chunk_ms: 0.066,
+        per_request_ms: 2.2,
+        per_prompt_token_ms: 0.0009,
+        per_step_ms: 0.175,
+        per_token_ms: 0.015,
+        per_chunk_ms: 0.061,
         to_engine_ms: 1.5,
         to_client_ms: 0.5,
     };
+}
+
+/// What the output of a step costs the front end, seconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutputCosts {
+    /// Of the output.
+    pub(crate) output_s: f64,
+    /// Of each token in it.
+    pub(crate) token_s: f64,
+    /// Of each chunk sent.
+    pub(crate) chunk_s: f64,
+}
+
+impl FrontEndCosts {
+    /// The costs of a front end that is slower by `factor`; latencies stay.
+    pub(crate) fn slower_by(&self, factor: f64) -> Self {
+        Self {
+            per_request_ms: self.per_request_ms * factor,
+            per_prompt_token_ms: self.per_prompt_token_ms * factor,
+            per_step_ms: self.per_step_ms * factor,
+            per_token_ms: self.per_token_ms * factor,
+            per_chunk_ms: self.per_chunk_ms * factor,
+            ..*self
+        }
+    }
+
+    /// The costs of an output on a front end that is slower by `factor`.
+    pub(crate) fn of_output(&self, factor: f64) -> OutputCosts {
+        let seconds = |cost_ms: f64| cost_ms / 1e3 * factor;
+        OutputCosts {
+            output_s: seconds(self.per_step_ms),
+            token_s: seconds(self.per_token_ms),
+            chunk_s: seconds(self.per_chunk_ms),
+        }
+    }
 }
 
 /// What a step computes, as far as its cost depends on it.
@@ -147,6 +200,33 @@ pub(crate) struct StepTime {
     pub(crate) gpu_s: f64,
     /// Time of the engine core, s.
     pub(crate) host_s: f64,
+    /// Time in which the GPU waits after the step before, s.
+    pub(crate) gap_s: f64,
+}
+
+/// Coefficients of an eager step under one set of arguments, ms.
+#[derive(Clone, Copy, Debug)]
+struct Eager {
+    host_ms: f64,
+    gap_ms: f64,
+    gap_per_prefill_ms: f64,
+}
+
+impl Eager {
+    fn new(host: &HostCosts, mode: CudagraphMode) -> Self {
+        match mode {
+            CudagraphMode::FullAndPiecewise => Self {
+                host_ms: host.eager_ms,
+                gap_ms: host.eager_gap_ms,
+                gap_per_prefill_ms: host.eager_gap_per_prefill_ms,
+            },
+            CudagraphMode::FullDecodeOnly | CudagraphMode::None => Self {
+                host_ms: host.eager_uncompiled_ms,
+                gap_ms: host.eager_uncompiled_gap_ms,
+                gap_per_prefill_ms: host.eager_uncompiled_gap_per_prefill_ms,
+            },
+        }
+    }
 }
 
 /// The cost of steps on one server with one set of arguments.
@@ -155,7 +235,7 @@ pub(crate) struct StepTimer {
     graphs: GraphPlan,
     costs: StepCosts,
     host: HostCosts,
-    eager_host_ms: f64,
+    eager: Eager,
     weights_ms: f64,
     matmul_ms_per_token: f64,
     cache_ms_per_token: f64,
@@ -182,12 +262,7 @@ impl StepTimer {
         let mut timer = Self {
             costs: server.step,
             host: server.host,
-            eager_host_ms: match arguments.cudagraph_mode {
-                CudagraphMode::FullAndPiecewise => server.host.eager_ms,
-                CudagraphMode::FullDecodeOnly | CudagraphMode::None => {
-                    server.host.eager_uncompiled_ms
-                }
-            },
+            eager: Eager::new(&server.host, arguments.cudagraph_mode),
             weights_ms: model.step_weight_bytes() / gpu.weight_bytes_per_ms,
             matmul_ms_per_token: model.matmul_operations_per_token() / gpu.matmul_operations_per_ms,
             cache_ms_per_token: model.kv_bytes_per_token() / gpu.cache_bytes_per_ms,
@@ -226,15 +301,21 @@ impl StepTimer {
             + 0.5 * shape.prefill_pairs_doubled as f64 * self.attention_ms_per_pair
             + f64::from(shape.samples) * self.costs.per_sequence_ms
             + if has_prefill { self.costs.mixed_ms } else { 0.0 };
-        let host = &self.host;
-        let host_ms = match mode {
-            StepMode::Full => host.full_ms + host.full_per_request_ms * f64::from(shape.requests),
-            StepMode::Piecewise => {
-                host.piecewise_ms + host.piecewise_per_prefill_ms * f64::from(shape.prefills)
+        let (host, prefills) = (&self.host, f64::from(shape.prefills));
+        let (host_ms, gap_ms) = match mode {
+            StepMode::Full => {
+                (host.full_ms + host.full_per_request_ms * f64::from(shape.requests), 0.0)
             }
-            StepMode::Eager => self.eager_host_ms,
+            StepMode::Piecewise => (
+                host.piecewise_ms + host.piecewise_per_prefill_ms * prefills,
+                host.piecewise_gap_per_prefill_ms * prefills,
+            ),
+            StepMode::Eager => {
+                let Eager { host_ms, gap_ms, gap_per_prefill_ms } = self.eager;
+                (host_ms, gap_ms + gap_per_prefill_ms * prefills)
+            }
         };
-        StepTime { mode, gpu_s: gpu_ms / 1e3, host_s: host_ms / 1e3 }
+        StepTime { mode, gpu_s: gpu_ms / 1e3, host_s: host_ms / 1e3, gap_s: gap_ms / 1e3 }
     }
 
     /// Time to pass `tokens` through the weights and add up what several GPUs computed of them, ms.

@@ -143,7 +143,7 @@ fn decode_steps_match_the_calibration() {
     }
 }
 
-/// Prompts of 2048 tokens and more are within 6 % of the stock calibration points.
+/// Prompts of 2048 tokens and more are within 7 % of the stock calibration points.
 #[test]
 fn prefill_steps_match_the_calibration() {
     let timer = timer(&EngineArguments::default());
@@ -153,11 +153,12 @@ fn prefill_steps_match_the_calibration() {
             + front_end.per_prompt_token_ms * f64::from(tokens)
             + front_end.to_engine_ms
             + front_end.per_step_ms
+            + front_end.per_token_ms
             + front_end.per_chunk_ms
             + front_end.to_client_ms
             + HostCosts::MEASURED.launch_ms;
         let error = (timer.time(&prefill(tokens)).gpu_s * 1e3 + outside_ms) / measured_ms - 1.0;
-        assert!(error.abs() < 0.06, "{tokens} tokens: {error:.3}");
+        assert!(error.abs() < 0.07, "{tokens} tokens: {error:.3}");
     }
 }
 
@@ -204,7 +205,7 @@ fn chunks_attend_to_as_many_pairs_as_the_whole() {
     assert_eq!(split.prefill_pairs_doubled, 20 * 21);
 }
 
-/// The host's time by mode, of 10 decodes and of prefills.
+/// The host's time by mode, of 10 decodes and of prefills, and the gap that the GPU waits.
 #[test]
 fn host_times_follow_the_mode() {
     use CudagraphMode::{FullAndPiecewise, FullDecodeOnly, None};
@@ -213,16 +214,17 @@ fn host_times_follow_the_mode() {
         (0..requests).for_each(|_| shape.add(tokens, 0, tokens));
         shape
     };
-    for (mode, shape, host_ms) in [
-        (FullAndPiecewise, decodes(10, 100), 2.5 + 10.0 * 0.016),
-        (FullAndPiecewise, prefills(3, 100), 8.0 + 3.0 * 1.0),
-        (FullAndPiecewise, prefills(3, 1000), 20.0),
-        (FullDecodeOnly, decodes(10, 100), 2.5 + 10.0 * 0.016),
-        (FullDecodeOnly, prefills(3, 100), 34.0),
-        (None, decodes(10, 100), 34.0),
+    for (mode, shape, host_ms, gap_ms) in [
+        (FullAndPiecewise, decodes(10, 100), 2.0 + 10.0 * 0.0165, 0.0),
+        (FullAndPiecewise, prefills(3, 100), 6.3 + 3.0 * 1.0, 3.0 * 0.3),
+        (FullAndPiecewise, prefills(3, 1000), 12.5, 2.7 + 3.0 * 1.4),
+        (FullDecodeOnly, decodes(10, 100), 2.0 + 10.0 * 0.0165, 0.0),
+        (FullDecodeOnly, prefills(3, 100), 27.8, 8.3 + 3.0 * 1.1),
+        (None, decodes(10, 100), 27.8, 8.3),
     ] {
         let time = sequences(1024, mode).time(&shape);
         assert!((time.host_s * 1e3 - host_ms).abs() < 1e-9, "{mode:?} {shape:?}");
+        assert!((time.gap_s * 1e3 - gap_ms).abs() < 1e-9, "{mode:?} {shape:?}");
     }
 }
 
@@ -234,11 +236,11 @@ fn the_gpu_needs_the_stated_sum() {
     shape.add(200, 50, 900);
     assert_eq!((shape.requests, shape.tokens, shape.prefills, shape.samples), (4, 203, 1, 3));
     let body_ms = timer.body_ms(208);
-    let expected_ms = 0.894
+    let expected_ms = 0.825
         + body_ms
         + 300.0 * timer.cache_ms_per_token
         + 200.0 * (50.0 + 201.0 / 2.0) * timer.attention_ms_per_pair
-        + 3.0 * 0.0071
+        + 3.0 * 0.0067
         + 0.418;
     assert!((timer.time(&shape).gpu_s * 1e3 - expected_ms).abs() < 1e-9);
     let norm = (timer.weights_ms.powf(2.98) + (208.0 * timer.matmul_ms_per_token).powf(2.98))

@@ -39,6 +39,7 @@ pub(crate) struct Engine<'a> {
 #[derive(Debug)]
 pub(crate) struct StepNoise {
     host_factor: f64,
+    gpu_factor: f64,
     host: Factors,
     gpu: Factors,
 }
@@ -47,6 +48,7 @@ impl StepNoise {
     pub(crate) fn new(noise: &Noise, seed: u64, boot_seed: u64) -> Self {
         Self {
             host_factor: noise.host_factor(boot_seed),
+            gpu_factor: noise.gpu_factor(boot_seed),
             host: noise.host_steps(seed),
             gpu: noise.gpu_steps(seed),
         }
@@ -58,7 +60,12 @@ impl StepNoise {
             StepMode::Full => 1.0,
             StepMode::Piecewise | StepMode::Eager => self.host_factor * self.host.next(),
         };
-        StepTime { host_s: time.host_s * host, gpu_s: time.gpu_s * self.gpu.next(), ..time }
+        StepTime {
+            host_s: time.host_s * host,
+            gap_s: time.gap_s * host,
+            gpu_s: time.gpu_s * self.gpu_factor * self.gpu.next(),
+            ..time
+        }
     }
 }
 
@@ -191,7 +198,8 @@ fn done_s(begun_s: f64, gpu_free_s: f64, time: &StepTime, host: &HostCosts) -> f
             // Kernels are launched while the host works, so the GPU begins early, and cannot be
             // done before the last launch.
             let first_launch_s = begun_s + time.host_s.min(host.launch_ms / 1e3);
-            (gpu_free_s.max(first_launch_s) + time.gpu_s)
+            // What a prefill needs is prepared in part only when the step before is done.
+            ((gpu_free_s + time.gap_s).max(first_launch_s) + time.gpu_s)
                 .max(prepared_s + host.launch_tail_ms / 1e3)
         }
     }

@@ -51,10 +51,10 @@ fn a_lone_request_takes_what_its_steps_take() {
         timer.time(&shape)
     };
     let (prefill, second, third) = (time(0, 300), time(300, 1), time(301, 1));
-    let at_engine_s = 0.003 + 300.0 * 2e-6 + 0.0015;
-    let to_client_s = 0.00015 + 0.000_066 + 0.0005;
+    let at_engine_s = 0.0022 + 300.0 * 9e-7 + 0.0015;
+    let to_client_s = 0.000_175 + 0.000_015 + 0.000_061 + 0.0005;
     let launch_s = |done_s: f64| (done_s + prefill.gpu_s).max(at_engine_s + prefill.host_s + 3e-4);
-    let prefilled_s = launch_s(at_engine_s + 0.0025);
+    let prefilled_s = launch_s(at_engine_s + 0.0029);
 
     // One step at a time: host and GPU take turns.
     let mut synchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(false));
@@ -81,24 +81,29 @@ fn assert_record(record: &RequestRecord, first_s: f64, last_s: f64) {
 }
 
 /// Times of a step by hand, in milliseconds: kernels are launched after 2.5, and the last of them
-/// needs 0.3.
+/// needs 0.3. A gap is one between steps.
 #[test]
 fn steps_end_when_host_and_gpu_have_done_their_parts() {
     use StepMode::{Eager, Full, Piecewise};
-    for (mode, host_ms, gpu_ms, busy_ms, done_ms) in [
+    let host = HostCosts { launch_ms: 2.5, launch_tail_ms: 0.3, ..HostCosts::MEASURED };
+    for (mode, host_ms, gap_ms, gpu_ms, busy_ms, done_ms) in [
         // A graph is launched when the host is ready, and begins when the GPU is.
-        (Full, 2.0, 6.0, 0.0, 8.0),
-        (Full, 2.0, 6.0, 5.0, 11.0),
+        (Full, 2.0, 0.0, 6.0, 0.0, 8.0),
+        (Full, 2.0, 0.0, 6.0, 5.0, 11.0),
         // Other steps begin with their first kernel,
-        (Piecewise, 8.0, 50.0, 0.0, 52.5),
-        (Eager, 1.0, 50.0, 0.0, 51.0),
-        (Eager, 20.0, 50.0, 9.0, 59.0),
+        (Piecewise, 8.0, 0.0, 50.0, 0.0, 52.5),
+        (Eager, 1.0, 0.0, 50.0, 0.0, 51.0),
+        (Eager, 20.0, 0.0, 50.0, 9.0, 59.0),
+        // or after the gap to the step before, whichever is later,
+        (Eager, 20.0, 4.0, 50.0, 9.0, 63.0),
+        (Eager, 20.0, 4.0, 50.0, -1000.0, 52.5),
         // and end after their last.
-        (Eager, 20.0, 6.0, 0.0, 20.3),
-        (Piecewise, 8.0, 6.0, 2.2, 8.5),
+        (Eager, 20.0, 4.0, 6.0, 0.0, 20.3),
+        (Piecewise, 8.0, 0.0, 6.0, 2.2, 8.5),
     ] {
-        let time = StepTime { mode, host_s: host_ms / 1e3, gpu_s: gpu_ms / 1e3 };
-        let done_s = done_s(10.0, 10.0 + busy_ms / 1e3, &time, &HostCosts::MEASURED);
+        let time =
+            StepTime { mode, host_s: host_ms / 1e3, gpu_s: gpu_ms / 1e3, gap_s: gap_ms / 1e3 };
+        let done_s = done_s(10.0, 10.0 + busy_ms / 1e3, &time, &host);
         assert!((done_s - 10.0 - done_ms / 1e3).abs() < 1e-9, "{mode:?} {host_ms} {gpu_ms}");
     }
 }
@@ -113,7 +118,7 @@ fn the_host_factor_is_of_steps_that_are_no_full_graph() {
     for (mode, expected) in
         [(StepMode::Full, 1.0), (StepMode::Piecewise, factor), (StepMode::Eager, factor)]
     {
-        let time = draws.apply(StepTime { mode, host_s: 1.0, gpu_s: 1.0 });
+        let time = draws.apply(StepTime { mode, host_s: 1.0, gpu_s: 1.0, gap_s: 0.0 });
         assert_eq!(
             (time.host_s.to_bits(), time.gpu_s.to_bits()),
             (expected.to_bits(), 1_f64.to_bits())

@@ -24,6 +24,9 @@ pub(crate) struct Client {
     /// When the latest chunk reached it.
     pub(crate) last_s: Option<f64>,
     pub(crate) chunk_times_s: Vec<f64>,
+    /// The round of the front end in which it got its first chunk, and its latest.
+    first_round: Option<u64>,
+    latest_round: Option<u64>,
 }
 
 impl Client {
@@ -41,6 +44,8 @@ impl Client {
             first_s: None,
             last_s: None,
             chunk_times_s: Vec::new(),
+            first_round: None,
+            latest_round: None,
         }
     }
 
@@ -51,9 +56,19 @@ impl Client {
         self.processed < self.output && !(self.processed - 1).is_multiple_of(interval)
     }
 
-    /// The tokens so far reach the client.
-    pub(super) fn receive(&mut self, time_s: f64, keeps_chunk_times: bool) {
+    /// The tokens so far reach the client, in the chunk of this round: a round sends one to each client,
+    /// at the time of the last token in it. The first chunk goes when its first token does, so that
+    /// nothing need be known of the others.
+    pub(super) fn receive(&mut self, time_s: f64, round: u64, keeps_chunk_times: bool) {
         self.received = self.processed;
+        if self.first_round == Some(round) {
+            return;
+        }
+        if self.latest_round == Some(round) {
+            self.chunk_times_s.pop();
+        }
+        self.first_round.get_or_insert(round);
+        self.latest_round = Some(round);
         self.first_s.get_or_insert(time_s);
         self.last_s = Some(time_s);
         if keeps_chunk_times {

@@ -4,7 +4,14 @@
 //! Its jobs are arrivals and outputs of steps, done in the order of their times, arrivals first
 //! among equals. A busy front end delays both, which is what limits a server at high rates.
 //!
-//! A token of an output is visible after the costs of those before it, so of most tokens nothing
+//! As in vLLM, the tokens of an output are processed, up to [`STRETCH_TOKENS`] at a time, and then
+//! each goes to its client in a chunk. Outputs that queue up while the front end is busy are processed in
+//! one go if they are small, and then a client gets all its tokens in one chunk: a busy front end
+//! merges chunks, which is what lets it catch up. (vLLM 0.25.1, `output_handler` in
+//! `vllm/v1/engine/async_llm.py`; measured servers merged chunks in steps of up to 128 requests, and not
+//! in larger ones.)
+//!
+//! A token is visible after the costs of those before it in its output, so of most tokens nothing
 //! needs to be known: only the first and the last of a request are looked at, unless the time of
 //! each is asked for.
 
@@ -13,10 +20,28 @@ mod client;
 
 use std::collections::VecDeque;
 
-use crate::{cost::FrontEndCosts, noise::Factors, simulate::refusal};
+use crate::{
+    cost::{FrontEndCosts, OutputCosts},
+    noise::Factors,
+    simulate::refusal,
+};
 
 pub(crate) use arrivals::{Arrivals, Due};
 pub(crate) use client::Client;
+
+/// Most tokens that are processed before the streams get to send theirs
+/// (`VLLM_V1_OUTPUT_PROC_CHUNK_SIZE`).
+const STRETCH_TOKENS: u32 = 128;
+
+/// How the front end sends outputs that queued up while it was busy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Streaming {
+    /// Small ones together, each client's tokens in one chunk, as vLLM does.
+    #[default]
+    Merged,
+    /// Each on its own, as the prototype did that the first coefficients were fitted with.
+    Apart,
+}
 
 /// How the front end and its clients behave in a run.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +53,8 @@ pub(crate) struct FrontEndSettings {
     pub(crate) end_s: f64,
     /// Longest context, tokens.
     pub(crate) longest: u32,
+    /// How outputs that wait are sent.
+    pub(crate) streaming: Streaming,
     /// Whether the time of each token is needed, not only of the first and last of a request.
     pub(crate) looks_at_each: bool,
 }
@@ -73,6 +100,8 @@ pub(crate) struct FrontEnd<'a> {
     free_slots: Vec<usize>,
     /// Requests that ended and were not handed out.
     ended: VecDeque<usize>,
+    /// How often it sent chunks.
+    rounds: u64,
 }
 
 impl<'a> FrontEnd<'a> {
@@ -95,6 +124,7 @@ impl<'a> FrontEnd<'a> {
             clients: Vec::new(),
             free_slots: Vec::new(),
             ended: VecDeque::new(),
+            rounds: 0,
         }
     }
 
@@ -141,7 +171,8 @@ impl<'a> FrontEnd<'a> {
     pub(crate) fn post_each(&mut self, now_s: f64, sampled: &[usize]) {
         let mut each = self.spare.pop().unwrap_or_default();
         each.extend(sampled);
-        self.outputs.push_back(Output { time_s: now_s, tokens: 0, marks: 0, each });
+        let tokens = u32::try_from(sampled.len()).expect("as many as requests run at most");
+        self.outputs.push_back(Output { time_s: now_s, tokens, marks: 0, each });
     }
 
     /// A request that ended, and its client; the slot may be given to another from now on.
@@ -184,8 +215,8 @@ impl<'a> FrontEnd<'a> {
     fn do_next(&mut self) {
         if let Some(due) = self.arrivals.pop(self.next_output_s()) {
             self.take_in(due);
-        } else if let Some(output) = self.outputs.pop_front() {
-            self.stream_out(output);
+        } else {
+            self.stream_out();
         }
     }
 
@@ -215,50 +246,124 @@ impl<'a> FrontEnd<'a> {
         }
     }
 
-    fn stream_out(&mut self, mut output: Output) {
-        let factor = self.factors.next();
-        let begun_s = self.busy_until_s.max(output.time_s) + self.costs.per_step_ms / 1e3 * factor;
-        let chunk_s = self.costs.per_chunk_ms / 1e3 * factor;
+    /// Processes the outputs that wait and sends what came of them.
+    fn stream_out(&mut self) {
+        let Some(first) = self.outputs.front() else { return };
+        let round =
+            Round::new(&self.outputs, self.busy_until_s.max(first.time_s), self.settings.streaming);
+        let timer = RoundTimer {
+            begun_s: round.begun_s,
+            costs_s: self.costs.of_output(self.factors.next()),
+            outputs: round.outputs,
+            tokens: round.tokens,
+        };
+        self.rounds += 1;
+        let mut chunks = 0;
+        for _ in 0..round.outputs {
+            let output = self.outputs.pop_front().expect("the round counted it");
+            chunks = chunks.max(self.send(output, &timer));
+        }
+        self.busy_until_s = timer.sent_s(round.tokens, chunks);
+    }
+
+    /// Sends the chunks of an output and says how many they are.
+    fn send(&mut self, mut output: Output, timer: &RoundTimer) -> u32 {
         let latency_s = self.costs.to_client_ms / 1e3;
-        let visible_s = |chunks: u32| begun_s + chunk_s * f64::from(chunks) + latency_s;
-        let mut chunks = output.tokens;
         for _ in 0..output.marks {
             let mark = self.marks.pop_front().expect("every output posted its own");
-            let time_s = visible_s(mark.place + 1);
+            let time_s = timer.sent_s(mark.place, mark.place + 1) + latency_s;
             let client = &mut self.clients[mark.slot];
+            client.processed += 1;
             if mark.is_first {
-                client.first_s = Some(time_s);
+                client.receive(time_s, self.rounds, false);
             }
             if mark.is_last {
-                client.last_s = Some(time_s);
+                client.receive(time_s, self.rounds, false);
+                let time_s = client.last_s.unwrap_or(time_s);
                 client.received = client.output;
                 self.end(mark.slot, time_s);
             }
         }
-        for slot in output.each.drain(..) {
+        if !self.settings.looks_at_each {
+            return output.tokens;
+        }
+        let mut chunks = 0;
+        for (place, slot) in (0..).zip(output.each.drain(..)) {
             if self.clients[slot].counts_into_chunk(self.settings.stream_interval) {
                 continue;
             }
             chunks += 1;
-            let time_s = visible_s(chunks);
+            let time_s = timer.sent_s(place, chunks) + latency_s;
             if time_s <= self.settings.end_s {
                 let client = &mut self.clients[slot];
-                client.receive(time_s, self.settings.keeps_chunk_times);
+                client.receive(time_s, self.rounds, self.settings.keeps_chunk_times);
                 if client.received == client.output {
+                    let time_s = client.last_s.unwrap_or(time_s);
                     self.end(slot, time_s);
                 }
             }
         }
-        self.busy_until_s = begun_s + chunk_s * f64::from(chunks);
-        if output.each.capacity() > 0 {
-            self.spare.push(output.each);
-        }
+        self.spare.push(output.each);
+        chunks
     }
 
     /// A request ended at its client.
     fn end(&mut self, slot: usize, time_s: f64) {
         self.arrivals.release(time_s);
         self.ended.push_back(slot);
+    }
+}
+
+/// Outputs that are processed together.
+struct Round {
+    begun_s: f64,
+    outputs: usize,
+    tokens: u32,
+}
+
+impl Round {
+    /// The first of `outputs`, and those behind it that have arrived by `begun_s`, as long as they are
+    /// small: after a stretch the streams get to send.
+    fn new(outputs: &VecDeque<Output>, begun_s: f64, streaming: Streaming) -> Self {
+        let first = &outputs[0];
+        let most = match streaming {
+            Streaming::Merged => STRETCH_TOKENS,
+            Streaming::Apart => 0,
+        };
+        let others = outputs.iter().skip(1).take_while(|output| {
+            first.tokens.max(output.tokens) <= most && output.time_s <= begun_s
+        });
+        let (mut count, mut tokens) = (1, first.tokens);
+        for output in others {
+            count += 1;
+            tokens += output.tokens;
+        }
+        Self { begun_s, outputs: count, tokens }
+    }
+}
+
+/// When the chunks of a round are sent.
+struct RoundTimer {
+    begun_s: f64,
+    costs_s: OutputCosts,
+    outputs: usize,
+    tokens: u32,
+}
+
+impl RoundTimer {
+    /// When the chunk is sent that is the `chunks`-th of its output, and whose token has this place
+    /// there, from 0.
+    fn sent_s(&self, place: u32, chunks: u32) -> f64 {
+        let processed = if self.outputs == 1 {
+            (place / STRETCH_TOKENS + 1).saturating_mul(STRETCH_TOKENS).min(self.tokens)
+        } else {
+            self.tokens
+        };
+        let OutputCosts { output_s, token_s, chunk_s } = self.costs_s;
+        self.begun_s
+            + output_s * self.outputs as f64
+            + token_s * f64::from(processed)
+            + chunk_s * f64::from(chunks)
     }
 }
 

@@ -10,6 +10,7 @@ const COSTS: FrontEndCosts = FrontEndCosts {
     per_request_ms: 100.0,
     per_prompt_token_ms: 10.0,
     per_step_ms: 1000.0,
+    per_token_ms: 0.0,
     per_chunk_ms: 50.0,
     to_engine_ms: 7.0,
     to_client_ms: 3.0,
@@ -23,6 +24,7 @@ fn front_end(arrivals_s: &[f64], looks_at_each: bool) -> FrontEnd<'_> {
         keeps_chunk_times: looks_at_each,
         end_s: f64::INFINITY,
         longest: 100,
+        streaming: Streaming::Apart,
         looks_at_each,
     };
     let specs = arrivals_s.iter().map(|&arrival_s| RequestSpec {
@@ -106,6 +108,84 @@ fn marked_tokens_are_as_late_as_if_each_were_looked_at() {
     };
     assert_eq!(times(&marked), times(&each));
     assert_eq!(marked.busy_until_s.to_bits(), each.busy_until_s.to_bits());
+}
+
+/// A front end that merges, with 3 requests of 4 tokens under way.
+fn merging(looks_at_each: bool) -> FrontEnd<'static> {
+    let mut front_end = front_end(&[0.0, 0.0, 0.0], looks_at_each);
+    front_end.advance(0.5);
+    front_end.settings.streaming = Streaming::Merged;
+    front_end.costs.per_token_ms = 20.0;
+    front_end.clients.iter_mut().for_each(|client| client.output = 4);
+    front_end
+}
+
+/// The first output is alone when it begins; the next two wait for it, are processed in one go and sent
+/// in as many chunks as the larger has tokens.
+#[test]
+fn outputs_that_wait_are_merged() {
+    let mut front_end = merging(true);
+    front_end.post_each(1.0, &[0, 1]);
+    front_end.post_each(1.1, &[0, 1]);
+    front_end.post_each(1.2, &[0, 1, 2]);
+    front_end.post_each(9.0, &[2]);
+    front_end.advance(20.0);
+    // 1 + 1 + 2 * 0.02 + 2 * 0.05; then 2 * 1 + 5 * 0.02 + 3 * 0.05.
+    let second_s = 2.14 + 2.1;
+    let times = |slot: usize| front_end.clients[slot].chunk_times_s.clone();
+    assert_times(times(0), &[2.04 + 0.053, second_s + 0.053]);
+    assert_times(times(1), &[2.04 + 0.103, second_s + 0.103]);
+    assert_times(times(2), &[second_s + 0.153, 9.0 + 1.02 + 0.053]);
+    assert_eq!(front_end.clients[0].received, 3, "no token is lost");
+}
+
+/// What is not looked at comes out the same, the first chunk as late as the first token in it.
+#[test]
+fn merged_outputs_need_no_look_at_each_token() {
+    let mark = |place, slot, is_first, is_last| Mark { place, slot, is_first, is_last };
+    let mut marked = merging(false);
+    let mut each = merging(true);
+    for front_end in [&mut marked, &mut each] {
+        front_end.clients[2].output = 2;
+    }
+    each.post_each(1.0, &[0, 1]);
+    each.post_each(1.1, &[0, 1, 2]);
+    each.post_each(1.2, &[0, 1, 2]);
+    each.post_each(1.3, &[0, 1]);
+    marked.post(1.0, 2, &[mark(0, 0, true, false), mark(1, 1, true, false)]);
+    marked.post(1.1, 3, &[mark(2, 2, true, false)]);
+    marked.post(1.2, 3, &[mark(2, 2, false, true)]);
+    marked.post(1.3, 2, &[mark(0, 0, false, true), mark(1, 1, false, true)]);
+    let [marked, each] = [marked, each].map(|mut front_end| {
+        front_end.advance(20.0);
+        let seen = front_end.clients.iter().map(|client| (client.first_s, client.last_s));
+        (seen.collect::<Vec<_>>(), front_end.busy_until_s.to_bits())
+    });
+    assert_eq!(marked, each);
+    assert_eq!(marked.0[2].0, marked.0[2].1, "both its tokens came in one chunk");
+}
+
+/// Of 200 tokens the first 128 are sent before the others are processed, and nothing is merged.
+#[test]
+fn large_outputs_are_processed_in_stretches() {
+    let arrivals_s = [0.0; 200];
+    let mut front_end = front_end(&arrivals_s, true);
+    front_end.advance(0.0);
+    front_end.settings.streaming = Streaming::Merged;
+    front_end.costs.per_token_ms = 20.0;
+    let slots: Vec<usize> = (0..200).collect();
+    front_end.post_each(1.0, &slots);
+    front_end.post_each(1.1, &slots);
+    front_end.advance(100.0);
+    let begun_s = 200.0 * 0.12 + 1.0;
+    for (slot, processed, chunks) in
+        [(0, 128, 1), (127, 128, 128), (128, 200, 129), (199, 200, 200)]
+    {
+        let first_s = begun_s + 0.02 * f64::from(processed) + 0.05 * f64::from(chunks) + 0.003;
+        let round_s = 1.0 + 200.0 * 0.07;
+        let times_s = front_end.clients[slot].chunk_times_s.clone();
+        assert_times(times_s, &[first_s, first_s + round_s]);
+    }
 }
 
 /// The slot of a request that ended is given to the next.

@@ -227,7 +227,7 @@ fn step_costs(costs: &mut StepCosts) -> [(&'static str, &mut f64); 4] {
     fields!(costs, StepCosts { fixed_ms, per_sequence_ms, mixed_ms, norm })
 }
 
-fn host_costs(costs: &mut HostCosts) -> [(&'static str, &mut f64); 8] {
+fn host_costs(costs: &mut HostCosts) -> [(&'static str, &mut f64); 13] {
     fields!(
         costs,
         HostCosts {
@@ -235,21 +235,27 @@ fn host_costs(costs: &mut HostCosts) -> [(&'static str, &mut f64); 8] {
             full_per_request_ms,
             piecewise_ms,
             piecewise_per_prefill_ms,
+            piecewise_gap_per_prefill_ms,
             eager_ms,
+            eager_gap_ms,
+            eager_gap_per_prefill_ms,
             eager_uncompiled_ms,
+            eager_uncompiled_gap_ms,
+            eager_uncompiled_gap_per_prefill_ms,
             launch_ms,
             launch_tail_ms,
         }
     )
 }
 
-fn front_end_costs(costs: &mut FrontEndCosts) -> [(&'static str, &mut f64); 6] {
+fn front_end_costs(costs: &mut FrontEndCosts) -> [(&'static str, &mut f64); 7] {
     fields!(
         costs,
         FrontEndCosts {
             per_request_ms,
             per_prompt_token_ms,
             per_step_ms,
+            per_token_ms,
             per_chunk_ms,
             to_engine_ms,
             to_client_ms,

@@ -30,7 +30,7 @@ fn the_measured_costs_are_in_the_measured_gpus_file() {
     let preset = GpuPreset::named("h100-sxm").expect("shipped");
     let costs = (preset.step, preset.host, preset.front_end);
     assert_eq!(costs, (StepCosts::MEASURED, HostCosts::MEASURED, FrontEndCosts::MEASURED));
-    assert_eq!(preset.coefficients.len(), 7 + 4 + 8 + 6);
+    assert_eq!(preset.coefficients.len(), 7 + 4 + 13 + 7);
     let qwen = ModelPreset::named("qwen2.5-7b").expect("shipped").shape;
     assert_eq!(preset.server(qwen), ServerModel::measured());
 }

@@ -12,7 +12,7 @@ use crate::{
     blocks::{BlockPool, KeyedPool},
     cost::StepTimer,
     engine::{Engine, StepNoise},
-    front_end::{Arrivals, Client, FrontEnd, FrontEndSettings},
+    front_end::{Arrivals, Client, FrontEnd, FrontEndSettings, Streaming},
     noise::Noise,
     scheduler::{Admission, Bookkeeping, Request, Scheduler},
     server::ServerModel,
@@ -30,8 +30,8 @@ pub struct RunOptions {
     pub noise: Noise,
     /// Root of the noise; without any it changes nothing.
     pub seed: u64,
-    /// Root of the noise that runs on one start share: the host's speed. Without it each run is a start
-    /// of its own, as a trial is. Which of the two real hosts follow is not known.
+    /// Root of the noise that runs on one start share: the speed of host, front end and GPU. Without it each run is a start
+    /// of its own, as a trial is. Which of the two real machines follow is not known.
     pub boot_seed: Option<u64>,
     /// Whether to keep the time of every chunk.
     pub record_chunk_times: bool,
@@ -42,6 +42,8 @@ pub struct RunOptions {
     pub step_memory: Option<StepMemory>,
     /// When the server admits a waiting request.
     pub admission: Admission,
+    /// How the front end sends outputs that wait.
+    pub streaming: Streaming,
 }
 
 /// What a simulated run gave.
@@ -254,8 +256,10 @@ pub(crate) fn build<'a>(
         keeps_chunk_times: options.record_chunk_times,
         end_s: options.time_limit_s.unwrap_or(f64::INFINITY),
         longest: arguments.max_model_len,
+        streaming: options.streaming,
         looks_at_each: bookkeeping != Bookkeeping::Marks,
     };
+    let boot_seed = options.boot_seed.unwrap_or(options.seed);
     let blocks = if arguments.enable_prefix_caching {
         BlockPool::Keyed(KeyedPool::new(usable, arguments.block_size))
     } else {
@@ -264,12 +268,12 @@ pub(crate) fn build<'a>(
     Engine::new(
         StepTimer::new(server, arguments),
         server.host,
-        StepNoise::new(&options.noise, options.seed, options.boot_seed.unwrap_or(options.seed)),
+        StepNoise::new(&options.noise, options.seed, boot_seed),
         arguments.async_scheduling,
         looked_at(options.step_memory, arguments),
         Scheduler::new(arguments, &options.admission, blocks, bookkeeping),
         FrontEnd::new(
-            server.front_end,
+            server.front_end.slower_by(options.noise.front_end_factor(boot_seed)),
             settings,
             options.noise.front_end_jobs(options.seed),
             arrivals,

@@ -54,7 +54,7 @@ fn a_request_that_outgrows_the_cache_is_left_unfinished() {
     }
 }
 
-/// The front end takes in one request in 3.6 ms. Those it did not come to were sent nevertheless.
+/// The front end takes in one request in 2.5 ms. Those it did not come to were sent nevertheless.
 #[test]
 fn requests_that_a_busy_front_end_did_not_take_in_are_unfinished() {
     for load in [Load::Open, Load::Closed { concurrency: 90 }] {
@@ -66,7 +66,7 @@ fn requests_that_a_busy_front_end_did_not_take_in_are_unfinished() {
         assert_eq!(count(RequestStatus::NotSent), unsent, "{load:?}");
         assert_eq!(count(RequestStatus::Unfinished), 100 - unsent, "{load:?}");
         let scheduled = run.records.iter().filter(|record| record.queue_time_s.is_some()).count();
-        assert!((1..28).contains(&scheduled), "{scheduled}");
+        assert!((1..41).contains(&scheduled), "{scheduled}");
     }
 }
 
