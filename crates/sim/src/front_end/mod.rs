@@ -10,12 +10,15 @@
 
 mod arrivals;
 mod client;
+mod refusal;
 
 use std::collections::VecDeque;
 
-use crate::{cost::FrontEndCosts, noise::Factors, simulate::refusal};
+use crate::{cost::FrontEndCosts, noise::Factors};
+use refusal::refusal;
 
-pub(crate) use arrivals::{Arrivals, Due};
+use arrivals::Due;
+pub(crate) use arrivals::{Arrivals, check_arrival};
 pub(crate) use client::Client;
 
 /// How the front end and its clients behave in a run.
