@@ -308,12 +308,7 @@ impl Scheduler {
                 let is_first = request.sampled() == 1;
                 let is_last = request.sampled() == request.output;
                 if is_first || is_last {
-                    step.marks.push(Mark {
-                        place: step.shape.samples,
-                        slot,
-                        is_first,
-                        is_last,
-                    });
+                    step.marks.push(Mark { place: step.shape.samples, slot, is_first, is_last });
                 }
                 step.shape.samples += 1;
             }
