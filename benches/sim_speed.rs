@@ -1,4 +1,4 @@
-//! How many requests the simulator does in a second on one core, and how much memory it needs.
+//! How many requests the simulator does in a second of one core, and how much memory it needs.
 //!
 //! ```text
 //! cargo run --release -p slotune-benches --bin sim_speed
@@ -7,7 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 #![expect(clippy::disallowed_methods, reason = "a bench looks at the clock")]
 
-use std::{cell::Cell, process::Command, time::Instant};
+use std::{cell::Cell, fs, process::Command, time::Instant};
 
 use clap::{Parser, ValueEnum};
 use rand_distr::{Distribution, Exp, LogNormal};
@@ -23,6 +23,8 @@ type Error = Box<dyn std::error::Error>;
 
 /// KV-cache blocks of the simulated server, as measured on an H100 with vLLM's defaults.
 const KV_BLOCKS: u64 = 66_946;
+/// Requests whose simulation takes long enough to be timed.
+const ENOUGH_REQUESTS: u32 = 100_000;
 /// Bytes.
 const MIB: f64 = 1_048_576.0;
 
@@ -68,6 +70,7 @@ struct Row {
     most_under_way: u32,
     /// Peak of the process less what it had before the run; `None` where the system does not tell.
     memory_mib: Option<f64>,
+    /// Only where so many are under way that they are most of it.
     bytes_per_request_under_way: Option<f64>,
     simulated_s: f64,
     e2e_mean_s: f64,
@@ -113,7 +116,7 @@ fn main() -> Result<(), Error> {
     );
     for row in rates.iter().chain(&growth) {
         println!(
-            "{:>8} {:>7} {:>9} {:>11.0} {:>8.1} {:>10.2} {:>10} {:>10.1} {:>10.0}",
+            "{:>8} {:>7} {:>9} {:>11.0} {:>8.1} {:>10.2} {:>10} {:>10.1} {:>10}",
             format!("{:?}", row.workload).to_lowercase(),
             row.rate_per_s,
             row.requests,
@@ -122,7 +125,7 @@ fn main() -> Result<(), Error> {
             row.e2e_mean_s,
             row.most_under_way,
             row.memory_mib.unwrap_or(f64::NAN),
-            row.bytes_per_request_under_way.unwrap_or(f64::NAN),
+            row.bytes_per_request_under_way.map_or("-".to_owned(), |bytes| format!("{bytes:.0}")),
         );
     }
     Ok(())
@@ -148,42 +151,60 @@ fn fastest(workload: Kind, rate_per_s: f64, requests: u32, repeats: u32) -> Resu
 }
 
 fn measure(workload: Kind, rate_per_s: f64, requests: u32) -> Result<Row, Error> {
-    let server = ServerModel::measured();
-    let arguments = server.resolve(&EngineArguments::default());
-    let (mut output_tokens, mut e2e_sum_s, mut ended) = (0_u64, 0.0, 0_u32);
-    let mut most_under_way = 0;
-    let sent = Cell::new(0_u32);
-    let source = specs(workload, rate_per_s, requests).inspect(|_| sent.set(sent.get() + 1));
+    // A short run is repeated: time is counted in steps of some milliseconds.
+    let runs = ENOUGH_REQUESTS.div_ceil(requests);
     let before_mib = peak_memory_mib();
-    let begun = Instant::now();
-    let totals = simulate_each(
-        &server,
-        &arguments,
-        KV_BLOCKS,
-        Load::Open,
-        source,
-        &RunOptions::default(),
-        |record| {
-            most_under_way = most_under_way.max(sent.get() - ended);
-            ended += 1;
-            output_tokens += u64::from(record.output_tokens);
-            e2e_sum_s += record.last_token_s.unwrap_or(f64::NAN) - record.intended_s;
-        },
-    )?;
-    let elapsed_s = begun.elapsed().as_secs_f64();
+    let (begun, cpu_begun_s) = (Instant::now(), cpu_s());
+    let mut seen = Seen::default();
+    for _ in 0..runs {
+        seen = simulate(workload, rate_per_s, requests)?;
+    }
+    let elapsed_s = cpu_s()
+        .zip(cpu_begun_s)
+        .map_or_else(|| begun.elapsed().as_secs_f64(), |(ended_s, begun_s)| ended_s - begun_s)
+        / f64::from(runs);
     let memory_mib = peak_memory_mib().zip(before_mib).map(|(after, before)| after - before);
     Ok(Row {
         workload,
         rate_per_s,
         requests,
         requests_per_s: f64::from(requests) / elapsed_s,
-        ns_per_output_token: 1e9 * elapsed_s / output_tokens as f64,
-        most_under_way,
+        ns_per_output_token: 1e9 * elapsed_s / seen.output_tokens as f64,
+        most_under_way: seen.most_under_way,
         memory_mib,
-        bytes_per_request_under_way: memory_mib.map(|mib| mib * MIB / f64::from(most_under_way)),
-        simulated_s: totals.end_s,
-        e2e_mean_s: e2e_sum_s / f64::from(requests),
+        bytes_per_request_under_way: memory_mib
+            .filter(|_| seen.most_under_way >= 1000)
+            .map(|mib| mib * MIB / f64::from(seen.most_under_way)),
+        simulated_s: seen.simulated_s,
+        e2e_mean_s: seen.e2e_sum_s / f64::from(requests),
     })
+}
+
+/// What is kept of a run.
+#[derive(Debug, Default)]
+struct Seen {
+    ended: u32,
+    most_under_way: u32,
+    output_tokens: u64,
+    e2e_sum_s: f64,
+    simulated_s: f64,
+}
+
+fn simulate(workload: Kind, rate_per_s: f64, requests: u32) -> Result<Seen, Error> {
+    let server = ServerModel::measured();
+    let arguments = server.resolve(&EngineArguments::default());
+    let sent = Cell::new(0_u32);
+    let source = specs(workload, rate_per_s, requests).inspect(|_| sent.set(sent.get() + 1));
+    let options = RunOptions::default();
+    let mut seen = Seen::default();
+    let totals =
+        simulate_each(&server, &arguments, KV_BLOCKS, Load::Open, source, &options, |record| {
+            seen.most_under_way = seen.most_under_way.max(sent.get() - seen.ended);
+            seen.ended += 1;
+            seen.output_tokens += u64::from(record.output_tokens);
+            seen.e2e_sum_s += record.last_token_s.unwrap_or(f64::NAN) - record.intended_s;
+        })?;
+    Ok(Seen { simulated_s: totals.end_s, ..seen })
 }
 
 /// Poisson arrivals of requests, drawn as they are asked for.
@@ -210,4 +231,12 @@ fn specs(workload: Kind, rate_per_s: f64, requests: u32) -> impl Iterator<Item =
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and `most`")]
 fn tokens(law: &LogNormal<f64>, most: f64, generator: &mut Pcg64) -> u32 {
     law.sample(generator).round().clamp(1.0, most) as u32
+}
+
+/// CPU time of this process's main thread, seconds, where Linux tells: other work on the machine
+/// is not in it.
+fn cpu_s() -> Option<f64> {
+    let text = fs::read_to_string("/proc/self/schedstat").ok()?;
+    let nanoseconds: f64 = text.split(' ').next()?.parse().ok()?;
+    Some(nanoseconds / 1e9)
 }

@@ -2,10 +2,15 @@
 
 use proptest::prelude::*;
 use slotune_serving::{
-    EngineArguments, Load, RequestSpec, engine_arguments::SchedulingPolicy, workload::PromptSegment,
+    EngineArguments, Load, RequestSpec,
+    engine_arguments::{CudagraphMode, SchedulingPolicy},
+    workload::PromptSegment,
 };
 
 use crate::Admission;
+
+/// Longest context of the servers, tokens.
+const CONTEXT: u32 = 600;
 
 /// A workload and a server that it fits.
 #[derive(Clone, Debug)]
@@ -35,14 +40,14 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
     // Just enough blocks for the longest request, or more.
     let spare = prop_oneof![Just(0_u64), 0_u64..200];
     let numbers = (1_u32..60, 60_u32..900, 0_u32..200, 1_u32..40, spare);
-    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), 0..3);
+    let switches = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>(), 0..3, 0..3);
     let admission = (any::<bool>(), prop_oneof![Just(0.0), 0.0..1.0]);
     (prop::collection::vec(request, 1..80), load, numbers, switches, admission).prop_map(
         |(
             mut requests,
             load,
             (seqs, tokens, chunk, block_size, spare),
-            (caching, asynchronous, priority, burst),
+            (caching, asynchronous, priority, splits_prompts, burst, graphs),
             (reserves_full_prompt, watermark),
         )| {
             // All at once, in bursts, or scattered.
@@ -54,7 +59,15 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
                 };
             }
             requests.sort_by(|a, b| a.arrival_s.total_cmp(&b.arrival_s));
+            // A prompt that may not be split must fit into a step.
+            let tokens = if splits_prompts { tokens } else { tokens.max(CONTEXT) };
             let arguments = EngineArguments {
+                enable_chunked_prefill: Some(splits_prompts),
+                cudagraph_mode: Some(match graphs {
+                    0 => CudagraphMode::FullAndPiecewise,
+                    1 => CudagraphMode::FullDecodeOnly,
+                    _ => CudagraphMode::None,
+                }),
                 max_num_seqs: Some(seqs),
                 max_num_batched_tokens: Some(tokens),
                 long_prefill_token_threshold: Some(chunk),
@@ -62,10 +75,10 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
                 enable_prefix_caching: Some(caching),
                 async_scheduling: Some(asynchronous),
                 scheduling_policy: priority.then_some(SchedulingPolicy::Priority),
-                max_model_len: Some(600),
+                max_model_len: Some(CONTEXT),
                 ..EngineArguments::default()
             };
-            let kv_blocks = 1 + u64::from(600_u32.div_ceil(block_size)) + spare;
+            let kv_blocks = 1 + u64::from(CONTEXT.div_ceil(block_size)) + spare;
             let admission = Admission { reserves_full_prompt, watermark };
             Case { arguments, kv_blocks, admission, load, requests }
         },

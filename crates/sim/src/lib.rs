@@ -2,7 +2,8 @@
 //!
 //! It takes the same engine arguments and the same schedule of requests as a real server, and
 //! returns the same raw records, so a whole study runs on a laptop and in tests. [`Simulator`] is
-//! the backend; [`simulate`] is the pure function below it.
+//! the backend; [`simulate`] is the pure function below it, and [`simulate_each`] the same for
+//! requests that need not fit into memory. `tests/rules.rs` lists the rules with their tests.
 //!
 //! ```text
 //! clients ─► front end (serial) ─► waiting ─► scheduler ─► step ─► GPU

@@ -70,6 +70,13 @@
 //! | step time | the host factor is of piecewise and eager steps | `src/engine/tests.rs` | `the_host_factor_is_of_steps_that_are_no_full_graph` |
 //! | step time | alone, a token takes what the GPU needs | `src/engine/tests.rs` | `a_lone_request_decodes_at_the_speed_of_the_gpu` |
 //! | step time | a large budget equals whole prompts | `tests/properties.rs` | `chunked_prefill_with_a_large_budget_equals_whole_prompts` |
+//! | invariant | 1, 2, 3: tokens and blocks are conserved, budgets kept | `src/scheduler/tests/invariants.rs` | `every_step_keeps_the_invariants` |
+//! | invariant | 1: each request gets exactly its output | `tests/properties.rs` | `every_request_ends_with_its_output_and_times_in_order` |
+//! | invariant | 4, 6, 8: order of service and of times, no idling | `src/engine/tests.rs` | `every_round_keeps_the_invariants` |
+//! | invariant | 5: Little's law | `tests/properties.rs` | `littles_law_holds` |
+//! | invariant | 7: determinism | `tests/properties.rs` | `equal_inputs_give_equal_runs_and_without_noise_the_seed_is_ignored` |
+//! | invariant | 9: monotone in expectation | `tests/properties.rs` | `faster_servers_larger_caches_and_lower_rates_are_no_worse` |
+//! | invariant | 10: alone | `src/engine/tests.rs` | `a_lone_request_takes_what_its_steps_take` |
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -24,6 +24,8 @@ pub(crate) struct KeyedPool {
     shared: BTreeMap<u64, u32>,
     /// What each slot holds.
     holdings: Vec<Holding>,
+    /// Emptied lists of blocks, to be used again.
+    spare: Vec<Vec<u32>>,
     /// Blocks in the queue of those that were held before, with its ends.
     queued: u32,
     first: u32,
@@ -77,6 +79,7 @@ impl KeyedPool {
             blocks: Vec::new(),
             shared: BTreeMap::new(),
             holdings: Vec::new(),
+            spare: Vec::new(),
             queued: 0,
             first: NONE,
             last: NONE,
@@ -118,6 +121,7 @@ impl KeyedPool {
 
     pub(crate) fn take_hit(&mut self, slot: usize, blocks: u32) {
         debug_assert!(self.holdings[slot].blocks.is_empty(), "a request takes its hit first");
+        self.holdings[slot].blocks = self.spare.pop().unwrap_or_default();
         for index in 0..blocks {
             let block = self.cached(slot, index).expect("the hit was just found");
             if self.blocks[block as usize].holders == 0 {
@@ -157,7 +161,7 @@ impl KeyedPool {
         let mut blocks = std::mem::take(&mut self.holdings[slot].blocks);
         self.let_go(&blocks);
         blocks.clear();
-        self.holdings[slot].blocks = blocks;
+        self.spare.push(blocks);
     }
 
     pub(crate) fn preempt(&mut self, slot: usize) {

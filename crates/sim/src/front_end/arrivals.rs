@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use slotune_serving::{Load, RequestSpec};
 
-use crate::{InputError, simulate::check_arrival};
+use crate::InputError;
 
 /// A request that is due.
 #[derive(Clone, Debug)]
@@ -109,6 +109,15 @@ impl<'a> Arrivals<'a> {
             self.error = Some(InputError::Backwards { index, value, earlier_s });
         }
         self.error.is_none().then_some(spec)
+    }
+}
+
+/// Checks the arrival time of request `index`.
+pub(crate) fn check_arrival(index: u32, value: f64) -> Result<(), InputError> {
+    if value.is_finite() && value >= 0.0 {
+        Ok(())
+    } else {
+        Err(InputError::Arrival { index, value })
     }
 }
 

@@ -17,16 +17,18 @@
 
 mod arrivals;
 mod client;
+mod refusal;
 
 use std::collections::VecDeque;
 
 use crate::{
     cost::{FrontEndCosts, OutputCosts},
     noise::Factors,
-    simulate::refusal,
 };
+use refusal::refusal;
 
-pub(crate) use arrivals::{Arrivals, Due};
+use arrivals::Due;
+pub(crate) use arrivals::{Arrivals, check_arrival};
 pub(crate) use client::Client;
 
 /// Most tokens that are processed before the streams get to send theirs

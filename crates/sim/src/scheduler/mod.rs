@@ -43,7 +43,7 @@ pub(crate) struct Counts {
 #[derive(Clone, Debug)]
 pub(crate) struct Scheduler {
     limits: Limits,
-    /// Requests by slot; the others of these are not in the engine.
+    /// By slot. A slot that is free holds the request that had it last.
     pub(crate) requests: Vec<Request>,
     pub(crate) waiting: VecDeque<usize>,
     /// In order of admission.
@@ -52,9 +52,11 @@ pub(crate) struct Scheduler {
     pub(crate) counts: Counts,
     /// Steps scheduled whose tokens did not arrive, oldest first: at most two.
     in_flight: VecDeque<Step>,
-    /// A step to be filled again.
+    /// Steps to be filled again.
     spare: Vec<Step>,
+    /// The account of requests that decode, if one is kept.
     steady: Option<Steady>,
+    /// Whether steps of that account list who samples.
     keeps_lists: bool,
 }
 
@@ -201,8 +203,8 @@ impl Scheduler {
         let mut has_preempted = false;
         let mut index = 0;
         while index < self.running.len() && *budget > 0 {
-            let id = self.running[index];
-            let request = &self.requests[id];
+            let slot = self.running[index];
+            let request = &self.requests[slot];
             let tokens = if request.samples_its_last_token() {
                 0
             } else {
@@ -221,7 +223,7 @@ impl Scheduler {
                 let victim = self.running.remove(victim_index);
                 self.preempt(victim);
                 has_preempted = true;
-                if victim == id {
+                if victim == slot {
                     return true;
                 }
                 if let Some(entry) = step.entries.iter().position(|&(other, _)| other == victim) {
@@ -229,9 +231,9 @@ impl Scheduler {
                     index -= 1;
                 }
             }
-            self.allocate(id, tokens, needed);
+            self.allocate(slot, tokens, needed);
             *budget -= tokens;
-            step.entries.push((id, tokens));
+            step.entries.push((slot, tokens));
             index += 1;
         }
         has_preempted
@@ -241,13 +243,13 @@ impl Scheduler {
     fn schedule_waiting(&mut self, budget: &mut u32, step: &mut Step, now_s: f64) {
         while *budget > 0
             && self.running.len() < self.limits.sequences
-            && let Some(&id) = self.waiting.front()
+            && let Some(&slot) = self.waiting.front()
         {
             let block_size = self.limits.block_size;
-            let request = &self.requests[id];
+            let request = &self.requests[slot];
             let known = request.prompt + request.emitted;
             // At least one token must be computed, or nothing could be sampled.
-            let hit = self.blocks.prefix_hit(id, (known - 1) / block_size);
+            let hit = self.blocks.prefix_hit(slot, (known - 1) / block_size);
             let cached = hit.blocks * block_size;
             let mut tokens = self.limits.chunk_of(known - cached);
             if tokens > *budget && !self.limits.splits_prompts {
@@ -265,17 +267,17 @@ impl Scheduler {
                 return;
             }
             self.waiting.pop_front();
-            self.running.push(id);
-            self.admit(id, hit, cached, now_s);
-            self.allocate(id, tokens, needed);
+            self.running.push(slot);
+            self.admit(slot, hit, cached, now_s);
+            self.allocate(slot, tokens, needed);
             *budget -= tokens;
-            step.entries.push((id, tokens));
+            step.entries.push((slot, tokens));
         }
     }
 
-    fn admit(&mut self, id: usize, hit: PrefixHit, cached: u32, now_s: f64) {
-        self.blocks.take_hit(id, hit);
-        let request = &mut self.requests[id];
+    fn admit(&mut self, slot: usize, hit: PrefixHit, cached: u32, now_s: f64) {
+        self.blocks.take_hit(slot, hit);
+        let request = &mut self.requests[slot];
         request.computed = cached;
         request.blocks = hit.blocks;
         if request.first_scheduled_s.is_none() {
@@ -287,31 +289,26 @@ impl Scheduler {
         }
     }
 
-    fn allocate(&mut self, id: usize, tokens: u32, blocks: u32) {
-        self.blocks.allocate(id, blocks);
-        let request = &mut self.requests[id];
+    fn allocate(&mut self, slot: usize, tokens: u32, blocks: u32) {
+        self.blocks.allocate(slot, blocks);
+        let request = &mut self.requests[slot];
         request.blocks += blocks;
-        self.blocks.publish(id, (request.computed + tokens) / self.limits.block_size);
+        self.blocks.publish(slot, (request.computed + tokens) / self.limits.block_size);
     }
 
     /// Counts the tokens as computed, and who samples: those that reach their last known token.
     fn commit(&mut self, step: &mut Step) {
-        for &(id, tokens) in &step.entries {
-            let request = &mut self.requests[id];
+        for &(slot, tokens) in &step.entries {
+            let request = &mut self.requests[slot];
             step.shape.add(tokens, request.computed, request.prompt);
             request.computed += tokens;
             if request.computed >= request.known_tokens() {
                 request.placeholders += 1;
-                step.sampled.push(id);
+                step.sampled.push(slot);
                 let is_first = request.sampled() == 1;
                 let is_last = request.sampled() == request.output;
                 if is_first || is_last {
-                    step.marks.push(Mark {
-                        place: step.shape.samples,
-                        slot: id,
-                        is_first,
-                        is_last,
-                    });
+                    step.marks.push(Mark { place: step.shape.samples, slot, is_first, is_last });
                 }
                 step.shape.samples += 1;
             }
@@ -330,33 +327,33 @@ impl Scheduler {
     }
 
     /// Its blocks go, its output stays: it will compute both again.
-    fn preempt(&mut self, id: usize) {
-        let request = &mut self.requests[id];
-        self.blocks.preempt(id, request.blocks);
+    fn preempt(&mut self, slot: usize) {
+        let request = &mut self.requests[slot];
+        self.blocks.preempt(slot, request.blocks);
         self.counts.preemptions += 1;
         request.blocks = 0;
         request.computed = 0;
         match self.limits.policy {
-            SchedulingPolicy::Fcfs => self.waiting.push_front(id),
-            SchedulingPolicy::Priority => self.insert_by_rank(id),
+            SchedulingPolicy::Fcfs => self.waiting.push_front(slot),
+            SchedulingPolicy::Priority => self.insert_by_rank(slot),
         }
     }
 
-    fn insert_by_rank(&mut self, id: usize) {
-        let rank = self.requests[id].rank;
+    fn insert_by_rank(&mut self, slot: usize) {
+        let rank = self.requests[slot].rank;
         let place = self.waiting.partition_point(|&other| self.requests[other].rank <= rank);
-        self.waiting.insert(place, id);
+        self.waiting.insert(place, slot);
     }
 
     /// Frees the blocks of a request that has all its output. One that was preempted while its last
     /// token was on the way leaves the queue; the caller clears the running ones.
-    fn finish(&mut self, id: usize) {
-        let request = &mut self.requests[id];
+    fn finish(&mut self, slot: usize) {
+        let request = &mut self.requests[slot];
         (request.emitted, request.placeholders) = (request.output, 0);
         if request.blocks > 0 {
-            self.blocks.release(id, request.blocks);
+            self.blocks.release(slot, request.blocks);
             request.blocks = 0;
-        } else if let Some(place) = self.waiting.iter().position(|&other| other == id) {
+        } else if let Some(place) = self.waiting.iter().position(|&other| other == slot) {
             self.waiting.remove(place);
         }
     }

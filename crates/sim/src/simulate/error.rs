@@ -91,12 +91,3 @@ pub(super) fn check(
         _ => Ok(()),
     }
 }
-
-/// Checks the arrival time of request `index`.
-pub(crate) fn check_arrival(index: u32, value: f64) -> Result<(), InputError> {
-    if value.is_finite() && value >= 0.0 {
-        Ok(())
-    } else {
-        Err(InputError::Arrival { index, value })
-    }
-}

@@ -1,7 +1,6 @@
 //! One simulated run of a list of requests against a server that has started.
 
 mod error;
-mod refusal;
 
 use slotune_serving::{
     Load, RequestRecord, RequestSpec, RequestStatus, Schedule,
@@ -12,7 +11,7 @@ use crate::{
     blocks::{BlockPool, KeyedPool},
     cost::StepTimer,
     engine::{Engine, StepNoise},
-    front_end::{Arrivals, Client, FrontEnd, FrontEndSettings, Streaming},
+    front_end::{Arrivals, Client, FrontEnd, FrontEndSettings, Streaming, check_arrival},
     noise::Noise,
     scheduler::{Admission, Bookkeeping, Request, Scheduler},
     server::ServerModel,
@@ -20,8 +19,6 @@ use crate::{
 };
 
 pub use error::InputError;
-pub(crate) use error::check_arrival;
-pub(crate) use refusal::refusal;
 
 /// How to simulate a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -146,8 +143,29 @@ pub fn simulate(
 ///
 /// Requests of an open loop come in the order of their arrival; `index` in a record counts them.
 /// What is [unfinished](RequestStatus::Unfinished) when the run ends is handed out last. Requests
-/// that are due after the time limit are neither simulated nor handed out, so with a limit the
-/// iterator may be endless.
+/// that are due after the time limit are neither simulated nor handed out, so the iterator may be
+/// endless if its arrivals pass the limit.
+///
+/// ```
+/// use slotune_serving::{EngineArguments, Load, RequestSpec};
+/// use slotune_sim::{RunOptions, ServerModel, simulate_each};
+///
+/// let server = ServerModel::measured();
+/// let arguments = server.resolve(&EngineArguments::default());
+/// let ten_a_second = (0..1000).map(|number| RequestSpec {
+///     arrival_s: 0.1 * f64::from(number),
+///     prompt_tokens: 300,
+///     output_tokens: 80,
+///     shared_prefix: vec![],
+/// });
+/// let options = RunOptions::default();
+/// let mut slowest_s: f64 = 0.0;
+/// simulate_each(&server, &arguments, 66_946, Load::Open, ten_a_second, &options, |record| {
+///     slowest_s = slowest_s.max(record.last_token_s.unwrap_or(f64::INFINITY) - record.intended_s);
+/// })?;
+/// assert!(slowest_s < 1.0);
+/// # Ok::<(), slotune_sim::InputError>(())
+/// ```
 ///
 /// # Errors
 /// [`InputError`] for a value that no run can be made of. Where the iterator gives it, records of
@@ -188,7 +206,7 @@ fn run(
     let now_s = engine.now_s();
     let Engine { front_end, scheduler, steps, death, .. } = engine;
     let (under_way, mut arrivals) = front_end.unfinished();
-    let mut was_cut_short = !under_way.is_empty() || arrivals.has_more();
+    let was_cut_short = !under_way.is_empty() || arrivals.has_more();
     for (slot, mut client) in under_way {
         let request = scheduler.requests.get(slot).filter(|request| request.rank == client.index);
         hand_out(client.record(request.and_then(Request::queue_time_s)));
@@ -198,7 +216,6 @@ fn run(
         hand_out(Client::new(due.index, due.time_s, due.spec, None).record(None));
     }
     arrivals.error().map_or(Ok(()), Err)?;
-    was_cut_short |= arrivals.has_more();
     if was_cut_short {
         totals.end_s = if end_s.is_finite() && death.is_none() { end_s } else { now_s };
     }

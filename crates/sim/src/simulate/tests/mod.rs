@@ -143,3 +143,22 @@ fn distinct_prompts_run_alike_with_and_without_prefix_caching() {
     let without = run(&caching(false), &schedule, &RunOptions::default());
     assert_eq!(with.records, without.records);
 }
+
+/// Short requests come back before long ones that were sent earlier.
+#[test]
+fn records_are_handed_out_as_requests_end() {
+    let server = ServerModel::measured();
+    let requests = (0..200).map(|index| spec(f64::from(index) * 0.01, 50, 1 + 40 * (index % 7)));
+    let resolved = server.resolve(&arguments());
+    let (mut ends_s, mut indices) = (Vec::new(), Vec::new());
+    let options = RunOptions::default();
+    let totals =
+        simulate_each(&server, &resolved, KV_BLOCKS, Load::Open, requests, &options, |record| {
+            ends_s.push(record.last_token_s.expect("it ends"));
+            indices.push(record.index);
+        });
+    assert!(ends_s.is_sorted() && !indices.is_sorted());
+    assert_eq!(totals.expect("well-formed requests").end_s.to_bits(), ends_s[199].to_bits());
+    indices.sort_unstable();
+    assert!(indices.into_iter().eq(0..200));
+}

@@ -31,7 +31,8 @@ proptest! {
     /// to the last bit.
     #[test]
     fn the_quick_ways_give_what_the_plain_loop_gives(
-        case in cases(),
+        mut case in cases(),
+        interval in 1_u32..5,
         is_noisy in any::<bool>(),
         limit_s in prop::option::of(0.0_f64..6.0),
     ) {
@@ -41,6 +42,7 @@ proptest! {
         let plain = run_by(Bookkeeping::Each, &case, &options);
         prop_assert_eq!(&run_by(Bookkeeping::Lists, &case, &options), &plain);
         prop_assert_eq!(&run_by(Bookkeeping::Marks, &case, &options), &plain);
+        case.arguments.stream_interval = Some(interval);
         let options = RunOptions { time_limit_s: limit_s, record_chunk_times: true, ..options };
         let plain = run_by(Bookkeeping::Each, &case, &options);
         prop_assert_eq!(&run_by(Bookkeeping::Lists, &case, &options), &plain);

@@ -3,7 +3,7 @@
 use slotune_serving::RequestSpec;
 
 /// Why the front end refuses a request, in vLLM's words.
-pub(crate) fn refusal(spec: &RequestSpec, longest: u32) -> Option<String> {
+pub(super) fn refusal(spec: &RequestSpec, longest: u32) -> Option<String> {
     let (prompt, output) = (spec.prompt_tokens, spec.output_tokens);
     let total = u64::from(prompt) + u64::from(output);
     if prompt == 0 {
