@@ -169,6 +169,11 @@ impl ServerModel {
     }
 
     fn basis(&self) -> String {
+        let basis = self.basis_of_one_gpu();
+        if self.gpus == 1 { basis } else { basis + "; what several GPUs take is an estimate" }
+    }
+
+    fn basis_of_one_gpu(&self) -> String {
         const FIT: &str = "vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) \
                            on one H100 SXM, one host, one day";
         let costs = (self.step, self.host, self.front_end);
@@ -220,6 +225,8 @@ mod tests {
         }
         let other = ModelShape { layers: 32, ..ModelShape::qwen2_5_7b() };
         assert!(basis(&ServerModel::new(Gpu::h100_sxm(), other)).starts_with("scaled"));
+        let eight = measured.clone().with_gpus(8);
+        assert!(basis(&eight).ends_with("what several GPUs take is an estimate"));
         let own = Gpu { name: "mine".into(), ..Gpu::h100_sxm() };
         assert!(basis(&ServerModel::new(own, ModelShape::qwen2_5_7b())).contains("by the caller"));
         let step = StepCosts { fixed_ms: 9.0, ..StepCosts::MEASURED };

@@ -100,6 +100,8 @@ pub(crate) struct FrontEnd<'a> {
     spare: Vec<Vec<usize>>,
     clients: Vec<Client>,
     free_slots: Vec<usize>,
+    /// Requests that end in the present round, and when.
+    ending: Vec<(f64, usize)>,
     /// Requests that ended and were not handed out.
     ended: VecDeque<usize>,
     /// How often it sent chunks.
@@ -125,6 +127,7 @@ impl<'a> FrontEnd<'a> {
             spare: Vec::new(),
             clients: Vec::new(),
             free_slots: Vec::new(),
+            ending: Vec::new(),
             ended: VecDeque::new(),
             rounds: 0,
         }
@@ -266,6 +269,13 @@ impl<'a> FrontEnd<'a> {
             chunks = chunks.max(self.send(output, &timer));
         }
         self.busy_until_s = timer.sent_s(round.tokens, chunks);
+        // Of two outputs in a round the later may end a stream before the earlier does.
+        let mut ending = std::mem::take(&mut self.ending);
+        ending.sort_by(|(a_s, _), (b_s, _)| a_s.total_cmp(b_s));
+        for (time_s, slot) in ending.drain(..) {
+            self.end(slot, time_s);
+        }
+        self.ending = ending;
     }
 
     /// Sends the chunks of an output and says how many they are.
@@ -281,9 +291,8 @@ impl<'a> FrontEnd<'a> {
             }
             if mark.is_last {
                 client.receive(time_s, self.rounds, false);
-                let time_s = client.last_s.unwrap_or(time_s);
                 client.received = client.output;
-                self.end(mark.slot, time_s);
+                self.ending.push((client.last_s.unwrap_or(time_s), mark.slot));
             }
         }
         if !self.settings.looks_at_each {
@@ -300,8 +309,7 @@ impl<'a> FrontEnd<'a> {
                 let client = &mut self.clients[slot];
                 client.receive(time_s, self.rounds, self.settings.keeps_chunk_times);
                 if client.received == client.output {
-                    let time_s = client.last_s.unwrap_or(time_s);
-                    self.end(slot, time_s);
+                    self.ending.push((client.last_s.unwrap_or(time_s), slot));
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! Why there is no such preset.
 
-use slotune_serving::nearest::did_you_mean;
+use slotune_serving::nearest::{did_you_mean, nearest};
+
+use super::numbers::names;
 
 /// Why there is no such preset.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -56,4 +58,32 @@ pub enum PresetError {
         /// What it may be.
         allowed: &'static str,
     },
+    /// No number of a GPU preset has that name.
+    #[error("unknown coefficient `{name}`{}; known are {}", did_you_mean(nearest.as_deref()), known.join(", "))]
+    Coefficient {
+        /// The name seen.
+        name: String,
+        /// The known name that is most like it, if one is.
+        nearest: Option<String>,
+        /// All names.
+        known: Vec<String>,
+    },
+    /// A number that may not stand where it was to be put.
+    #[error("`{field}` is {value}, but must be {allowed}")]
+    Number {
+        /// The field.
+        field: String,
+        /// The number seen.
+        value: f64,
+        /// What it may be.
+        allowed: &'static str,
+    },
+}
+
+impl PresetError {
+    pub(super) fn coefficient(name: &str) -> Self {
+        let known: Vec<String> = names().collect();
+        let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        Self::Coefficient { name: name.to_owned(), nearest, known }
+    }
 }

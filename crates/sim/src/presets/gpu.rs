@@ -6,15 +6,14 @@ use serde::Deserialize;
 use slotune_serving::nearest::{did_you_mean, nearest};
 use toml::Spanned;
 
-use super::{GPUS, PresetError, file::File, find, read};
+use super::{
+    GPUS, PresetError,
+    file::File,
+    find,
+    numbers::{Number, RATES, Table, names},
+    read,
+};
 use crate::{FrontEndCosts, Gpu, HostCosts, ModelShape, ServerModel, StepCosts};
-
-/// Bytes a millisecond in 1 GB/s.
-const GB_PER_S: f64 = 1e6;
-/// Operations a millisecond in 1 TFLOP/s.
-const TFLOP_PER_S: f64 = 1e9;
-/// Milliseconds in a microsecond.
-const US: f64 = 1e-3;
 
 /// A GPU, what a step costs on it and its host beside its rates, and where each number is from.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,43 +125,164 @@ impl GpuPreset {
     pub fn parse(file: &str, text: &str) -> Result<Self, PresetError> {
         let file = File { name: file, text, example: "h100-sxm" };
         let fields: Fields = file.fields()?;
-        let mut coefficients = Vec::new();
-        let mut take = |name: &str, number: CoefficientFields| {
-            let coefficient = number.checked(&file, name)?;
-            coefficients.push(coefficient.clone());
-            if coefficient.value > 0.0 {
-                Ok(coefficient.value)
-            } else {
-                let value = coefficient.value;
-                Err(file.value(name, &number.value.span(), value, "finite and above 0"))
-            }
-        };
+        let mut preset = Self::empty(fields.name, fields.description, fields.is_a100);
+        let rates = [
+            fields.memory_gib,
+            fields.weights_gb_per_s,
+            fields.cache_gb_per_s,
+            fields.matmul_tflop_per_s,
+            fields.attention_tflop_per_s,
+            fields.link_gb_per_s,
+            fields.link_latency_us,
+        ];
+        for (name, rate) in RATES.into_iter().zip(rates) {
+            preset.take(&file, name, rate)?;
+        }
+        preset.take_table(&file, Table::Step, fields.step)?;
+        preset.take_table(&file, Table::Host, fields.host)?;
+        preset.take_table(&file, Table::FrontEnd, fields.front_end)?;
+        Ok(preset)
+    }
+
+    /// A preset whose rates are still to be set, with the measured costs.
+    fn empty(name: String, description: String, is_a100: bool) -> Self {
         let gpu = Gpu {
-            name: fields.name,
-            memory_gib: take("memory_gib", fields.memory_gib)?,
-            weight_bytes_per_ms: GB_PER_S * take("weights_gb_per_s", fields.weights_gb_per_s)?,
-            cache_bytes_per_ms: GB_PER_S * take("cache_gb_per_s", fields.cache_gb_per_s)?,
-            matmul_operations_per_ms: TFLOP_PER_S
-                * take("matmul_tflop_per_s", fields.matmul_tflop_per_s)?,
-            attention_operations_per_ms: TFLOP_PER_S
-                * take("attention_tflop_per_s", fields.attention_tflop_per_s)?,
-            link_bytes_per_ms: GB_PER_S * take("link_gb_per_s", fields.link_gb_per_s)?,
-            link_latency_ms: US * take("link_latency_us", fields.link_latency_us)?,
-            is_a100: fields.is_a100,
+            name,
+            memory_gib: 0.0,
+            weight_bytes_per_ms: 0.0,
+            cache_bytes_per_ms: 0.0,
+            matmul_operations_per_ms: 0.0,
+            attention_operations_per_ms: 0.0,
+            link_bytes_per_ms: 0.0,
+            link_latency_ms: 0.0,
+            is_a100,
         };
-        let mut preset = Self {
-            description: fields.description,
+        Self {
+            description,
             gpu,
             step: StepCosts::MEASURED,
             host: HostCosts::MEASURED,
             front_end: FrontEndCosts::MEASURED,
-            coefficients,
+            coefficients: Vec::new(),
+        }
+    }
+
+    /// Sets a number of a file.
+    fn take(
+        &mut self,
+        file: &File<'_>,
+        name: &str,
+        fields: CoefficientFields,
+    ) -> Result<(), PresetError> {
+        let (span, value) = (fields.value.span(), *fields.value.get_ref());
+        let CoefficientFields { status, source, .. } = fields;
+        self.put(Coefficient { name: name.to_owned(), value, status, source }).map_err(|error| {
+            match error {
+                PresetError::Number { field, value, allowed } => {
+                    file.value(&field, &span, value, allowed)
+                }
+                error => error,
+            }
+        })
+    }
+
+    /// Sets all costs of a table, if there is one: a table that left some out would mix two hosts.
+    fn take_table(
+        &mut self,
+        file: &File<'_>,
+        table: Table,
+        given: Option<Spanned<CostFields>>,
+    ) -> Result<(), PresetError> {
+        let Some(given) = given else { return Ok(()) };
+        let line = file.line(&given.span());
+        let mut given = given.into_inner();
+        let known = table.costs();
+        if let Some((name, number)) = given.iter().find(|(name, _)| !known.contains(&name.as_str()))
+        {
+            let line = file.line(&number.value.span());
+            let offer = did_you_mean(nearest(name, known.iter().copied()));
+            let table = table.name();
+            let problem =
+                format!("unknown field `{table}.{name}`{offer}, known are {}", known.join(", "));
+            return Err(file.format(line, problem));
+        }
+        for cost in known {
+            let name = format!("{}.{cost}", table.name());
+            match given.remove(*cost) {
+                Some(number) => self.take(file, &name, number)?,
+                None => return Err(file.format(line, format!("missing field `{name}`"))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a number and says where it is from. A cost whose table the preset did not have brings the
+    /// rest of the table along, from the measured host.
+    ///
+    /// ```
+    /// use slotune_sim::{Coefficient, GpuPreset, Status};
+    /// let mut mine = GpuPreset::named("l4")?;
+    /// mine.set(Coefficient {
+    ///     name: "weights_gb_per_s".into(),
+    ///     value: 255.0,
+    ///     status: Status::Fitted,
+    ///     source: "decode steps of my server".into(),
+    /// })?;
+    /// assert_eq!(GpuPreset::parse("mine.toml", &mine.to_toml())?, mine);
+    /// # Ok::<(), slotune_sim::PresetError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`PresetError::Coefficient`] where no number has that name, [`PresetError::Number`] where the
+    /// value is not allowed; the preset is then as it was.
+    pub fn set(&mut self, coefficient: Coefficient) -> Result<(), PresetError> {
+        let name = coefficient.name.clone();
+        self.put(coefficient)?;
+        if let Some((table, _)) = name.split_once('.') {
+            let is_missing = |number: &Coefficient, present: &[Coefficient]| {
+                number.name.split_once('.').is_some_and(|(of, _)| of == table)
+                    && present.iter().all(|known| known.name != number.name)
+            };
+            let mut rest = Self::named("h100-sxm")?.coefficients;
+            rest.retain(|number| is_missing(number, &self.coefficients));
+            self.coefficients.append(&mut rest);
+            // In the order of a file, whichever came first.
+            let order: Vec<String> = names().collect();
+            self.coefficients
+                .sort_by_key(|number| order.iter().position(|name| *name == number.name));
+        }
+        Ok(())
+    }
+
+    /// Sets a number alone.
+    fn put(&mut self, coefficient: Coefficient) -> Result<(), PresetError> {
+        let Some(Number { field, unit, least }) = self.number(&coefficient.name) else {
+            return Err(PresetError::coefficient(&coefficient.name));
         };
-        let all = &mut preset.coefficients;
-        fill(&file, "step", fields.step, step_costs(&mut preset.step), all)?;
-        fill(&file, "host", fields.host, host_costs(&mut preset.host), all)?;
-        fill(&file, "front_end", fields.front_end, front_end_costs(&mut preset.front_end), all)?;
-        Ok(preset)
+        if !least.allows(coefficient.value) {
+            let (field, value) = (coefficient.name, coefficient.value);
+            return Err(PresetError::Number { field, value, allowed: least.text() });
+        }
+        *field = unit * coefficient.value;
+        match self.coefficients.iter_mut().find(|known| known.name == coefficient.name) {
+            Some(known) => *known = coefficient,
+            None => self.coefficients.push(coefficient),
+        }
+        Ok(())
+    }
+
+    /// The preset as a file, which [`parse`](Self::parse) reads back.
+    pub fn to_toml(&self) -> String {
+        let text = |text: &str| toml::Value::from(text);
+        let (name, description) = (text(&self.gpu.name), text(&self.description));
+        let is_a100 = if self.gpu.is_a100 { "is_a100 = true\n" } else { "" };
+        let mut tables = vec![format!("name = {name}\ndescription = {description}\n{is_a100}")];
+        tables.extend(self.coefficients.iter().map(|number| {
+            let Coefficient { name, value, status, source } = number;
+            let source = text(source);
+            format!("[{name}]\nvalue = {value:?}\nstatus = \"{status}\"\nsource = {source}\n")
+        }));
+        tables.join("\n")
     }
 
     /// A server with this GPU, these costs and `model`.
@@ -170,97 +290,6 @@ impl GpuPreset {
         let Self { gpu, step, host, front_end, .. } = self.clone();
         ServerModel { step, host, front_end, ..ServerModel::new(gpu, model) }
     }
-}
-
-impl CoefficientFields {
-    /// The coefficient, if its value is finite and at least 0.
-    fn checked(&self, file: &File<'_>, name: &str) -> Result<Coefficient, PresetError> {
-        let value = *self.value.get_ref();
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(file.value(name, &self.value.span(), value, "finite and at least 0"));
-        }
-        let (name, source) = (name.to_owned(), self.source.clone());
-        Ok(Coefficient { name, value, status: self.status, source })
-    }
-}
-
-/// Sets all costs of a table, if there is one: a table that left some out would mix two hosts.
-fn fill<const N: usize>(
-    file: &File<'_>,
-    table: &str,
-    given: Option<Spanned<CostFields>>,
-    costs: [(&'static str, &mut f64); N],
-    coefficients: &mut Vec<Coefficient>,
-) -> Result<(), PresetError> {
-    let Some(given) = given else { return Ok(()) };
-    let line = file.line(&given.span());
-    let mut given = given.into_inner();
-    let known: Vec<&str> = costs.iter().map(|(name, _)| *name).collect();
-    if let Some((name, number)) = given.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        let line = file.line(&number.value.span());
-        let offer = did_you_mean(nearest(name, known.iter().copied()));
-        let problem =
-            format!("unknown field `{table}.{name}`{offer}, known are {}", known.join(", "));
-        return Err(file.format(line, problem));
-    }
-    for (name, cost) in costs {
-        let Some(number) = given.remove(name) else {
-            return Err(file.format(line, format!("missing field `{table}.{name}`")));
-        };
-        let coefficient = number.checked(file, &format!("{table}.{name}"))?;
-        *cost = coefficient.value;
-        coefficients.push(coefficient);
-    }
-    Ok(())
-}
-
-/// The fields of a struct with their names, in their order.
-macro_rules! fields {
-    ($value:expr, $type:ident { $($field:ident),+ $(,)? }) => {{
-        // Without `..`: a new field is one of the file too.
-        let $type { $($field),+ } = $value;
-        [$((stringify!($field), $field)),+]
-    }};
-}
-
-fn step_costs(costs: &mut StepCosts) -> [(&'static str, &mut f64); 4] {
-    fields!(costs, StepCosts { fixed_ms, per_sequence_ms, mixed_ms, norm })
-}
-
-fn host_costs(costs: &mut HostCosts) -> [(&'static str, &mut f64); 13] {
-    fields!(
-        costs,
-        HostCosts {
-            full_ms,
-            full_per_request_ms,
-            piecewise_ms,
-            piecewise_per_prefill_ms,
-            piecewise_gap_per_prefill_ms,
-            eager_ms,
-            eager_gap_ms,
-            eager_gap_per_prefill_ms,
-            eager_uncompiled_ms,
-            eager_uncompiled_gap_ms,
-            eager_uncompiled_gap_per_prefill_ms,
-            launch_ms,
-            launch_tail_ms,
-        }
-    )
-}
-
-fn front_end_costs(costs: &mut FrontEndCosts) -> [(&'static str, &mut f64); 7] {
-    fields!(
-        costs,
-        FrontEndCosts {
-            per_request_ms,
-            per_prompt_token_ms,
-            per_step_ms,
-            per_token_ms,
-            per_chunk_ms,
-            to_engine_ms,
-            to_client_ms,
-        }
-    )
 }
 
 impl fmt::Display for Status {

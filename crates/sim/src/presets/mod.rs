@@ -7,6 +7,7 @@ mod error;
 mod file;
 mod gpu;
 mod model;
+mod numbers;
 
 pub use error::PresetError;
 pub use gpu::{Coefficient, GpuPreset, Status};

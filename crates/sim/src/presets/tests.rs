@@ -86,7 +86,7 @@ fn a_malformed_gpu_file_is_told_by_line_field_and_remedy() {
         (
             "value = 79.19",
             "value = -1",
-            "my.toml, line 7: `memory_gib` is -1, but must be finite and at least 0".to_owned(),
+            "my.toml, line 7: `memory_gib` is -1, but must be finite and above 0".to_owned(),
         ),
         (
             "value = 79.19",
@@ -96,7 +96,7 @@ fn a_malformed_gpu_file_is_told_by_line_field_and_remedy() {
         (
             "value = 79.19",
             "value = nan",
-            "my.toml, line 7: `memory_gib` is NaN, but must be finite and at least 0".to_owned(),
+            "my.toml, line 7: `memory_gib` is NaN, but must be finite and above 0".to_owned(),
         ),
         (
             "value = 79.19",
@@ -173,4 +173,57 @@ fn a_malformed_model_file_is_told_by_line_field_and_remedy() {
 fn a_file_that_cannot_be_read_is_named() {
     let error = GpuPreset::read(Path::new("no/such/gpu.toml")).expect_err("it is not there");
     assert!(error.to_string().starts_with("no/such/gpu.toml: "), "{error}");
+}
+
+#[test]
+fn a_preset_written_is_read_back() {
+    for name in GpuPreset::names() {
+        let preset = GpuPreset::named(name).expect(name);
+        assert_eq!(GpuPreset::parse("written", &preset.to_toml()).as_ref(), Ok(&preset));
+    }
+    let quoted = GpuPreset {
+        description: "\"mine\" \\ ours\n".into(),
+        ..GpuPreset::named("l4").expect("shipped")
+    };
+    assert_eq!(GpuPreset::parse("written", &quoted.to_toml()), Ok(quoted));
+}
+
+fn coefficient(name: &str, value: f64) -> Coefficient {
+    Coefficient { name: name.into(), value, status: Status::Fitted, source: "a test's".into() }
+}
+
+/// A number set is in the struct, in the list and in the file; a cost brings its table along.
+#[test]
+fn numbers_can_be_set() {
+    let mut preset = GpuPreset::named("a100-40gb").expect("shipped");
+    preset.set(coefficient("matmul_tflop_per_s", 250.0)).expect("a rate");
+    preset.set(coefficient("host.eager_ms", 17.5)).expect("a cost");
+    assert!((preset.gpu.matmul_operations_per_ms - 250e9).abs() < 1.0);
+    assert_eq!(preset.host, HostCosts { eager_ms: 17.5, ..HostCosts::MEASURED });
+    let names: Vec<&str> = preset.coefficients.iter().map(|number| number.name.as_str()).collect();
+    assert_eq!((names.len(), names[3], names[7]), (7 + 13, "matmul_tflop_per_s", "host.full_ms"));
+    let fitted = preset.coefficients.iter().filter(|number| number.source == "a test's").count();
+    assert_eq!(fitted, 2);
+    assert_eq!(GpuPreset::parse("written", &preset.to_toml()), Ok(preset));
+}
+
+#[test]
+fn a_number_that_cannot_be_set_leaves_the_preset_as_it_was() {
+    let mut preset = GpuPreset::named("l4").expect("shipped");
+    let before = preset.clone();
+    for (name, value, message) in [
+        ("memory_gib", 0.0, "`memory_gib` is 0, but must be finite and above 0"),
+        ("step.norm", 0.5, "`step.norm` is 0.5, but must be finite and at least 1"),
+        ("host.full_ms", f64::INFINITY, "`host.full_ms` is inf, but must be finite and at least 0"),
+        (
+            "host.full_s",
+            1.0,
+            "unknown coefficient `host.full_s`; did you mean `host.full_ms`?; known are memory_gib, ",
+        ),
+        ("bandwidth", 1.0, "unknown coefficient `bandwidth`"),
+    ] {
+        let error = preset.set(coefficient(name, value)).expect_err(message).to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+    assert_eq!(preset, before);
 }

@@ -94,12 +94,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let server = gpu.load()?.server(model.load()?.shape).with_gpus(options.gpus);
     let schedule = Schedule { load: Load::Open, requests: Trace::read(requests)?.requests };
     let arguments = options.engine.arguments()?;
-    let cache = if options.cold {
-        CacheState::cold()
-    } else {
-        CacheState::warm(&server.resolve(&arguments))
-    };
+    let resolved = server.resolve(&arguments);
+    let cache = if options.cold { CacheState::cold() } else { CacheState::warm(&resolved) };
     let noise = if options.no_noise { Noise::none() } else { Noise::measured() };
+    // Of the GPUs in use: one is on firmer ground than several.
+    let in_use = server.clone().with_gpus(resolved.tensor_parallel_size);
+    let info = Simulator::new(in_use).describe();
     let simulator = Simulator::new(server).with_noise(noise).with_cache_reset_to(cache);
     let trial = TrialRequest {
         arguments,
@@ -115,7 +115,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     };
     // Standard errors are of no use for a single answer.
     let measured = measure(&run, &MeasureOptions { replicates: 0, ..MeasureOptions::default() })?;
-    let answer = Answer { info: simulator.describe(), run, measured };
+    let answer = Answer { info, run, measured };
     let mut out = io::stdout().lock();
     if options.json {
         writeln!(out, "{:#}", answer.as_json(options))?;

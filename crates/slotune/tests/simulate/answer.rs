@@ -101,6 +101,8 @@ fn flags_reach_the_server() {
     let split = with(&["--tensor-parallel-size", "2"]);
     assert!(number(&split, "kv_blocks") > 2.0 * number(&plain, "kv_blocks"));
     assert!(split["tpot"]["mean"].as_f64() < plain["tpot"]["mean"].as_f64());
+    let is_estimate = |answer: &Value| answer["basis"].as_str().unwrap().contains("several GPUs");
+    assert!(is_estimate(&split) && !is_estimate(&plain));
     let cold = with(&["--cold"]);
     assert!(number(&cold, "start_up_s") > 50.0 + number(&plain, "start_up_s"));
     assert!(number(&cold, "kv_blocks") < number(&plain, "kv_blocks"));
