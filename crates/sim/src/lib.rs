@@ -14,8 +14,9 @@
 //! # What its numbers rest on
 //!
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
-//! **one H100 SXM**, one host, one day. Against the runs they were fitted to, end-to-end means are
-//! too short by at most about 3 % below saturation and 20 % in saturated runs; tests hold both.
+//! **two H100 SXM** hosts, one day each. On the first of them, end-to-end means are within 2.5 % in every
+//! run with vLLM's compilation, saturated ones included; without compilation a host may be half as fast
+//! again from run to run, which nothing here foresees. Tests hold both.
 //! Every other [`GpuPreset`] is an estimate from the literature, for demonstrations only, as is all of
 //! tensor parallelism: each GPU's share of the work, and all-reduces at the speed of the links, without
 //! what more processes cost the host. Prefix caching and priority scheduling follow vLLM's source and

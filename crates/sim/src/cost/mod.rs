@@ -1,9 +1,9 @@
 //! What a step costs: time on the GPU, time of the engine core on the host, and time of the front
 //! end.
 //!
-//! The laws and the coefficients come from a fit to measurements of vLLM 0.25.1 on one H100 with
-//! Qwen2.5-7B ("set B"). Host and front-end times are those of the measured machine's processor and
-//! do not follow the GPU.
+//! The laws and the coefficients come from fits to measurements of vLLM 0.25.1 on H100s with
+//! Qwen2.5-7B; `presets/gpus/h100-sxm.toml` says of each where it is from. Host and front-end times
+//! are those of the measured machines' processors and do not follow the GPU.
 
 mod graphs;
 
