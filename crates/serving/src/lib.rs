@@ -10,13 +10,13 @@
 
 pub mod engine_arguments;
 pub mod metrics;
+pub mod nearest;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod workload;
 
 mod backend;
 mod caveat;
-mod nearest;
 mod record;
 mod run;
 

@@ -2,10 +2,7 @@
 
 /// The candidate with the fewest edits (Levenshtein 1966) from `name`, the first among equals;
 /// `None` where more than half of the letters would have to change.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (edits(name, candidate), candidate))
@@ -15,7 +12,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// How error messages put a suggestion: `; did you mean …?`, or nothing.
-pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+pub fn did_you_mean(nearest: Option<&str>) -> String {
     nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }
 

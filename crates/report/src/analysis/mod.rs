@@ -20,6 +20,7 @@ use slotune_core::Objective;
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
+pub(crate) use change::differ_beyond_noise;
 use constraint::constraint_effects;
 
 /// Everything that a report says of a result set.

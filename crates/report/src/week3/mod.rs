@@ -23,6 +23,7 @@ use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::RequestRecord;
 
 pub use arguments::as_run;
+pub(crate) use arguments::{python, vllm_serve};
 
 use crate::{
     analysis::Analysis,

@@ -1,5 +1,6 @@
 //! The report through its public face, on result sets built in code.
 
 mod analysis;
+mod answers;
 mod synthetic;
 mod week3;
