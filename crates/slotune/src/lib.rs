@@ -15,6 +15,7 @@
 //! | [`report`] | tables, plots and the Week-3 page |
 //! | [`study_file`] | what to tune, for what and on which server, as TOML |
 //! | [`session`] | a study file under way: references, searches, the result set |
+//! | [`suite`] | the Week-3 studies in order |
 
 pub use slotune_core as core;
 pub use slotune_report as report;
@@ -26,6 +27,7 @@ pub use slotune_vllm as vllm;
 pub mod narration;
 pub mod session;
 pub mod study_file;
+pub mod suite;
 
 mod recorder;
 mod tuner;

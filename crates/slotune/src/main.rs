@@ -10,7 +10,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use command::{
-    Error, baseline, compare, completions, export, init, recommend, report, schema, tune,
+    Error, baseline, compare, completions, export, init, recommend, report, schema, suite, tune,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
@@ -55,6 +55,16 @@ enum Command {
         after_help = "Examples:\n  slotune tune study.toml\n  slotune tune study.toml --json > advice.json"
     )]
     Tune(tune::Options),
+    /// Runs the Week-3 studies in order and writes their page
+    ///
+    /// Queue time over max_num_seqs 256 to 4096, max_num_seqs, GPU memory utilisation, chunked
+    /// prefill and chunk sizes, then all parameters at once: each a search, or with `--grid` the
+    /// documents' sweep. Values are those of the study file; for a parameter that it does not name,
+    /// those of the Week-3 documents. Goes on where it was left, as `tune` does.
+    #[command(
+        after_help = "Examples:\n  slotune suite study.toml\n  slotune suite study.toml --grid --out sweep"
+    )]
+    Suite(suite::Options),
     /// Compares two result sets, or two trials: before and after
     ///
     /// A set stands for its recommended configuration; SET:baseline, SET:default and
@@ -100,6 +110,7 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(&options),
         Command::Baseline(options) => baseline::run(&options),
         Command::Tune(options) => tune::run(&options),
+        Command::Suite(options) => suite::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Recommend(options) => recommend::run(&options),

@@ -24,6 +24,7 @@ use slotune_serving::RequestRecord;
 
 pub use arguments::as_run;
 pub(crate) use arguments::{python, vllm_serve};
+pub use sections::Focus;
 
 use crate::{
     analysis::Analysis,

@@ -32,8 +32,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     runtime()?.block_on(async {
         let stop = interrupt::listen();
         let work = options.study.work()?;
-        let search = [work.search()];
-        let mut session = Session::open(work, &folder, &search, &command_line()).await?;
+        let studies = [work.search().manifest(&work)];
+        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         let done = session.stored().study(REFERENCE).count();
         let narrator = Narrator::new(REFERENCE, session.references(), done, true);
         if session.measure_references(&stop, &narrator).await? == Ended::Stopped {

@@ -8,6 +8,7 @@ pub(crate) mod init;
 pub(crate) mod recommend;
 pub(crate) mod report;
 pub(crate) mod schema;
+pub(crate) mod suite;
 pub(crate) mod tune;
 
 mod interrupt;

@@ -21,20 +21,20 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
-    write_page(&options.results, options.out.as_deref().unwrap_or(&options.results))?;
+    let folder = options.out.as_deref().unwrap_or(&options.results);
+    let mut out = io::stdout().lock();
+    for path in write_page(&options.results, folder)? {
+        writeln!(out, "{}", path.display())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the page of a set into a folder and prints the names of the files.
-pub(super) fn write_page(results: &Path, folder: &Path) -> Result<(), Error> {
+/// Writes the page of a set into a folder; the names of the files, the page first.
+pub(super) fn write_page(results: &Path, folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let loaded = read(results)?;
-    let mut out = io::stdout().lock();
     let requests = |trial: &StoredTrial| {
         loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
     };
     let written = week3::write(&loaded.set, requests, folder)?;
-    for path in std::iter::once(&written.page).chain(&written.pictures) {
-        writeln!(out, "{}", path.display())?;
-    }
-    Ok(())
+    Ok(std::iter::once(written.page).chain(written.pictures).collect())
 }

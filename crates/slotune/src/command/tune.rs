@@ -28,8 +28,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let stop = interrupt::listen();
         let work = options.study.work()?;
         let search = work.search();
-        let mut session =
-            Session::open(work, &folder, std::slice::from_ref(&search), &command_line()).await?;
+        let studies = [search.manifest(&work)];
+        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         let done = session.stored().study(REFERENCE).count();
         let references = session.references();
         let narrator = Narrator::new(REFERENCE, references, done, options.json);

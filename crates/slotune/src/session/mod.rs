@@ -16,7 +16,7 @@ use std::{
 };
 
 use slotune_core::{
-    Configuration, Problem, SearchSpace, State, Study, StudyError, sampler::Sampler,
+    Configuration, Parameter, Problem, SearchSpace, State, Study, StudyError, sampler::Sampler,
 };
 use slotune_results::{
     Fault, Loaded, Manifest, MissingTrial, ReadError, ResultSet, StoredTrial, StudyManifest,
@@ -30,6 +30,7 @@ pub use reference::in_effect;
 use crate::{
     Finished, Observer, Recorder, TuneError, Tuner,
     study_file::{BackendStartError, FieldError, Plan, StudyFile},
+    suite::with_documented_parameters,
 };
 
 /// Name of the study that holds the server as it comes.
@@ -51,13 +52,12 @@ const LOGS: &str = "logs";
 ///
 /// let file = StudyFile::read("study.toml".as_ref())?;
 /// let work = Work::of_file(&file, "".as_ref())?;
-/// let studies = vec![work.search()];
+/// let search = work.search();
+/// let studies = [search.manifest(&work)];
 /// let mut session = Session::open(work, "results".as_ref(), &studies, "my program").await?;
 /// let stop = AtomicBool::new(false);
 /// session.measure_references(&stop, &Silent).await?;
-/// for study in studies {
-///     session.conduct(study, &stop, &Silent).await?;
-/// }
+/// session.conduct(search, &stop, &Silent).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -88,13 +88,25 @@ impl Work {
         Ok(Self { plan: file.plan(folder)?, file: file.clone() })
     }
 
+    /// The same for a suite: with the parameters of the Week-3 documents that the file does not name.
+    ///
+    /// # Errors
+    /// When the file's own values leave no configuration beside those.
+    pub fn of_suite(self) -> Result<Self, FieldError> {
+        let file = with_documented_parameters(&self.file);
+        // The file alone does not tell where its relative paths start; the workload is as it was.
+        let plan = Plan { workload: self.plan.workload, ..file.plan(Path::new(""))? };
+        Ok(Self { file, plan })
+    }
+
     /// The search that the file asks for.
     pub fn search(&self) -> PlannedStudy {
         PlannedStudy {
             name: SEARCH.to_owned(),
             role: StudyRole::Search,
             sampler: self.file.sampler.sampler(),
-            space: Space::Whole,
+            space: self.plan.space.clone(),
+            knows_default: true,
             trials: self.file.budget.trials,
         }
     }
@@ -109,19 +121,25 @@ pub struct PlannedStudy {
     pub role: StudyRole,
     /// What proposes its configurations.
     pub sampler: Box<dyn Sampler>,
-    /// Where it goes.
-    pub space: Space,
+    /// Where it goes: the search space, or a part of it.
+    pub space: SearchSpace,
+    /// Whether it is told first what vLLM's default does, where its space holds that.
+    pub knows_default: bool,
     /// Most trials.
     pub trials: u32,
 }
 
-/// Where a search goes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Space {
-    /// Over the whole search space. It is told first what vLLM's default does.
-    Whole,
-    /// Over a part of it.
-    Part(SearchSpace),
+impl PlannedStudy {
+    /// What the manifest of a result set says of it.
+    pub fn manifest(&self, work: &Work) -> StudyManifest {
+        StudyManifest {
+            name: self.name.clone(),
+            role: self.role,
+            sampler: self.sampler.name().to_owned(),
+            seed: work.file.seed,
+            trials: self.trials.into(),
+        }
+    }
 }
 
 /// Why a search ended.
@@ -149,7 +167,7 @@ impl Session {
     pub async fn open(
         work: Work,
         folder: &Path,
-        studies: &[PlannedStudy],
+        studies: &[StudyManifest],
         command: &str,
     ) -> Result<Self, SessionError> {
         let Work { file, plan } = &work;
@@ -182,10 +200,16 @@ impl Session {
         &self.stored
     }
 
-    /// What vLLM chose by itself for the parameters that are searched, as far as the server told;
-    /// `None` before [`measure_references`](Self::measure_references).
-    pub fn default_configuration(&self) -> Option<&Configuration> {
-        self.reference("default").map(|trial| &trial.entry.trial.configuration)
+    /// What vLLM chose by itself for the parameters of a space; `None` where it is not known, or not
+    /// in the space.
+    fn default_within(&self, space: &SearchSpace) -> Option<Configuration> {
+        let default = &self.reference("default")?.entry.trial.configuration;
+        let names = space.parameters().iter().map(Parameter::name);
+        let default = names.fold(Configuration::new(), |all, name| match default.get(name) {
+            Some(value) => all.with(name, value.clone()),
+            None => all,
+        });
+        space.check(&default).is_ok().then_some(default)
     }
 
     /// How many configurations there are to compare with.
@@ -210,22 +234,16 @@ impl Session {
         observer: &dyn Observer,
     ) -> Result<Ended, SessionError> {
         let begun = now();
-        let Plan { space, objective, fixed, options, .. } = &self.work.plan;
-        let whole = study.space == Space::Whole;
-        let space = match study.space {
-            Space::Whole => space.clone(),
-            Space::Part(space) => space,
-        };
+        let Plan { objective, fixed, options, .. } = &self.work.plan;
         let history = self.stored.history(&study.name)?;
         let stored = history.len();
-        let problem = Problem::new(space, objective.clone());
+        let problem = Problem::new(study.space, objective.clone());
         let mut search = Study::resume(problem, study.sampler, self.work.file.seed, history)?;
-        if let Some(default) = self.default_configuration()
-            && whole
-            && stored == 0
-            && search.problem().space().check(default).is_ok()
+        if stored == 0
+            && study.knows_default
+            && let Some(default) = self.default_within(search.problem().space())
         {
-            search.enqueue(default.clone())?;
+            search.enqueue(default)?;
         }
         let recorder = Recorder::new(&study.name, Arc::clone(&self.writer));
         let observer = Recorded { recorder, observer };
@@ -275,7 +293,7 @@ fn cost_s(state: &State) -> f64 {
 fn manifest(
     work: &Work,
     backend: BackendInfo,
-    studies: &[PlannedStudy],
+    studies: &[StudyManifest],
     command: &str,
 ) -> Manifest {
     let Plan { space, objective, workload, .. } = &work.plan;
@@ -293,14 +311,8 @@ fn manifest(
         workload.clone(),
         backend,
     );
-    let studies = studies.iter().map(|study| StudyManifest {
-        name: study.name.clone(),
-        role: study.role,
-        sampler: study.sampler.name().to_owned(),
-        seed: work.file.seed,
-        trials: study.trials.into(),
-    });
-    studies.fold(set.with_command(command).with_study(reference), Manifest::with_study)
+    let set = set.with_command(command).with_study(reference);
+    studies.iter().cloned().fold(set, Manifest::with_study)
 }
 
 /// Keeps each trial before anybody else hears of it.

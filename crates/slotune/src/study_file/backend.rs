@@ -109,7 +109,7 @@ impl BackendTable {
     /// The rules of vLLM that hold whatever the server turns out to be. A simulated server is known
     /// beforehand; of a real one, defaults and the longest context are not, and what it refuses the
     /// search learns from its answer.
-    pub(super) fn rules(
+    pub(crate) fn rules(
         &self,
         parameters: &[Parameter],
         fixed: &EngineArguments,

@@ -307,3 +307,23 @@ fn the_published_schema_is_current() {
         "write it anew: cargo run -p slotune -- schema > docs/study.schema.json"
     );
 }
+
+/// The fenced blocks of that language in a text.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+    let open = format!("```{language}\n");
+    text.split(&open).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn the_guide_shows_studies_and_a_message_that_are_so() {
+    let guide = include_str!("../../../../docs/guide/first-study.md");
+    let files = blocks(guide, "toml");
+    let [study, server] = files.as_slice() else { panic!("{files:?}") };
+    let parsed = StudyFile::parse("study.toml", study).unwrap();
+    assert_eq!(parsed.budget.trials, 30);
+    let real = study.replace("[backend.simulator]\ngpu = \"h100-sxm\"\n", server);
+    let real = StudyFile::parse("study.toml", &real).unwrap();
+    assert!(matches!(real.backend, BackendTable::Vllm(_)));
+    let error = error_of(&study.replace("trials = 30", "trails = 30"));
+    assert_eq!(blocks(guide, "text"), [format!("error: {error}\n")]);
+}

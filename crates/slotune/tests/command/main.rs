@@ -4,6 +4,7 @@ mod help;
 mod interrupted;
 mod stored_set;
 mod study;
+mod suite;
 
 use std::{
     fs,
