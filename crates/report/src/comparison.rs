@@ -7,7 +7,10 @@ use slotune_core::{Configuration, Direction, Estimate};
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
-use crate::{analysis::Change, format};
+use crate::{
+    analysis::{Change, differ_beyond_noise},
+    format,
+};
 
 /// Standard errors on each side of a 95 % interval of a normal law.
 const NORMAL_95: f64 = 1.96;
@@ -108,20 +111,7 @@ impl Row {
         let of = |trial: &StoredTrial| trial.entry.measurement()?.get(&name);
         let (before, after) = (of(before)?, of(after)?);
         let change = Change::between(before, after);
-        let differs = change.map_or_else(
-            || crate::analysis::differ_beyond_noise(before, after),
-            |change| change.is_beyond_noise(),
-        );
-        let rose = after.value > before.value;
-        // A bound says nothing of a value beyond it.
-        let is_open = if rose { before.is_lower_bound } else { after.is_lower_bound };
-        let judgement = match metric.direction() {
-            _ if is_open => Judgement::Unknown,
-            _ if !differs => Judgement::Same,
-            Direction::Minimise if rose => Judgement::Worse,
-            Direction::Maximise if !rose => Judgement::Worse,
-            _ => Judgement::Better,
-        };
+        let judgement = judge(metric, before, after);
         let interval = change.filter(|change| change.standard_error > 0.0).map(|change| {
             let half = NORMAL_95 * change.standard_error;
             [change.relative - half, change.relative + half]
@@ -131,8 +121,24 @@ impl Row {
     }
 }
 
-/// In what the two sets differ besides the configuration.
-fn caveats(before: &ResultSet, after: &ResultSet) -> Vec<String> {
+/// What the change of a metric amounts to.
+pub(crate) fn judge(metric: Metric, before: Estimate, after: Estimate) -> Judgement {
+    let differs = Change::between(before, after)
+        .map_or_else(|| differ_beyond_noise(before, after), |change| change.is_beyond_noise());
+    let rose = after.value > before.value;
+    // A bound says nothing of a value beyond it.
+    let is_open = if rose { before.is_lower_bound } else { after.is_lower_bound };
+    match metric.direction() {
+        _ if is_open => Judgement::Unknown,
+        _ if !differs => Judgement::Same,
+        Direction::Minimise if rose => Judgement::Worse,
+        Direction::Maximise if !rose => Judgement::Worse,
+        _ => Judgement::Better,
+    }
+}
+
+/// In what two sets differ besides their configurations.
+pub(crate) fn caveats(before: &ResultSet, after: &ResultSet) -> Vec<String> {
     let (before, after) = (&before.manifest, &after.manifest);
     let differing = |what: &str, before: String, after: String| {
         (before != after).then(|| format!("{what} differs: {before}; {after}"))

@@ -6,7 +6,8 @@
 //! it adds words, never numbers of its own.
 //!
 //! [`advice`], [`comparison`] and [`export`] answer single questions: what to do, what changed
-//! between two trials, and what the configuration is as a command, a program or a manifest.
+//! between two trials, and what the configuration is as a command, a program or a manifest;
+//! [`inquiry`] asks any number of past sets for other targets.
 //!
 //! ```
 //! use slotune_report::{analysis::{Analysis, Verdict}, week3};
@@ -33,6 +34,7 @@ pub mod advice;
 pub mod analysis;
 pub mod comparison;
 pub mod export;
+pub mod inquiry;
 pub mod references;
 pub mod selection;
 pub mod week3;

@@ -16,6 +16,8 @@
 //! | [`study_file`] | what to tune, for what and on which server, as TOML |
 //! | [`session`] | a study file under way: references, searches, the result set |
 //! | [`suite`] | the Week-3 studies in order |
+//! | [`replay`] | a past result set as a lookup problem for samplers |
+//! | [`narration`] | a finished trial in one line |
 
 pub use slotune_core as core;
 pub use slotune_report as report;
@@ -25,6 +27,7 @@ pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
 pub mod narration;
+pub mod replay;
 pub mod session;
 pub mod study_file;
 pub mod suite;

@@ -10,7 +10,8 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use command::{
-    Error, baseline, compare, completions, export, init, recommend, report, schema, suite, tune,
+    Error, analyse, baseline, compare, completions, export, init, recommend, replay, report,
+    schema, suite, tune,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
@@ -57,7 +58,7 @@ enum Command {
     Tune(tune::Options),
     /// Runs the Week-3 studies in order and writes their page
     ///
-    /// Queue time over max_num_seqs 256 to 4096, max_num_seqs, GPU memory utilisation, chunked
+    /// Queue time over `max_num_seqs` 256 to 4096, `max_num_seqs`, GPU memory utilisation, chunked
     /// prefill and chunk sizes, then all parameters at once: each a search, or with `--grid` the
     /// documents' sweep. Values are those of the study file; for a parameter that it does not name,
     /// those of the Week-3 documents. Goes on where it was left, as `tune` does.
@@ -87,6 +88,21 @@ enum Command {
         after_help = "Examples:\n  slotune export study-results\n  slotune export study-results --format kubernetes | kubectl apply -f -\n  slotune export study-results:search/12 --format python"
     )]
     Export(export::Options),
+    /// Asks past result sets for other targets, without a server
+    ///
+    /// The best configuration for the targets given, what latency costs in throughput, what changed
+    /// between sets, and which trials to trust less.
+    #[command(
+        after_help = "Examples:\n  slotune analyse study-results --at-least output_throughput_tok_per_s=5000\n  slotune analyse january february --minimise ttft_p95_s --json"
+    )]
+    Analyse(analyse::Options),
+    /// Runs a sampler on a past result set, as on a server that answers at once
+    ///
+    /// What the sampler proposes is answered with the nearest configuration that the set measured.
+    #[command(
+        after_help = "Examples:\n  slotune replay study-suite-grid --sampler bayesian\n  slotune replay study-suite-grid --sampler random --seeds 20 --json"
+    )]
+    Replay(replay::Options),
     /// Checks whether this machine can start and measure a real server
     ///
     /// Looks at the command, the version, the model, the port, the GPU, open files and disk, and
@@ -115,6 +131,8 @@ fn main() -> ExitCode {
         Command::Report(options) => report::run(&options),
         Command::Recommend(options) => recommend::run(&options),
         Command::Export(options) => export::run(&options),
+        Command::Analyse(options) => analyse::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Schema => schema::run(),
         Command::Completions(options) => completions::run::<Arguments>(&options),

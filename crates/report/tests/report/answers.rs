@@ -129,12 +129,12 @@ fn references_say_which_targets_they_meet() {
 /// A trial with an argument whose flag holds quotes and spaces, on a model that needs quoting.
 fn awkward() -> (StoredTrial, ResultSet) {
     let mut set = main_job();
-    set.manifest.backend.model = "org/my \"model\"".to_owned();
+    "org/my \"model\"".clone_into(&mut set.manifest.backend.model);
     let mut trial = labelled(
         "default",
         trial("search", 3, configuration(256, 0.9, false), Outcome::Completed(Measurement::new())),
     );
-    let server = trial.server.as_mut().unwrap();
+    let server = trial.server.as_mut().expect("it ran");
     server.arguments.cudagraph_mode = Some(CudagraphMode::None);
     server.arguments.max_cudagraph_capture_size = None;
     server.arguments.tensor_parallel_size = Some(2);

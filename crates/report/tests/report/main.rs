@@ -2,5 +2,6 @@
 
 mod analysis;
 mod answers;
+mod inquiry;
 mod synthetic;
 mod week3;

@@ -1,11 +1,13 @@
 //! The subcommands, one file each: they read arguments, call the library and print.
 
+pub(crate) mod analyse;
 pub(crate) mod baseline;
 pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod export;
 pub(crate) mod init;
 pub(crate) mod recommend;
+pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod suite;

@@ -17,7 +17,7 @@ fn every_subcommand_teaches_with_an_example() {
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != "help")
         .collect();
-    assert!(subcommands.len() >= 11, "{subcommands:?}");
+    assert!(subcommands.len() >= 13, "{subcommands:?}");
     for name in subcommands {
         let help = ok(here, &[name, "--help"]);
         let example = format!("  slotune {name}");

@@ -45,3 +45,44 @@ fn a_folder_that_is_no_result_set_is_named() {
         assert!(message.contains(path), "{message}");
     }
 }
+
+fn measured_on_an_h100() -> String {
+    let folder = "../../datasets/h100_qwen2.5_7b_chat";
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).to_str().expect("text").to_owned()
+}
+
+#[test]
+fn analyse_answers_for_other_targets() {
+    let (here, set) = (Path::new("."), measured_on_an_h100());
+    let ask = |more: &[&str]| -> serde_json::Value {
+        let arguments = [&["analyse", &set, "--json"], more].concat();
+        serde_json::from_str(&ok(here, &arguments)).expect("JSON")
+    };
+    let own = ask(&[]);
+    assert_eq!(own["best"]["configuration"]["max_num_seqs"], 162);
+    let throughput = "output_throughput_tok_per_s";
+    let more = ask(&["--at-least", &format!("{throughput}=5000")]);
+    assert_eq!(more["best"]["configuration"]["max_num_seqs"], 293);
+    let most = ask(&["--maximise", throughput]);
+    assert_eq!(most["best"]["study"], "reference");
+
+    let none = slotune(here, &["analyse", &set, "--at-most", "e2e_p95_s=1"]);
+    assert_eq!(none.status.code(), Some(3));
+    let wrong = slotune(here, &["analyse", &set, "--at-most", "e2e_p95_s<1"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let unknown = slotune(here, &["analyse", &set, "--minimise", "ttft_p9_s"]);
+    assert!(stderr(&unknown).contains("did you mean `ttft_p95_s`?"), "{}", stderr(&unknown));
+}
+
+#[test]
+fn replay_runs_samplers_on_what_was_measured() {
+    let (here, set) = (Path::new("."), measured_on_an_h100());
+    for sampler in ["bayesian", "sobol", "random"] {
+        let text = ok(here, &["replay", &set, "--sampler", sampler, "--seeds", "2", "--json"]);
+        let replay: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(replay["sampler"], sampler);
+        assert_eq!(replay["runs"].as_array().map(Vec::len), Some(2));
+    }
+    let text = ok(here, &["replay", &set]);
+    assert!(text.contains("5 of 5 seeds came within 1 % of it"), "{text}");
+}
