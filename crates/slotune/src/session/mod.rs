@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use slotune_core::{
@@ -68,6 +68,8 @@ pub struct Session {
     schedule: Arc<Schedule>,
     writer: Arc<Mutex<Writer>>,
     stored: ResultSet,
+    /// When it was opened: the wall time of the budget counts from then.
+    begun: Instant,
 }
 
 /// What a session works on: a study file and the values that it stands for.
@@ -170,6 +172,7 @@ impl Session {
         studies: &[StudyManifest],
         command: &str,
     ) -> Result<Self, SessionError> {
+        let begun = now();
         let Work { file, plan } = &work;
         let schedule = Arc::new(plan.workload.schedule()?);
         let backend = file.backend.start(&folder.join(LOGS)).await?;
@@ -182,7 +185,8 @@ impl Session {
         if let Some(fault) = faults.into_iter().next() {
             return Err(SessionError::Damaged(fault));
         }
-        Ok(Self { work, backend, schedule, writer: Arc::new(Mutex::new(writer)), stored })
+        let writer = Arc::new(Mutex::new(writer));
+        Ok(Self { work, backend, schedule, writer, stored, begun })
     }
 
     /// What evaluates.
@@ -233,7 +237,6 @@ impl Session {
         stop: &AtomicBool,
         observer: &dyn Observer,
     ) -> Result<Ended, SessionError> {
-        let begun = now();
         let Plan { objective, fixed, options, .. } = &self.work.plan;
         let history = self.stored.history(&study.name)?;
         let stored = history.len();
@@ -263,7 +266,7 @@ impl Session {
             if stop.load(Ordering::Relaxed) {
                 return Ok(Ended::Stopped);
             }
-            let wall_time = begun.elapsed();
+            let wall_time = self.begun.elapsed();
             if budget.wall_time_s.is_some_and(|s| wall_time >= Duration::from_secs_f64(s)) {
                 return Ok(Ended::WallTime);
             }

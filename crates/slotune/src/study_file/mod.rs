@@ -4,10 +4,11 @@
 //! such as whether a metric exists, and its errors name the line, the column, the field and the
 //! remedy. [`StudyFile::plan`] makes it the values that the rest of the library takes.
 //!
-//! - [`space`]: the parameters and their values.
-//! - [`workload`], [`backend`]: what is sent, and to which server.
-//! - [`locate`]: where in the text a field stands.
-//! - [`schema`]: the same as a JSON schema, for editors.
+//! - `space`: the parameters and their values.
+//! - `workload`, `backend`: what is sent, and to which server.
+//! - `plan`: what follows from the file, and what cannot work.
+//! - `read`, `locate`: errors with their place in the text.
+//! - `schema`: the same as a JSON schema, for editors.
 
 mod backend;
 mod locate;

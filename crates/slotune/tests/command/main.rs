@@ -1,5 +1,6 @@
 //! The command, run as a user runs it.
 
+mod guide;
 mod help;
 mod interrupted;
 mod stored_set;

@@ -1,0 +1,48 @@
+//! The guide of a first study, command by command.
+
+use std::{fs, path::Path};
+
+use super::{ok, write_study};
+
+/// The commands of all `sh` blocks, in order.
+fn commands(text: &str) -> Vec<&str> {
+    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("slotune ")).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_command_of_the_guide_works_where_it_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let guide = include_str!("../../../../docs/guide/first-study.md");
+    let commands = commands(guide);
+    assert!(commands.len() >= 12, "{commands:?}");
+    for command in commands {
+        // Targets that so short a study can meet.
+        let command = command.replace("=5000", "=10").replace("ttft_p95_s=1", "ttft_p95_s=100");
+        let words: Vec<&str> = command.split(' ').collect();
+        if words[0] == "analyse" && !here.join("january-results").exists() {
+            for month in ["january", "february"] {
+                copy(&here.join("study-results"), &here.join(format!("{month}-results")));
+            }
+        }
+        assert_ne!(ok(here, &words), "", "{command}");
+        if words[0] == "init" {
+            // The same study, but short.
+            write_study(here, 4, 40);
+        }
+    }
+}
