@@ -1,6 +1,6 @@
 //! The guide of a first study, command by command.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use super::{ok, write_study};
 
@@ -10,17 +10,18 @@ fn commands(text: &str) -> Vec<&str> {
     blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("slotune ")).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let from = entry?.path();
+        let to = to.join(from.file_name().unwrap_or_default());
+        if from.is_dir() {
+            copy(&from, &to)?;
         } else {
-            fs::copy(entry.path(), to).unwrap();
+            fs::copy(from, to)?;
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -36,7 +37,7 @@ fn every_command_of_the_guide_works_where_it_stands() {
         let words: Vec<&str> = command.split(' ').collect();
         if words[0] == "analyse" && !here.join("january-results").exists() {
             for month in ["january", "february"] {
-                copy(&here.join("study-results"), &here.join(format!("{month}-results")));
+                copy(&here.join("study-results"), &here.join(format!("{month}-results"))).unwrap();
             }
         }
         assert_ne!(ok(here, &words), "", "{command}");

@@ -3,6 +3,7 @@
 mod guide;
 mod help;
 mod interrupted;
+mod real_server;
 mod stored_set;
 mod study;
 mod suite;
