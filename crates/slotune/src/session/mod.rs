@@ -12,7 +12,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use slotune_core::{
@@ -266,8 +266,8 @@ impl Session {
             if stop.load(Ordering::Relaxed) {
                 return Ok(Ended::Stopped);
             }
-            let wall_time = self.begun.elapsed();
-            if budget.wall_time_s.is_some_and(|s| wall_time >= Duration::from_secs_f64(s)) {
+            let wall_time_s = self.begun.elapsed().as_secs_f64();
+            if budget.wall_time_s.is_some_and(|limit_s| wall_time_s >= limit_s) {
                 return Ok(Ended::WallTime);
             }
             let cost_s: f64 = history.entries().iter().map(|entry| cost_s(&entry.state)).sum();

@@ -142,7 +142,8 @@ fn check_budget(budget: &Budget) -> Result<(), FieldError> {
     positive(&["budget", "server_time_s"], budget.server_time_s)
 }
 
-fn positive(path: &[&str], value: Option<f64>) -> Result<(), FieldError> {
+/// A number, where one is given, must be finite and above 0.
+pub(super) fn positive(path: &[&str], value: Option<f64>) -> Result<(), FieldError> {
     match value {
         Some(value) if !(value.is_finite() && value > 0.0) => {
             let problem = format!("is {value}, but must be a finite number above 0");

@@ -247,6 +247,44 @@ fn a_text_that_is_no_toml_and_a_missing_table_have_a_place_too() {
 }
 
 #[test]
+fn each_mistake_of_a_workload_is_located() {
+    let start = EXAMPLE.find("[workload.trace]").unwrap();
+    let end = EXAMPLE.find("# ... or requests drawn").unwrap();
+    let with = |workload: &str| {
+        EXAMPLE[..start].to_owned() + "[workload." + workload + "\n" + &EXAMPLE[end..]
+    };
+    let synthetic = |fields: &str| with(&format!("synthetic]\n{fields}"));
+    let rate = "rate_per_s = 6\nprompt_tokens = 9\noutput_tokens = 9\nrequests = 9";
+    StudyFile::parse("study.toml", &synthetic(rate)).unwrap();
+    StudyFile::parse("study.toml", &synthetic(&rate.replace("rate_per_s", "concurrency"))).unwrap();
+    for (old, new, field, message) in [
+        ("rate_per_s = 6\n", "", "", "`rate_per_s` or `concurrency`"),
+        ("rate_per_s = 6", "rate_per_s = -6", ".rate_per_s", "above 0"),
+        ("rate_per_s = 6", "rate_per_s = 6\nconcurrency = 2", ".concurrency", "one of the two"),
+        ("rate_per_s = 6", "concurrency = 2\nburstiness = 1", ".burstiness", "at a rate"),
+        ("rate_per_s = 6", "concurrency = 0", ".concurrency", "1 or more"),
+        ("requests = 9", "requests = 0", ".requests", "1 or more"),
+        ("prompt_tokens = 9", "prompt_tokens = 0", ".prompt_tokens", "1 or more"),
+        ("prompt_tokens = 9", "prompt_tokens = [9, 8]", ".prompt_tokens", "fewest tokens first"),
+        (
+            "output_tokens = 9",
+            "output_tokens = { median = 9, sigma = 0, most = 9 }",
+            ".output_tokens",
+            "`sigma`",
+        ),
+        ("output_tokens = 9", "output_tokens = \"9\"", ".output_tokens", "[fewest, most]"),
+    ] {
+        let error = error_of(&synthetic(&rate.replace(old, new)));
+        assert_eq!(error.path.join("."), format!("workload.synthetic{field}"), "{error}");
+        assert!(error.problem.contains(message), "{error}");
+    }
+    for (field, value) in [("rate_per_s", "0"), ("requests", "0"), ("start_s", "-1")] {
+        let error = error_of(&with(&format!("trace]\n{field} = {value}")));
+        assert_eq!(error.path.join("."), format!("workload.trace.{field}"), "{error}");
+    }
+}
+
+#[test]
 fn numbers_and_names_become_the_domain_that_they_look_like() {
     let domain = |values: &str| {
         let text = example_with("[fixed]", &format!("[space.{values}\n[fixed]"));
@@ -326,4 +364,39 @@ fn the_guide_shows_studies_and_a_message_that_are_so() {
     assert!(matches!(real.backend, BackendTable::Vllm(_)));
     let error = error_of(&study.replace("trials = 30", "trails = 30"));
     assert_eq!(blocks(guide, "text"), [format!("error: {error}\n")]);
+}
+
+/// Whatever the text: an answer, or an error whose place is in it.
+fn check_answer(text: &str) {
+    if let Err(error) = StudyFile::parse("study.toml", text) {
+        assert!(error.line <= text.lines().count() + 1, "{error}");
+        assert!(error.column <= error.text.chars().count() + 1, "{error}");
+        assert!(!error.problem.is_empty(), "{error}");
+    }
+}
+
+#[test]
+fn a_text_that_is_cut_or_misses_something_is_answered() {
+    for position in (0..EXAMPLE.len()).step_by(3) {
+        check_answer(&EXAMPLE[..position]);
+        check_answer(&(EXAMPLE[..position].to_owned() + &EXAMPLE[position + 1..]));
+        check_answer(&(EXAMPLE[..position].to_owned() + "é" + &EXAMPLE[position..]));
+    }
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    for without in 0..lines.len() {
+        check_answer(&[&lines[..without], &lines[without + 1..]].concat().join("\n"));
+    }
+}
+
+#[test]
+fn numbers_beyond_reason_are_answered() {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    let mut rest = 0;
+    while let Some(start) = EXAMPLE[rest..].find(|c: char| c.is_ascii_digit()).map(|i| rest + i) {
+        let length = EXAMPLE[start..].find(|c| !is_part(c)).unwrap();
+        for number in ["-1", "0", "0.0", "1e308", "-1e308", "nan", "inf", "9223372036854775807"] {
+            check_answer(&(EXAMPLE[..start].to_owned() + number + &EXAMPLE[start + length..]));
+        }
+        rest = start + length;
+    }
 }

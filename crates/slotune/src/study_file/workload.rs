@@ -9,7 +9,7 @@ use slotune_serving::{
     workload::{Arrivals, LengthLaw, Lengths, Replay, ReplayRate, Size, Synthetic, TraceSource},
 };
 
-use super::FieldError;
+use super::{FieldError, plan::positive};
 
 /// What the clients send.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,15 +104,21 @@ impl WorkloadTable {
     /// The workload; relative paths start at `folder`.
     pub(super) fn workload(&self, folder: &Path, seed: u64) -> Result<Workload, FieldError> {
         match self {
-            Self::Trace(table) => Ok(Workload::Replay(table.replay(folder))),
+            Self::Trace(table) => table.replay(folder).map(Workload::Replay),
             Self::Synthetic(table) => table.synthetic(seed).map(Workload::Synthetic),
         }
     }
 }
 
 impl TraceTable {
-    fn replay(&self, folder: &Path) -> Replay {
-        Replay {
+    fn replay(&self, folder: &Path) -> Result<Replay, FieldError> {
+        positive(&["workload", "trace", "rate_per_s"], self.rate_per_s)?;
+        check_count(&["workload", "trace", "requests"], self.requests)?;
+        if !(self.start_s.is_finite() && self.start_s >= 0.0) {
+            let problem = format!("is {}, but must be a finite number, 0 or more", self.start_s);
+            return Err(FieldError::new(["workload", "trace", "start_s"], problem));
+        }
+        Ok(Replay {
             trace: if self.source == built_in_trace() {
                 TraceSource::AzureConversation2023
             } else {
@@ -121,7 +127,7 @@ impl TraceTable {
             start_s: self.start_s,
             size: self.requests.map(Size::Requests),
             rate: self.rate_per_s.map_or(ReplayRate::Recorded, ReplayRate::MeanPerS),
-        }
+        })
     }
 }
 
@@ -129,6 +135,13 @@ impl SyntheticTable {
     fn synthetic(&self, seed: u64) -> Result<Synthetic, FieldError> {
         let error =
             |field, problem: &str| Err(FieldError::new(["workload", "synthetic", field], problem));
+        let field = |name| ["workload", "synthetic", name];
+        positive(&field("rate_per_s"), self.rate_per_s)?;
+        positive(&field("burstiness"), self.burstiness)?;
+        check_count(&field("concurrency"), self.concurrency)?;
+        check_count(&field("requests"), Some(self.requests))?;
+        self.prompt_tokens.check().map_err(|p| FieldError::new(field("prompt_tokens"), p))?;
+        self.output_tokens.check().map_err(|p| FieldError::new(field("output_tokens"), p))?;
         let arrivals = match (self.rate_per_s, self.burstiness, self.concurrency) {
             (Some(rate_per_s), None, None) => Arrivals::Poisson { rate_per_s },
             (Some(rate_per_s), Some(burstiness), None) => {
@@ -158,7 +171,34 @@ impl SyntheticTable {
     }
 }
 
+/// A number of requests, where one is given, must not be 0.
+fn check_count(path: &[&str], count: Option<u32>) -> Result<(), FieldError> {
+    match count {
+        Some(0) => Err(FieldError::new(path.iter().copied(), "is 0; give 1 or more")),
+        _ => Ok(()),
+    }
+}
+
 impl Length {
+    /// What is wrong with it, and the remedy, if anything.
+    fn check(self) -> Result<(), &'static str> {
+        match self {
+            Self::Fixed(0) | Self::Between([0, _]) => Err("may be 0 tokens; give 1 or more"),
+            Self::Between([fewest, most]) if fewest > most => {
+                Err("has its ends swapped; give the fewest tokens first")
+            }
+            Self::Lognormal(LognormalTable { most: 0, .. }) => {
+                Err("may be 0 tokens; let `most` be 1 or more")
+            }
+            Self::Lognormal(LognormalTable { median, sigma, .. })
+                if !(median > 0.0 && sigma > 0.0 && (median + sigma).is_finite()) =>
+            {
+                Err("needs a `median` and a `sigma` that are finite and above 0")
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn law(self) -> LengthLaw {
         match self {
             Self::Fixed(tokens) => LengthLaw::Fixed(tokens),
