@@ -37,6 +37,7 @@ use slotune::{
             Arrivals, LengthLaw, Lengths, Replay, ReplayRate, Size, Synthetic, TraceSource,
         },
     },
+    session::in_effect,
     vllm::{Attach, Manage, SecretSource, ServerConfiguration, Target, VllmServer},
 };
 use slotune_examples::Error;
@@ -279,17 +280,6 @@ async fn tune(
 fn command() -> String {
     let words: Vec<String> = std::env::args().skip(1).map(|word| shell_word(&word)).collect();
     format!("cargo run --release --example tune_vllm -- {}", words.join(" "))
-}
-
-/// What the server said that it ran with, as far as the space asks.
-fn in_effect(run: &Run, space: &SearchSpace) -> Configuration {
-    let told = run.server.arguments.to_configuration();
-    space.parameters().iter().fold(Configuration::new(), |configuration, parameter| {
-        match told.get(parameter.name()) {
-            Some(value) => configuration.with(parameter.name(), value.clone()),
-            None => configuration,
-        }
-    })
 }
 
 fn configuration(seqs: u32, tokens: u32) -> Configuration {

@@ -5,6 +5,10 @@
 //! parameter, what failed and why. [`week3`] writes them down as a Markdown page with pictures;
 //! it adds words, never numbers of its own.
 //!
+//! [`advice`], [`comparison`] and [`export`] answer single questions: what to do, what changed
+//! between two trials, and what the configuration is as a command, a program or a manifest;
+//! [`inquiry`] asks any number of past sets for other targets.
+//!
 //! ```
 //! use slotune_report::{analysis::{Analysis, Verdict}, week3};
 //! # use slotune_results::{Loaded, StoredTrial};
@@ -26,7 +30,13 @@
 //!
 //! Everything here is a pure function of the result set: the same set gives the same bytes.
 
+pub mod advice;
 pub mod analysis;
+pub mod comparison;
+pub mod export;
+pub mod inquiry;
+pub mod references;
+pub mod selection;
 pub mod week3;
 
 mod format;

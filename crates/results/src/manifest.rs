@@ -63,6 +63,8 @@ pub enum StudyRole {
     Search,
     /// Another way to search, to compare with.
     Comparison,
+    /// A look at some of the parameters, the others held at vLLM's defaults.
+    Focus,
 }
 
 impl Manifest {

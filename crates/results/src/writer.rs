@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    io,
+    io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
 };
 
@@ -214,17 +214,35 @@ fn refuse_used(folder: &Path) -> Result<(), WriteError> {
     }
 }
 
-/// Keeps other writers out until the file is dropped, by kill too.
+/// Keeps other writers out until the file is dropped, by kill too. The file tells who has it.
 fn lock(folder: &Path) -> Result<File, WriteError> {
     let path = folder.join(LOCK);
-    let file = File::create(&path).map_err(io_error(&path))?;
+    let io_error = io_error(&path);
+    // Not truncated before it is locked: it tells who holds it.
+    let mut file = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(&io_error)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(WriteError::InUse { folder: folder.to_owned() }),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            // Where it cannot be read, nobody is named; that the set is in use is certain.
+            let holder = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(WriteError::InUse { folder: folder.to_owned(), holder });
+        }
         // Some network file systems know no locks; a set there is as safe as its users are careful.
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(io_error(&path)(error)),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+        Err(TryLockError::Error(error)) => return Err(io_error(error)),
     }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(&io_error)?;
+    Ok(file)
 }
 
 fn remove_temporaries(folder: &Path) -> io::Result<()> {
@@ -238,6 +256,10 @@ fn remove_temporaries(folder: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+fn writer_name(holder: Option<u32>) -> String {
+    holder.map_or("another process".to_owned(), |process| format!("process {process}"))
 }
 
 fn io_error(path: &Path) -> impl Fn(io::Error) -> WriteError {
@@ -275,10 +297,12 @@ pub enum WriteError {
         given: String,
     },
     /// Another writer has it.
-    #[error("{} is being written by another process; wait for it to end, or choose another folder", folder.display())]
+    #[error("{} is being written by {}; wait for it to end, stop it, or choose another folder", folder.display(), writer_name(*holder))]
     InUse {
         /// The folder.
         folder: PathBuf,
+        /// The number of the process that holds it, on its own machine, where that is known.
+        holder: Option<u32>,
     },
     /// The set cannot be read.
     #[error(transparent)]

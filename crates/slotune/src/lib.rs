@@ -13,6 +13,11 @@
 //! | [`vllm`] | a real vLLM server as a backend, started or attached to |
 //! | [`results`] | Parquet result sets |
 //! | [`report`] | tables, plots and the Week-3 page |
+//! | [`study_file`] | what to tune, for what and on which server, as TOML |
+//! | [`session`] | a study file under way: references, searches, the result set |
+//! | [`suite`] | the Week-3 studies in order |
+//! | [`replay`] | a past result set as a lookup problem for samplers |
+//! | [`narration`] | a finished trial in one line |
 
 pub use slotune_core as core;
 pub use slotune_report as report;
@@ -21,11 +26,17 @@ pub use slotune_serving as serving;
 pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
+pub mod narration;
+pub mod replay;
+pub mod session;
+pub mod study_file;
+pub mod suite;
+
 mod recorder;
 mod tuner;
 
 pub use recorder::Recorder;
-pub use tuner::{Finished, Observer, TuneError, Tuner};
+pub use tuner::{Evaluation, Evaluator, Finished, Observer, TuneError, Tuner};
 
 /// Compiles and runs the README's code.
 #[cfg(doctest)]

@@ -1,88 +1,149 @@
-//! The command `slotune`: simulates a server, reads what the library wrote, and looks at the machine. It
-//! holds no logic of its own.
+//! The command `slotune`. It holds no logic of its own: each subcommand calls the library.
 
 #![expect(clippy::print_stderr, reason = "a command talks to its user")]
 
-mod doctor;
-mod simulate;
+mod command;
 
-use std::{
-    io::{self, Write},
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use serde_json::json;
-use slotune::{
-    core::Trial,
-    report::{
-        analysis::{Analysis, Verdict},
-        week3,
-    },
-    results::{Loaded, ResultSet, StoredTrial},
-    serving::Provenance,
+
+use command::{
+    analyse, baseline, compare, completions, doctor, export, init, recommend, replay, report,
+    schema, simulate, suite, tune,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
 ///
-/// `simulate` says what one configuration would do. `report` and `recommend` read result sets: folders
-/// that a study wrote, such as the one that `cargo run --release --example qwen_week3` leaves behind.
-/// `doctor` looks at the machine before a study of a real server.
-///
-/// Exit status: 0 done, 1 could not be done or a problem was found, 2 wrong usage, 3 the answer is
-/// negative: no configuration to recommend, or the simulated server does not start or dies.
+/// Begin with `slotune init`, which writes a study file that works as it stands, and
+/// `slotune tune study.toml`, which searches on the simulator. `slotune simulate` says what one
+/// configuration would do. `slotune doctor` looks at a machine
+/// before a study of a real server.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXIT_STATUS)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
 
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    done
+  1    could not be done, or a problem was found
+  2    wrong usage
+  3    the answer is negative: no configuration to recommend, or the simulated server does not
+       start or dies
+  130  ended by Ctrl-C; what was finished is kept";
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Writes a commented study file to start from
+    ///
+    /// It works as it stands: it tunes a simulated server. Change what differs with you.
+    #[command(after_help = "Example:\n  slotune init\n  slotune tune study.toml")]
+    Init(init::Options),
+    /// Measures the baseline of a study file and vLLM's default
+    ///
+    /// Tells what you have today, and so which targets are worth asking for. `tune` does the same
+    /// first, unless it is done.
+    #[command(after_help = "Example:\n  slotune baseline study.toml")]
+    Baseline(baseline::Options),
+    /// Searches for the best configuration, from where it was left
+    ///
+    /// Prints a line for each trial, keeps each in a result set, and recommends. Interrupted or
+    /// killed, it goes on with the same trials when it is started again; a larger `budget.trials`
+    /// adds trials to a study that was complete.
+    #[command(
+        after_help = "Examples:\n  slotune tune study.toml\n  slotune tune study.toml --json > advice.json"
+    )]
+    Tune(tune::Options),
+    /// Runs the Week-3 studies in order and writes their page
+    ///
+    /// Queue time over `max_num_seqs` 256 to 4096, `max_num_seqs`, GPU memory utilisation, chunked
+    /// prefill and chunk sizes, then all parameters at once: each a search, or with `--grid` the
+    /// documents' sweep. Values are those of the study file; for a parameter that it does not name,
+    /// those of the Week-3 documents. Goes on where it was left, as `tune` does.
+    #[command(
+        after_help = "Examples:\n  slotune suite study.toml\n  slotune suite study.toml --grid --out sweep"
+    )]
+    Suite(suite::Options),
+    /// Compares two result sets, or two trials: before and after
+    ///
+    /// A set stands for its recommended configuration; SET:baseline, SET:default and
+    /// SET:search/12 name single trials.
+    #[command(
+        after_help = "Examples:\n  slotune compare study-results:baseline study-results\n  slotune compare january-results february-results --json"
+    )]
+    Compare(compare::Options),
+    /// Writes the Week-3 page and its pictures from a result set
+    #[command(after_help = "Example:\n  slotune report study-results --out page")]
+    Report(report::Options),
+    /// Prints the configuration that a result set recommends
+    ///
+    /// The verdict is one of `change`, `keep_default`, `no_configuration_meets_the_targets` and
+    /// `nothing_measured`.
+    #[command(after_help = "Example:\n  slotune recommend study-results --json")]
+    Recommend(recommend::Options),
+    /// Prints the recommended configuration as a command, program or manifest
+    #[command(
+        after_help = "Examples:\n  slotune export study-results\n  slotune export study-results --format kubernetes | kubectl apply -f -\n  slotune export study-results:search/12 --format python"
+    )]
+    Export(export::Options),
+    /// Asks past result sets for other targets, without a server
+    ///
+    /// The best configuration for the targets given, what latency costs in throughput, what changed
+    /// between sets, and which trials to trust less.
+    #[command(
+        after_help = "Examples:\n  slotune analyse study-results --at-least output_throughput_tok_per_s=5000\n  slotune analyse january february --minimise ttft_p95_s --json"
+    )]
+    Analyse(analyse::Options),
+    /// Runs a sampler on a past result set, as on a server that answers at once
+    ///
+    /// What the sampler proposes is answered with the nearest configuration that the set measured.
+    #[command(
+        after_help = "Examples:\n  slotune replay study-suite-grid --sampler bayesian\n  slotune replay study-suite-grid --sampler random --seeds 20 --json"
+    )]
+    Replay(replay::Options),
     /// Simulates one configuration of a server under a list of requests
     ///
     /// Latencies, throughput, memory and start-up time of a vLLM server with the given engine arguments,
     /// from the discrete-event simulator, in a fraction of a second and without a GPU; or why it would
     /// not start.
     Simulate(Box<simulate::Options>),
-    /// Writes the Week-3 page and its pictures from a result set
-    Report {
-        /// Folder of the result set
-        results: PathBuf,
-        /// Folder for the page and the pictures [default: the result set's]
-        #[arg(long)]
-        out: Option<PathBuf>,
-    },
-    /// Prints the configuration that a result set recommends
-    ///
-    /// The verdict is one of `change`, `keep_default`, `no_configuration_meets_the_targets` and
-    /// `nothing_measured`.
-    Recommend {
-        /// Folder of the result set
-        results: PathBuf,
-        /// Prints one JSON object: `verdict`, `simulated`, `complete`, `configuration`, `metrics`,
-        /// `vllm_serve`
-        #[arg(long)]
-        json: bool,
-    },
     /// Checks whether this machine can start and measure a real server
     ///
     /// Looks at the command, the version, the model, the port, the GPU, open files and disk, and
     /// measures how much the load generator can take. Starts nothing but `vllm --version`.
+    #[command(after_help = "Example:\n  slotune doctor --model Qwen/Qwen2.5-7B-Instruct")]
     Doctor(doctor::Options),
+    /// Prints the JSON schema of study files
+    ///
+    /// Editors complete and check a study file with it.
+    #[command(after_help = "Example:\n  slotune schema > study.schema.json")]
+    Schema,
+    /// Prints what a shell needs to complete this command
+    #[command(
+        after_help = "Example:\n  slotune completions bash > ~/.local/share/bash-completion/completions/slotune"
+    )]
+    Completions(completions::Options),
 }
-
-/// Exit status when there is no configuration to recommend, and when a simulated server fails.
-const FAILURE: u8 = 3;
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Init(options) => init::run(&options),
+        Command::Baseline(options) => baseline::run(&options),
+        Command::Tune(options) => tune::run(&options),
+        Command::Suite(options) => suite::run(&options),
+        Command::Compare(options) => compare::run(&options),
+        Command::Report(options) => report::run(&options),
+        Command::Recommend(options) => recommend::run(&options),
+        Command::Export(options) => export::run(&options),
+        Command::Analyse(options) => analyse::run(&options),
+        Command::Replay(options) => replay::run(&options),
         Command::Simulate(options) => simulate::run(&options),
-        Command::Report { results, out } => report(&results, out.as_deref().unwrap_or(&results)),
-        Command::Recommend { results, json } => recommend(&results, json),
         Command::Doctor(options) => doctor::run(&options),
+        Command::Schema => schema::run(),
+        Command::Completions(options) => completions::run::<Arguments>(&options),
     };
     result.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
         // Whoever reads the output, such as `head`, has seen enough.
@@ -92,96 +153,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     })
-}
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
-
-fn report(results: &Path, folder: &Path) -> Result<ExitCode, Error> {
-    let loaded = read(results)?;
-    let mut out = io::stdout().lock();
-    let requests = |trial: &StoredTrial| {
-        loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
-    };
-    let written = week3::write(&loaded.set, requests, folder)?;
-    for path in std::iter::once(&written.page).chain(&written.pictures) {
-        writeln!(out, "{}", path.display())?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn recommend(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
-    let loaded = read(results)?;
-    let mut out = io::stdout().lock();
-    let analysis = Analysis::new(&loaded.set);
-    let verdict = match &analysis.verdict {
-        Verdict::Change(_) => "change",
-        Verdict::KeepDefault { .. } => "keep_default",
-        Verdict::NoneFeasible(_) => "no_configuration_meets_the_targets",
-        Verdict::NothingMeasured => "nothing_measured",
-    };
-    let trial = analysis.verdict.advised();
-    let backend = &loaded.set.manifest.backend;
-    let simulated = matches!(backend.provenance, Provenance::Simulated(_));
-    let unfinished: Vec<String> = analysis
-        .curves
-        .iter()
-        .map(|curve| (curve.study, curve.points.len() as u64))
-        .filter(|&(study, done)| done < study.trials)
-        .map(|(study, done)| format!("study {} has {done} of {} trials", study.name, study.trials))
-        .collect();
-    let command = trial
-        .map(|trial| week3::as_run(trial, backend))
-        .transpose()?
-        .map(|arguments| arguments.vllm_serve_command(&backend.model));
-    if as_json {
-        let value = json!({
-            "verdict": verdict,
-            "simulated": simulated,
-            "complete": unfinished.is_empty(),
-            "configuration": trial.map(|trial| &trial.entry.trial.configuration),
-            "metrics": trial.and_then(|trial| trial.entry.measurement()),
-            "vllm_serve": command,
-        });
-        writeln!(out, "{value:#}")?;
-    } else {
-        let objective = analysis.objective();
-        let value = |trial: Option<&StoredTrial>| -> Option<f64> {
-            trial?.entry.measurement()?.value(&objective.metric)
-        };
-        write!(out, "{}", verdict.replace('_', " "))?;
-        if let (Some(trial), Some(value)) = (trial, value(trial)) {
-            let Trial { id, .. } = trial.entry.trial;
-            write!(out, ": {} {value:.4} (study {}, trial {id})", objective.metric, trial.study)?;
-        }
-        if let Some(value) = value(analysis.default) {
-            write!(out, ", vLLM's default {value:.4}")?;
-        }
-        writeln!(out, ", {}", if simulated { "simulated" } else { "measured" })?;
-        for study in unfinished {
-            writeln!(out, "not complete: {study}")?;
-        }
-        if let Verdict::NoneFeasible(near) = &analysis.verdict {
-            writeln!(
-                out,
-                "{} was missed by most, even in the trial that came closest",
-                near.binding.constraint
-            )?;
-        }
-        if let Some(command) = command {
-            writeln!(out, "{command}")?;
-        }
-    }
-    Ok(match trial {
-        Some(_) => ExitCode::SUCCESS,
-        None => ExitCode::from(FAILURE),
-    })
-}
-
-/// Reads a result set and warns of the parts that it had to leave out.
-fn read(folder: &Path) -> Result<Loaded, Error> {
-    let loaded = ResultSet::read(folder)?;
-    for fault in &loaded.faults {
-        eprintln!("warning: left out: {fault}");
-    }
-    Ok(loaded)
 }

@@ -23,7 +23,7 @@ impl Recorder {
     }
 
     /// Keeps one trial, perhaps with a label such as `baseline`, and its run if there was one. It
-    /// is durable on return.
+    /// is durable on return; returned is what was stored of it.
     ///
     /// # Errors
     /// As [`Writer::append`].
@@ -32,7 +32,7 @@ impl Recorder {
         entry: &Entry,
         label: Option<&str>,
         run: Option<&Run>,
-    ) -> Result<(), WriteError> {
+    ) -> Result<StoredTrial, WriteError> {
         let trial = StoredTrial {
             study: self.study.clone(),
             label: label.map(ToOwned::to_owned),
@@ -44,7 +44,8 @@ impl Recorder {
         // A writer holds no half-done state between calls, so another thread's panic is no reason
         // to lose this trial.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        writer.append(&trial, run.map(Into::into))
+        writer.append(&trial, run.map(Into::into))?;
+        Ok(trial)
     }
 }
 
@@ -59,6 +60,7 @@ impl Observer for Recorder {
         &self,
         trial: &Finished<'_>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        Ok(self.record(trial.entry, None, trial.run)?)
+        self.record(trial.entry, None, trial.run)?;
+        Ok(())
     }
 }

@@ -40,6 +40,8 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("rustix", &["slotune-vllm"]),
     ("rustls", &["slotune-vllm"]),
     ("clap", &["slotune"]),
+    ("indicatif", &["slotune"]),
+    ("schemars", &["slotune"]),
     ("tokio", &["slotune", "slotune-vllm"]),
 ];
 

@@ -7,7 +7,7 @@ const BEYOND_NOISE: f64 = 1.96;
 
 /// Whether two values differ by more than noise, as [`Change::is_beyond_noise`] has it; also where
 /// a ratio says nothing.
-pub(super) fn differ_beyond_noise(a: Estimate, b: Estimate) -> bool {
+pub(crate) fn differ_beyond_noise(a: Estimate, b: Estimate) -> bool {
     (a.value - b.value).abs() > BEYOND_NOISE * a.standard_error.hypot(b.standard_error)
 }
 

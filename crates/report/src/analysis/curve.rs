@@ -28,10 +28,13 @@ pub struct CurvePoint<'a> {
 }
 
 impl<'a> Curve<'a> {
-    /// The curves of all studies but the reference ones, in the manifest's order.
+    /// The curves of all studies that go over the whole search space, in the manifest's order.
     pub fn all(set: &'a ResultSet) -> Vec<Self> {
-        let studies =
-            set.manifest.studies.iter().filter(|study| study.role != StudyRole::Reference);
+        let studies = set
+            .manifest
+            .studies
+            .iter()
+            .filter(|study| matches!(study.role, StudyRole::Search | StudyRole::Comparison));
         studies
             .map(|study| Self::new(&set.manifest.objective, study, set.study(&study.name)))
             .collect()

@@ -20,6 +20,7 @@ use slotune_core::Objective;
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
+pub(crate) use change::differ_beyond_noise;
 use constraint::constraint_effects;
 
 /// Everything that a report says of a result set.
@@ -41,6 +42,8 @@ pub struct Analysis<'a> {
     pub sweeps: Vec<Sweep<'a>>,
     /// Name of the study that `sweeps` looks at: the grid, or the search where there is no grid.
     pub sweep_study: Option<&'a str>,
+    /// The sweeps of each study that looks at some of the parameters, with its name.
+    pub focused: Vec<(&'a str, Vec<Sweep<'a>>)>,
     /// Trials without a measurement, by kind and class.
     pub failures: Vec<FailureGroup<'a>>,
 }
@@ -63,6 +66,7 @@ impl<'a> Analysis<'a> {
             curves: Curve::all(set),
             sweeps: Sweep::all(&set.manifest.space, &swept),
             sweep_study,
+            focused: focused(set),
             failures: failure_groups(&set.trials),
         }
     }
@@ -83,6 +87,17 @@ impl<'a> Analysis<'a> {
             .iter()
             .find(|c| c.study.role == StudyRole::Comparison && c.study.sampler == GRID)
     }
+}
+
+/// The sweeps of the studies that look at some of the parameters.
+fn focused(set: &ResultSet) -> Vec<(&str, Vec<Sweep<'_>>)> {
+    let studies = set.manifest.studies.iter().filter(|study| study.role == StudyRole::Focus);
+    studies
+        .map(|study| {
+            let trials: Vec<&StoredTrial> = set.study(&study.name).collect();
+            (study.name.as_str(), Sweep::all(&set.manifest.space, &trials))
+        })
+        .collect()
 }
 
 /// The sampler whose study shows the effect of single parameters.

@@ -48,7 +48,7 @@ fn environment(backend: &BackendInfo, model_max_len: u32) -> Option<Environment>
 }
 
 /// A Python program that makes the engine.
-pub(super) fn python(model: &str, arguments: &EngineArguments) -> String {
+pub(crate) fn python(model: &str, arguments: &EngineArguments) -> String {
     let model = std::iter::once(("model", format!("{model:?}")));
     let arguments: Vec<String> = model
         .chain(arguments.python_arguments())
@@ -58,7 +58,7 @@ pub(super) fn python(model: &str, arguments: &EngineArguments) -> String {
 }
 
 /// A shell command that starts the server, a line for each argument.
-pub(super) fn vllm_serve(model: &str, arguments: &EngineArguments) -> String {
+pub(crate) fn vllm_serve(model: &str, arguments: &EngineArguments) -> String {
     let command = arguments.vllm_serve_command(model);
     // Only the flags are broken into lines: whatever the model is called stays as it is.
     let (serve, flags) =

@@ -23,6 +23,8 @@ use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::RequestRecord;
 
 pub use arguments::as_run;
+pub(crate) use arguments::{python, vllm_serve};
+pub use sections::Focus;
 
 use crate::{
     analysis::Analysis,

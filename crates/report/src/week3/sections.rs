@@ -34,6 +34,50 @@ pub(super) struct Search {
     status: String,
 }
 
+/// An optimization that looks at single parameters. Its section shows the study of its
+/// [`name`](Self::name) and of the role [`StudyRole::Focus`](slotune_results::StudyRole::Focus),
+/// and where a set has none, the study that varied most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// Queue time over `max_num_seqs`.
+    QueueTime,
+    /// `max_num_seqs`.
+    MaxNumSeqs,
+    /// `gpu_memory_utilization`.
+    GpuMemoryUtilization,
+    /// Whether prompts are computed in chunks, and of which size.
+    ChunkedPrefill,
+}
+
+impl Focus {
+    /// All of them, in the order of the page.
+    pub const ALL: [Self; 4] =
+        [Self::QueueTime, Self::MaxNumSeqs, Self::GpuMemoryUtilization, Self::ChunkedPrefill];
+
+    /// Name of its study.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueTime => "queue_time",
+            Self::MaxNumSeqs => "max_num_seqs",
+            Self::GpuMemoryUtilization => "gpu_memory_utilization",
+            Self::ChunkedPrefill => "chunked_prefill",
+        }
+    }
+
+    /// The parameters that it varies.
+    pub const fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::QueueTime | Self::MaxNumSeqs => &["max_num_seqs"],
+            Self::GpuMemoryUtilization => &["gpu_memory_utilization"],
+            Self::ChunkedPrefill => &[
+                "enable_chunked_prefill",
+                "long_prefill_token_threshold",
+                "max_num_batched_tokens",
+            ],
+        }
+    }
+}
+
 /// The first four optimizations: their headings, parameters, and the metrics that they are about.
 pub(super) fn sections(analysis: &Analysis<'_>) -> Vec<Section> {
     const P95: &str = "e2e_p95_s";
@@ -42,34 +86,35 @@ pub(super) fn sections(analysis: &Analysis<'_>) -> Vec<Section> {
     const REQUESTS: &str = "request_throughput_per_s";
     const VERY_LONG: &str = "e2e_p95_very_long_s";
     const TTFT: &str = "ttft_p95_s";
-    type Plan = (&'static str, &'static [&'static str], &'static [&'static str]);
+    type Plan = (&'static str, Focus, &'static [&'static str]);
     const PLANS: [Plan; 4] = [
-        ("1. Queue Time Optimization", &["max_num_seqs"], &["queue_time_p50_s", SHARE, TTFT]),
-        ("2. Concurrent Sequences Optimization", &["max_num_seqs"], &[TOKENS, REQUESTS, P95]),
-        ("3. GPU Memory Utilization", &["gpu_memory_utilization"], &[P95, TOKENS, SHARE]),
+        ("1. Queue Time Optimization", Focus::QueueTime, &["queue_time_p50_s", SHARE, TTFT]),
+        ("2. Concurrent Sequences Optimization", Focus::MaxNumSeqs, &[TOKENS, REQUESTS, P95]),
+        ("3. GPU Memory Utilization", Focus::GpuMemoryUtilization, &[P95, TOKENS, SHARE]),
         (
             "4. Chunked Prefill for Long Sequences",
-            &["enable_chunked_prefill", "long_prefill_token_threshold", "max_num_batched_tokens"],
+            Focus::ChunkedPrefill,
             &[VERY_LONG, P95, TTFT, TOKENS],
         ),
     ];
-    PLANS
-        .map(|(heading, parameters, metrics)| section(analysis, heading, parameters, metrics))
-        .into()
+    PLANS.map(|(heading, focus, metrics)| section(analysis, heading, focus, metrics)).into()
 }
 
 fn section(
     analysis: &Analysis<'_>,
     heading: &'static str,
-    parameters: &[&str],
+    focus: Focus,
     metrics: &[&str],
 ) -> Section {
     let objective = analysis.objective();
-    let study =
-        analysis.sweep_study.map_or("no study".to_owned(), |name| format!("study `{name}`"));
+    let parameters = focus.parameters();
+    let own = analysis.focused.iter().find(|(study, _)| *study == focus.name());
+    let (study, all) = own
+        .map_or((analysis.sweep_study, &analysis.sweeps), |(study, sweeps)| (Some(*study), sweeps));
+    let study = study.map_or("no study".to_owned(), |name| format!("study `{name}`"));
     let sweeps: Vec<_> = parameters
         .iter()
-        .filter_map(|name| analysis.sweeps.iter().find(|s| s.parameter == *name))
+        .filter_map(|name| all.iter().find(|sweep| sweep.parameter == *name))
         .collect();
     let named = |names: &[&str]| {
         names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")

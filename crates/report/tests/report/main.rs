@@ -1,5 +1,7 @@
 //! The report through its public face, on result sets built in code.
 
 mod analysis;
+mod answers;
+mod inquiry;
 mod synthetic;
 mod week3;

@@ -110,7 +110,9 @@ fn two_writers_never_share_a_folder() {
     let folder = tempfile::tempdir().unwrap();
     let first = ResultSet::create(folder.path(), &manifest()).unwrap();
     let error = Writer::open(folder.path(), &manifest()).unwrap_err();
-    assert!(matches!(error, WriteError::InUse { .. }));
+    let holder = Some(std::process::id());
+    assert!(matches!(&error, WriteError::InUse { holder: seen, .. } if *seen == holder));
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     assert!(ResultSet::read(folder.path()).is_ok(), "readers are welcome");
     drop(first);
     Writer::open(folder.path(), &manifest()).unwrap();

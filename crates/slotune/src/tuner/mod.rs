@@ -1,19 +1,17 @@
 //! The loop: ask, evaluate, measure, tell.
 
+mod evaluator;
+
 use std::sync::Arc;
 
-use slotune_core::{
-    AskError, Direction, Entry, History, Objective, Outcome, Reason, Study, TellError, Trial,
-};
-use slotune_serving::{
-    Backend, BackendError, EngineArguments, GiveUp, Latency, Progress, Run, Schedule, Silent,
-    TrialRequest,
-    engine_arguments::ArgumentError,
-    metrics::{MeasureError, MeasureOptions, Metric, UnknownMetric, measure},
-};
+pub use evaluator::{Evaluation, Evaluator};
 
-/// How often an evaluation that the world broke is tried again before it is told as failed.
-const RETRIES: u32 = 2;
+use slotune_core::{AskError, Direction, Entry, History, Objective, Study, TellError, Trial};
+use slotune_serving::{
+    Backend, EngineArguments, GiveUp, Latency, Progress, Run, Schedule, Silent,
+    engine_arguments::ArgumentError,
+    metrics::{MeasureError, MeasureOptions, Metric, UnknownMetric},
+};
 
 /// A trial whose latency is certain to be so many times the incumbent's is not measured further.
 const HOPELESS: f64 = 3.0;
@@ -22,13 +20,9 @@ const HOPELESS: f64 = 3.0;
 #[expect(missing_debug_implementations, reason = "a backend need not be printable")]
 pub struct Tuner {
     study: Study,
-    backend: Arc<dyn Backend>,
-    schedule: Arc<Schedule>,
+    evaluator: Evaluator,
     /// Arguments that every trial has in common; a configuration overrides them.
     fixed: EngineArguments,
-    options: MeasureOptions,
-    /// Whether the objective needs inter-token latencies: they take much memory.
-    record_chunk_times: bool,
 }
 
 /// Hears of each trial. What it returns as an error ends the loop, so a trial that could not be
@@ -87,7 +81,7 @@ impl Tuner {
         if metrics.contains(&Metric::Goodput) && !options.slo.has_limits() {
             return Err(TuneError::GoodputWithoutSlo);
         }
-        let record_chunk_times = metrics.iter().any(|metric| matches!(metric, Metric::Itl(_)));
+        let record_chunk_times = needs_chunk_times(study.problem().objective())?;
         // The corners hold each parameter's extremes, so a space of other names or of impossible
         // values is refused before a server is started.
         let space = study.problem().space();
@@ -95,7 +89,8 @@ impl Tuner {
             let corner = vec![corner; space.parameters().len()];
             fixed.updated(&space.configuration_at(&corner))?;
         }
-        Ok(Self { study, backend, schedule, fixed, options, record_chunk_times })
+        let evaluator = Evaluator::new(backend, schedule, options, record_chunk_times);
+        Ok(Self { study, evaluator, fixed })
     }
 
     /// The study so far.
@@ -109,12 +104,20 @@ impl Tuner {
     /// When the study cannot go on or the observer refuses a trial; every trial told before stays
     /// in the study.
     pub async fn run(&mut self, trials: usize, observer: &dyn Observer) -> Result<(), TuneError> {
-        while self.study.history().len() < trials {
-            let Some(trial) = self.study.ask()? else { break };
-            observer.begun(&trial);
-            self.evaluate(&trial, observer).await?;
-        }
+        while self.study.history().len() < trials && self.step(observer).await? {}
         Ok(())
+    }
+
+    /// Asks for one trial, evaluates it and tells what came of it; false when the study has nothing
+    /// left to try.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn step(&mut self, observer: &dyn Observer) -> Result<bool, TuneError> {
+        let Some(trial) = self.study.ask()? else { return Ok(false) };
+        observer.begun(&trial);
+        self.evaluate(&trial, observer).await?;
+        Ok(true)
     }
 
     /// [`run`](Self::run) on a runtime of its own, for callers that have none.
@@ -138,44 +141,9 @@ impl Tuner {
     }
 
     async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
-        let request = TrialRequest {
-            arguments: self.fixed.updated(&trial.configuration)?,
-            schedule: Arc::clone(&self.schedule),
-            seed: trial.seed,
-            record_chunk_times: self.record_chunk_times,
-            give_up: self.give_up(),
-        };
-        let mut cost_s = 0.0;
-        let mut retries = RETRIES;
-        let (outcome, run) = loop {
-            let result = self.backend.evaluate(&request, observer).await;
-            cost_s += result.as_ref().map_or_else(BackendError::cost_s, |run| run.cost_s);
-            match result {
-                Ok(mut run) => {
-                    run.examine(&self.schedule);
-                    match run.disqualification() {
-                        None => break (self.outcome(&run)?, Some(run)),
-                        // It measured the client. Perhaps something else was busy just then.
-                        Some(_) if retries > 0 => retries -= 1,
-                        Some(caveat) => {
-                            let reason = Reason::new(caveat.class.name(), &*caveat.message);
-                            break (Outcome::Failed(reason), Some(run));
-                        }
-                    }
-                }
-                Err(BackendError::Infeasible { class, message, .. }) => {
-                    break (Outcome::Infeasible(Reason::new(class.name(), message)), None);
-                }
-                // Not told: whoever resumes the stored study gets the same trial again.
-                Err(BackendError::Broken { message, .. }) => {
-                    return Err(TuneError::Broken { message });
-                }
-                Err(BackendError::Failed { .. }) if retries > 0 => retries -= 1,
-                Err(error) => {
-                    break (Outcome::Failed(Reason::new("world", error.to_string())), None);
-                }
-            }
-        };
+        let arguments = self.fixed.updated(&trial.configuration)?;
+        let Evaluation { outcome, run, cost_s } =
+            self.evaluator.evaluate(arguments, trial.seed, self.give_up(), observer).await?;
         self.study.tell(trial.id, outcome, cost_s)?;
         let history = self.study.history();
         let entry = history.get(trial.id).expect("the trial was just told");
@@ -205,18 +173,12 @@ impl Tuner {
             above_s: HOPELESS * best,
         })
     }
+}
 
-    /// What a run says of its configuration.
-    fn outcome(&self, run: &Run) -> Result<Outcome, TuneError> {
-        match measure(run, &self.options) {
-            Ok(measurement) => Ok(Outcome::Completed(measurement)),
-            // Served nothing at all: there is no latency to learn, only that it does not work.
-            Err(error @ MeasureError::NoneCompleted { .. }) => {
-                Ok(Outcome::Infeasible(Reason::new("none_completed", error.to_string())))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
+/// Whether the objective needs inter-token latencies.
+pub(crate) fn needs_chunk_times(objective: &Objective) -> Result<bool, UnknownMetric> {
+    let mut metrics = objective.metrics().map(Metric::from_name);
+    metrics.try_fold(false, |any, metric| Ok(any || matches!(metric?, Metric::Itl(_))))
 }
 
 /// Why tuning ended early.

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 use slotune::sim::{Coefficient, GpuPreset, ModelPreset, PresetError, shipped_file};
 
-use crate::Error;
+use crate::command::Error;
 
 /// A preset: one that is shipped, or a user's file, which is read later.
 #[derive(Clone, Debug)]

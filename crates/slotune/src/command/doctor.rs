@@ -17,7 +17,7 @@ use slotune::vllm::{
     gpu::{GpuReader, Nvml},
 };
 
-use crate::Error;
+use crate::command::Error;
 
 /// Fewest chunks per second and core that a client must be able to read.
 const LEAST_CHUNKS_PER_S: f64 = 20_000.0;

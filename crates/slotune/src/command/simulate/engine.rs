@@ -3,7 +3,7 @@
 use clap::Args;
 use slotune::{core::Configuration, serving::EngineArguments};
 
-use crate::Error;
+use crate::command::Error;
 
 /// What is not given stays at vLLM's default. Values are not checked here: what vLLM refuses, the
 /// simulated one refuses in its words.

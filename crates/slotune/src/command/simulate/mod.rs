@@ -24,7 +24,7 @@ use slotune::{
 };
 
 use self::{engine::EngineFlags, presets::Chosen};
-use crate::{Error, FAILURE};
+use crate::command::{Error, NEGATIVE};
 
 const EXAMPLE: &str = "\
 Example:
@@ -134,7 +134,7 @@ fn tell_failure(options: &Options, failure: &BackendError) -> Result<ExitCode, E
         }
         failure => writeln!(out, "{failure} (after {:.1} s)", failure.cost_s())?,
     }
-    Ok(ExitCode::from(FAILURE))
+    Ok(ExitCode::from(NEGATIVE))
 }
 
 /// What came of a run.

@@ -1,0 +1,125 @@
+//! What a result set says to do, in a line and as one object.
+
+use std::fmt;
+
+use serde::Serialize;
+use slotune_core::{Configuration, Measurement};
+use slotune_results::{ResultSet, StoredTrial};
+use slotune_serving::{Provenance, engine_arguments::ArgumentError};
+
+use crate::{
+    analysis::{Analysis, Verdict, value},
+    format,
+    week3::as_run,
+};
+
+/// What a result set says to do. As JSON, one object with these fields.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Advice {
+    /// `change`, `keep_default`, `no_configuration_meets_the_targets` or `nothing_measured`.
+    pub verdict: &'static str,
+    /// Whether the numbers are simulated.
+    pub simulated: bool,
+    /// Whether every search has spent its trials.
+    pub complete: bool,
+    /// Study of the advised trial; this and what follows is `None` where none is advised.
+    pub study: Option<String>,
+    /// Number of the advised trial.
+    pub trial: Option<u64>,
+    /// Its configuration.
+    pub configuration: Option<Configuration>,
+    /// What it measured.
+    pub metrics: Option<Measurement>,
+    /// The shell command that starts its server.
+    pub vllm_serve: Option<String>,
+    /// The lines of the text below the first and above the command.
+    #[serde(skip)]
+    notes: Vec<String>,
+    #[serde(skip)]
+    summary: String,
+}
+
+impl Advice {
+    /// Judges a set.
+    ///
+    /// # Errors
+    /// When the advised configuration holds a name or value that is no engine argument.
+    pub fn new(set: &ResultSet) -> Result<Self, ArgumentError> {
+        let analysis = Analysis::new(set);
+        let verdict = match &analysis.verdict {
+            Verdict::Change(_) => "change",
+            Verdict::KeepDefault { .. } => "keep_default",
+            Verdict::NoneFeasible(_) => "no_configuration_meets_the_targets",
+            Verdict::NothingMeasured => "nothing_measured",
+        };
+        let trial = analysis.verdict.advised();
+        let backend = &set.manifest.backend;
+        let simulated = matches!(backend.provenance, Provenance::Simulated(_));
+        let unfinished: Vec<String> = analysis
+            .curves
+            .iter()
+            .map(|curve| (curve.study, curve.points.len() as u64))
+            .filter(|&(study, done)| done < study.trials)
+            .map(|(study, done)| {
+                format!("not complete: study {} has {done} of {} trials", study.name, study.trials)
+            })
+            .collect();
+        let command = trial
+            .map(|trial| as_run(trial, backend))
+            .transpose()?
+            .map(|arguments| arguments.vllm_serve_command(&backend.model));
+        let complete = unfinished.is_empty();
+        let mut notes = unfinished;
+        if let Verdict::NoneFeasible(near) = &analysis.verdict {
+            notes.push(format!(
+                "{} was missed by most, even in the trial that came closest",
+                near.binding.constraint
+            ));
+        }
+        Ok(Self {
+            verdict,
+            simulated,
+            complete,
+            study: trial.map(|trial| trial.study.clone()),
+            trial: trial.map(|trial| trial.entry.trial.id.0),
+            configuration: trial.map(|trial| trial.entry.trial.configuration.clone()),
+            metrics: trial.and_then(|trial| trial.entry.measurement().cloned()),
+            vllm_serve: command,
+            notes,
+            summary: summary(&analysis, verdict, trial, simulated),
+        })
+    }
+}
+
+fn summary(
+    analysis: &Analysis<'_>,
+    verdict: &str,
+    trial: Option<&StoredTrial>,
+    simulated: bool,
+) -> String {
+    let metric = &analysis.objective().metric;
+    let quantity = |trial| Some(format::quantity(metric, value(trial, metric)?));
+    let advised = trial.and_then(|trial| {
+        let (seen, id) = (quantity(trial)?, trial.entry.trial.id);
+        Some(format!(": {metric} {seen} (study {}, trial {id})", trial.study))
+    });
+    let default =
+        analysis.default.and_then(quantity).map(|seen| format!(", vLLM's default {seen}"));
+    format!(
+        "{}{}{}, {}",
+        verdict.replace('_', " "),
+        advised.unwrap_or_default(),
+        default.unwrap_or_default(),
+        if simulated { "simulated" } else { "measured" }
+    )
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.summary)?;
+        for line in self.notes.iter().chain(&self.vllm_serve) {
+            write!(f, "\n{line}")?;
+        }
+        Ok(())
+    }
+}

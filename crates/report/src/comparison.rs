@@ -1,0 +1,216 @@
+//! Two trials side by side, perhaps of two result sets: before and after.
+
+use std::fmt;
+
+use serde::Serialize;
+use slotune_core::{Configuration, Direction, Estimate};
+use slotune_results::{ResultSet, StoredTrial};
+use slotune_serving::metrics::Metric;
+
+use crate::{
+    analysis::{Change, differ_beyond_noise},
+    format,
+};
+
+/// Standard errors on each side of a 95 % interval of a normal law.
+const NORMAL_95: f64 = 1.96;
+
+/// Two trials side by side. As JSON, one object with these fields.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Comparison {
+    /// The trial to compare with.
+    pub before: Side,
+    /// The trial that is compared.
+    pub after: Side,
+    /// What became of the objective of the second set.
+    pub verdict: Judgement,
+    /// The metrics that both measured, in the catalogue's order.
+    pub metrics: Vec<Row>,
+    /// What limits the comparison, such as different workloads.
+    pub caveats: Vec<String>,
+}
+
+/// One of the two.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// Its study.
+    pub study: String,
+    /// Its number.
+    pub trial: u64,
+    /// What it is known as.
+    pub label: Option<String>,
+    /// What it evaluated.
+    pub configuration: Configuration,
+}
+
+/// One metric of both.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub metric: String,
+    /// What it was, in its unit.
+    pub before: Estimate,
+    /// What it is.
+    pub after: Estimate,
+    /// `after / before - 1`; `None` where `before` is not positive.
+    pub change: Option<f64>,
+    /// The 95 % interval of `change`, where standard errors are known.
+    pub interval: Option<[f64; 2]>,
+    /// Whether the change is for the better or the worse beyond noise.
+    pub judgement: Judgement,
+}
+
+/// What a change amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// Better beyond noise.
+    Better,
+    /// No different beyond noise.
+    Same,
+    /// Worse beyond noise.
+    Worse,
+    /// Not measured in both, or known only to be above a bound.
+    Unknown,
+}
+
+impl Comparison {
+    /// Compares a trial of one set with a trial of the same or another.
+    pub fn new(before: (&ResultSet, &StoredTrial), after: (&ResultSet, &StoredTrial)) -> Self {
+        let rows: Vec<Row> =
+            Metric::all().filter_map(|metric| Row::new(metric, before.1, after.1)).collect();
+        let objective = &after.0.manifest.objective.metric;
+        let verdict = rows
+            .iter()
+            .find(|row| row.metric == *objective)
+            .map_or(Judgement::Unknown, |row| row.judgement);
+        Self {
+            before: Side::new(before.1),
+            after: Side::new(after.1),
+            verdict,
+            metrics: rows,
+            caveats: caveats(before.0, after.0),
+        }
+    }
+}
+
+impl Side {
+    fn new(trial: &StoredTrial) -> Self {
+        Self {
+            study: trial.study.clone(),
+            trial: trial.entry.trial.id.0,
+            label: trial.label.clone(),
+            configuration: trial.entry.trial.configuration.clone(),
+        }
+    }
+}
+
+impl Row {
+    fn new(metric: Metric, before: &StoredTrial, after: &StoredTrial) -> Option<Self> {
+        let name = metric.name();
+        let of = |trial: &StoredTrial| trial.entry.measurement()?.get(&name);
+        let (before, after) = (of(before)?, of(after)?);
+        let change = Change::between(before, after);
+        let judgement = judge(metric, before, after);
+        let interval = change.filter(|change| change.standard_error > 0.0).map(|change| {
+            let half = NORMAL_95 * change.standard_error;
+            [change.relative - half, change.relative + half]
+        });
+        let change = change.map(|change| change.relative);
+        Some(Self { metric: name, before, after, change, interval, judgement })
+    }
+}
+
+/// What the change of a metric amounts to.
+pub(crate) fn judge(metric: Metric, before: Estimate, after: Estimate) -> Judgement {
+    let differs = Change::between(before, after)
+        .map_or_else(|| differ_beyond_noise(before, after), |change| change.is_beyond_noise());
+    let rose = after.value > before.value;
+    // A bound says nothing of a value beyond it.
+    let is_open = if rose { before.is_lower_bound } else { after.is_lower_bound };
+    match metric.direction() {
+        _ if is_open => Judgement::Unknown,
+        _ if !differs => Judgement::Same,
+        Direction::Minimise if rose => Judgement::Worse,
+        Direction::Maximise if !rose => Judgement::Worse,
+        _ => Judgement::Better,
+    }
+}
+
+/// In what two sets differ besides their configurations.
+pub(crate) fn caveats(before: &ResultSet, after: &ResultSet) -> Vec<String> {
+    let (before, after) = (&before.manifest, &after.manifest);
+    let differing = |what: &str, before: String, after: String| {
+        (before != after).then(|| format!("{what} differs: {before}; {after}"))
+    };
+    let kind = |backend: &slotune_serving::BackendInfo| match &backend.provenance {
+        slotune_serving::Provenance::Measured => "measured".to_owned(),
+        slotune_serving::Provenance::Simulated(calibration) => {
+            format!("simulated ({})", calibration.preset)
+        }
+    };
+    let gpu = |hardware: &slotune_serving::Hardware| {
+        hardware.gpu.clone().unwrap_or_else(|| "not recorded".to_owned())
+    };
+    let (backend, other) = (&before.backend, &after.backend);
+    [
+        differing("the workload", before.workload.to_string(), after.workload.to_string()),
+        differing("the model", backend.model.clone(), other.model.clone()),
+        differing("the GPU", gpu(&backend.hardware), gpu(&other.hardware)),
+        differing("vLLM's version", backend.vllm_version.clone(), other.vllm_version.clone()),
+        differing("the origin of the numbers", kind(backend), kind(other)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Better => "better",
+            Self::Same => "same",
+            Self::Worse => "worse",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { study, trial, label, configuration } = self;
+        let label = label.as_ref().map_or(String::new(), |label| format!(" ({label})"));
+        write!(f, "{study}/{trial}{label}: {configuration}")
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "before  {}\nafter   {}\n", self.before, self.after)?;
+        for caveat in &self.caveats {
+            writeln!(f, "note: {caveat}")?;
+        }
+        writeln!(
+            f,
+            "{:44} {:>14} {:>14} {:>9}  {:22}",
+            "", "before", "after", "change", "95 % interval"
+        )?;
+        for row in &self.metrics {
+            let percent = |share: f64| format!("{:+.1} %", share * 100.0);
+            let change = row.change.map_or("-".to_owned(), percent);
+            let interval = row.interval.map_or("-".to_owned(), |[low, high]| {
+                format!("{} to {}", percent(low), percent(high))
+            });
+            let quantity = |value| format::quantity(&row.metric, value);
+            writeln!(
+                f,
+                "{:44} {:>14} {:>14} {change:>9}  {interval:22} {}",
+                format::label(&row.metric),
+                quantity(row.before.value),
+                quantity(row.after.value),
+                row.judgement,
+            )?;
+        }
+        write!(f, "\nobjective: {}", self.verdict)
+    }
+}

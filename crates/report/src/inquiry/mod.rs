@@ -1,0 +1,297 @@
+//! Questions to any number of past result sets, without a server: the best configuration for other
+//! targets, what latency costs in throughput, what changed between sets, which trials to trust.
+
+mod display;
+
+use serde::Serialize;
+use slotune_core::{Configuration, Constraint, Direction, Estimate, Objective};
+use slotune_results::{ResultSet, StoredTrial};
+use slotune_serving::metrics::Metric;
+
+use crate::{
+    analysis::misses,
+    comparison::{Judgement, caveats, judge},
+};
+
+/// Throughput that latency is weighed against.
+const THROUGHPUT: Metric = Metric::OutputThroughput;
+
+/// What past sets answer. As JSON, one object with these fields.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inquiry {
+    /// What is asked for.
+    pub objective: Objective,
+    /// The trials that were looked at: completed ones of all sets.
+    pub trials: usize,
+    /// Those of them that meet every target.
+    pub feasible: usize,
+    /// The best that meets every target.
+    pub best: Option<Found>,
+    /// Where nothing meets them: the trial that comes closest.
+    pub closest: Option<Found>,
+    /// The trials that no other beats in both the objective and the output throughput, by
+    /// objective, whatever the targets; the earliest of equals.
+    pub front: Vec<Found>,
+    /// Configurations that more than one set measured, and how their objective changed.
+    pub drift: Vec<Drift>,
+    /// Trials to trust less, each with the reason.
+    pub doubts: Vec<Doubt>,
+    /// In what the sets differ from the first.
+    pub caveats: Vec<String>,
+}
+
+/// A trial and where it is.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Found {
+    /// Name of its set.
+    pub set: String,
+    /// Its study.
+    pub study: String,
+    /// Its number.
+    pub trial: u64,
+    /// What it evaluated.
+    pub configuration: Configuration,
+    /// Its objective.
+    pub value: Estimate,
+    /// Its output throughput, tokens/s.
+    pub output_throughput_tok_per_s: Option<f64>,
+    /// The targets that it misses.
+    pub misses: Vec<String>,
+}
+
+/// One configuration in two sets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Drift {
+    /// The configuration.
+    pub configuration: Configuration,
+    /// The set that was begun earlier, and its objective.
+    pub before: (String, Estimate),
+    /// The set that was begun later, and its objective.
+    pub after: (String, Estimate),
+    /// What the change amounts to.
+    pub judgement: Judgement,
+}
+
+/// A trial to trust less.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Doubt {
+    /// Name of its set.
+    pub set: String,
+    /// Its study.
+    pub study: String,
+    /// Its number.
+    pub trial: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// A trial with the name and the set that it is of.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    name: &'a str,
+    trial: &'a StoredTrial,
+    value: Estimate,
+}
+
+impl Inquiry {
+    /// Asks these sets, each with a name to call it by, for this objective.
+    ///
+    /// # Errors
+    /// When there is no set, or the objective names a metric that does not exist.
+    pub fn new(sets: &[(String, &ResultSet)], objective: Objective) -> Result<Self, InquiryError> {
+        let Some((_, first)) = sets.first() else { return Err(InquiryError::NoSet) };
+        let metric = known(&objective.metric)?;
+        for constraint in &objective.constraints {
+            known(&constraint.metric)?;
+        }
+        let seen: Vec<Seen<'_>> = sets
+            .iter()
+            .flat_map(|(name, set)| set.trials.iter().map(move |trial| (name.as_str(), trial)))
+            .filter_map(|(name, trial)| {
+                let value = trial.entry.measurement()?.get(&objective.metric)?;
+                Some(Seen { name, trial, value })
+            })
+            .collect();
+        let is_feasible = |seen: &&Seen<'_>| {
+            seen.trial.entry.measurement().is_some_and(|m| objective.is_feasible(m))
+        };
+        let is_better = |a: f64, b: f64| objective.is_better(a, b);
+        // A latency that is known only to be longer wins nothing.
+        let best =
+            seen.iter().filter(is_feasible).filter(|seen| !seen.value.is_lower_bound).reduce(
+                |best, next| {
+                    if is_better(next.value.value, best.value.value) { next } else { best }
+                },
+            );
+        let closest = if best.is_some() { None } else { closest(&objective, &seen) };
+        let found = |seen: &Seen<'_>| Found::new(&objective, seen);
+        Ok(Self {
+            trials: seen.len(),
+            feasible: seen.iter().filter(is_feasible).count(),
+            best: best.map(found),
+            closest: closest.map(found),
+            front: front(&objective, &seen).into_iter().map(found).collect(),
+            drift: drift(metric, sets, &seen),
+            doubts: doubts(&seen),
+            caveats: sets[1..]
+                .iter()
+                .flat_map(|(name, set)| {
+                    caveats(first, set).into_iter().map(move |caveat| format!("{name}: {caveat}"))
+                })
+                .collect(),
+            objective,
+        })
+    }
+}
+
+fn known(metric: &str) -> Result<Metric, InquiryError> {
+    Metric::from_name(metric).map_err(InquiryError::Metric)
+}
+
+/// The objective of a set with another goal or other bounds: bounds replace those on the same metric.
+pub fn retargeted(
+    objective: &Objective,
+    goal: Option<Objective>,
+    bounds: &[Constraint],
+) -> Objective {
+    let kept = objective
+        .constraints
+        .iter()
+        .filter(|constraint| bounds.iter().all(|bound| bound.metric != constraint.metric));
+    let constraints = kept.chain(bounds).cloned().collect();
+    Objective { constraints, ..goal.unwrap_or_else(|| objective.clone()) }
+}
+
+impl Found {
+    fn new(objective: &Objective, seen: &Seen<'_>) -> Self {
+        let measurement = seen.trial.entry.measurement();
+        Self {
+            set: seen.name.to_owned(),
+            study: seen.trial.study.clone(),
+            trial: seen.trial.entry.trial.id.0,
+            configuration: seen.trial.entry.trial.configuration.clone(),
+            value: seen.value,
+            output_throughput_tok_per_s: throughput(seen),
+            misses: measurement
+                .map(|m| misses(objective, m))
+                .unwrap_or_default()
+                .iter()
+                .map(|miss| miss.constraint.to_string())
+                .collect(),
+        }
+    }
+}
+
+fn throughput(seen: &Seen<'_>) -> Option<f64> {
+    seen.trial.entry.measurement()?.value(&THROUGHPUT.name())
+}
+
+/// The trial whose largest shortfall is the smallest.
+fn closest<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Option<&'s Seen<'a>> {
+    let furthest = |seen: &Seen<'_>| {
+        let misses = misses(objective, seen.trial.entry.measurement()?);
+        misses.iter().map(|miss| miss.shortfall).reduce(f64::max)
+    };
+    seen.iter()
+        .filter_map(|seen| Some((seen, furthest(seen)?)))
+        .reduce(|closest, next| if next.1 < closest.1 { next } else { closest })
+        .map(|(seen, _)| seen)
+}
+
+/// The trials that no other beats in both, by objective.
+fn front<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Vec<&'s Seen<'a>> {
+    let mut known: Vec<(&Seen<'_>, f64)> = seen
+        .iter()
+        .filter(|seen| !seen.value.is_lower_bound)
+        .filter_map(|seen| Some((seen, throughput(seen)?)))
+        .collect();
+    // By objective, best first, and of equals the one with more throughput; the sort is stable.
+    known.sort_by(|(a, more_a), (b, more_b)| {
+        let (a, b) = (a.value.value, b.value.value);
+        let order = match objective.direction {
+            Direction::Minimise => a.total_cmp(&b),
+            Direction::Maximise => b.total_cmp(&a),
+        };
+        order.then(more_b.total_cmp(more_a))
+    });
+    let mut most = f64::NEG_INFINITY;
+    known.retain(|&(_, throughput)| {
+        let is_more = throughput > most;
+        most = most.max(throughput);
+        is_more
+    });
+    known.into_iter().map(|(seen, _)| seen).collect()
+}
+
+/// The first trial of each configuration that an earlier and a later set measured.
+fn drift(metric: Metric, sets: &[(String, &ResultSet)], seen: &[Seen<'_>]) -> Vec<Drift> {
+    let mut by_age: Vec<&(String, &ResultSet)> = sets.iter().collect();
+    // RFC 3339 in UTC sorts as text.
+    by_age.sort_by(|(_, a), (_, b)| a.manifest.created.cmp(&b.manifest.created));
+    let of = |name: &str| -> Vec<&Seen<'_>> {
+        let mut first: Vec<&Seen<'_>> = Vec::new();
+        for seen in seen.iter().filter(|seen| seen.name == name) {
+            let is_new = |other: &&Seen<'_>| configuration(other) != configuration(seen);
+            if first.iter().all(is_new) {
+                first.push(seen);
+            }
+        }
+        first
+    };
+    let mut drift = Vec::new();
+    for pair in by_age.windows(2) {
+        let [(before, _), (after, _)] = pair else { unreachable!("windows of two") };
+        let later = of(after);
+        for old in of(before) {
+            let Some(new) = later.iter().find(|new| configuration(new) == configuration(old))
+            else {
+                continue;
+            };
+            drift.push(Drift {
+                configuration: configuration(old).clone(),
+                before: (before.clone(), old.value),
+                after: (after.clone(), new.value),
+                judgement: judge(metric, old.value, new.value),
+            });
+        }
+    }
+    drift
+}
+
+fn configuration<'a>(seen: &Seen<'a>) -> &'a Configuration {
+    &seen.trial.entry.trial.configuration
+}
+
+fn doubts(seen: &[Seen<'_>]) -> Vec<Doubt> {
+    let doubt = |seen: &Seen<'_>, reason: String| Doubt {
+        set: seen.name.to_owned(),
+        study: seen.trial.study.clone(),
+        trial: seen.trial.entry.trial.id.0,
+        reason,
+    };
+    seen.iter()
+        .flat_map(|seen| {
+            let bound = seen.value.is_lower_bound.then(|| {
+                doubt(seen, "the run ended early: its latency is a lower bound".to_owned())
+            });
+            let caveats = seen.trial.caveats.iter();
+            bound.into_iter().chain(
+                caveats.map(|caveat| {
+                    doubt(seen, format!("{} ({})", caveat.message, caveat.class.name()))
+                }),
+            )
+        })
+        .collect()
+}
+
+/// Why sets cannot be asked.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InquiryError {
+    /// There is nothing to ask.
+    #[error("no result set was named; name at least one")]
+    NoSet,
+    /// There is no such metric.
+    #[error(transparent)]
+    Metric(slotune_serving::metrics::UnknownMetric),
+}

@@ -1,0 +1,207 @@
+//! Single questions of a set: what to do, what changed, what the configuration is as a manifest.
+
+use slotune_core::{Estimate, Measurement, Outcome, Value};
+use slotune_report::{
+    advice::Advice,
+    comparison::{Comparison, Judgement},
+    export::{Format, export},
+    references::References,
+    selection::{SelectError, Which},
+};
+use slotune_results::{ResultSet, StoredTrial, StudyRole};
+use slotune_serving::engine_arguments::CudagraphMode;
+
+use crate::synthetic::{configuration, labelled, main_job, set, study, trial};
+
+fn which(text: &str) -> Which {
+    format!("set:{text}").parse::<slotune_report::selection::Selection>().unwrap().which
+}
+
+#[test]
+fn advice_is_one_object_that_names_its_trial() {
+    let set = main_job();
+    let advice = Advice::new(&set).unwrap();
+    let json = serde_json::to_value(&advice).unwrap();
+    let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "complete",
+            "configuration",
+            "metrics",
+            "simulated",
+            "study",
+            "trial",
+            "verdict",
+            "vllm_serve"
+        ]
+    );
+    let named = Which::Trial { study: advice.study.clone().unwrap(), trial: advice.trial.unwrap() };
+    let trial = named.of(&set).unwrap();
+    assert_eq!(trial, Which::Advised.of(&set).unwrap());
+    assert_eq!(Some(&trial.entry.trial.configuration), advice.configuration.as_ref());
+    let text = advice.to_string();
+    let first = "keep default: e2e_p95_s 1.65 s (study reference, trial 1), vLLM's default 1.65 s";
+    assert!(text.starts_with(first), "{text}");
+    assert!(text.ends_with(advice.vllm_serve.as_ref().unwrap()), "{text}");
+}
+
+#[test]
+fn a_trial_that_is_not_there_is_answered_with_those_that_are() {
+    let mut set = main_job();
+    set.trials.retain(|trial| trial.study == "reference" || trial.study == "bayesian");
+    let error = which("bayesian/30").of(&set).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the result set has no trial `bayesian/30`; it has: baseline, default, reference/0 to \
+         reference/1, bayesian/0 to bayesian/29"
+    );
+    assert_eq!(which("default").of(&set).unwrap().entry.trial.id.0, 1);
+    set.trials.clear();
+    assert_eq!(Which::Advised.of(&set), Err(SelectError::NoneAdvised));
+}
+
+/// Two trials that measured these.
+fn pair(before: Measurement, after: Measurement) -> (ResultSet, [StoredTrial; 2]) {
+    let trials = [before, after].map(|measurement| {
+        trial("search", 0, configuration(256, 0.9, true), Outcome::Completed(measurement))
+    });
+    (set(vec![study("search", StudyRole::Search, "bayesian", 2)], trials.to_vec()), trials)
+}
+
+#[test]
+fn a_change_is_judged_by_its_direction_and_by_noise() {
+    let metric = |value: f64, error: f64| Estimate::new(value, error);
+    let of = |p95: Estimate, throughput: Estimate| {
+        Measurement::new()
+            .with_estimate("e2e_p95_s", p95)
+            .with_estimate("output_throughput_tok_per_s", throughput)
+    };
+    let judge = |before, after| {
+        let (set, [before, after]) = pair(before, after);
+        let comparison = Comparison::new((&set, &before), (&set, &after));
+        assert_eq!(comparison.caveats, Vec::<String>::new());
+        assert_eq!(comparison.verdict, comparison.metrics[0].judgement, "the objective's");
+        let of = |row: &slotune_report::comparison::Row| (row.judgement, row.interval);
+        comparison.metrics.iter().map(of).collect::<Vec<_>>()
+    };
+    let base = of(metric(2.0, 0.1), metric(1000.0, 0.0));
+    let faster = judge(base.clone(), of(metric(1.0, 0.05), metric(1100.0, 0.0)));
+    let (judgement, interval) = faster[0];
+    assert_eq!(judgement, Judgement::Better);
+    // sqrt((0.05 / 2)² + (0.5 x 0.1 / 2)²) = 0.035355
+    let [low, high] = interval.unwrap();
+    assert!((low - (-0.5 - 1.96 * 0.035_355)).abs() < 1e-5, "{low}");
+    assert!((high - (-0.5 + 1.96 * 0.035_355)).abs() < 1e-5, "{high}");
+    assert_eq!(faster[1], (Judgement::Better, None), "more throughput is better");
+    let noise = judge(base.clone(), of(metric(1.9, 0.1), metric(900.0, 0.0)));
+    assert_eq!(noise[0].0, Judgement::Same);
+    assert_eq!(noise[1].0, Judgement::Worse);
+    let bound = |value| Estimate { is_lower_bound: true, ..metric(value, 0.1) };
+    assert_eq!(judge(base.clone(), of(bound(9.0), metric(1000.0, 0.0)))[0].0, Judgement::Worse);
+    assert_eq!(judge(base, of(bound(1.0), metric(1000.0, 0.0)))[0].0, Judgement::Unknown);
+}
+
+#[test]
+fn sets_that_differ_in_more_than_the_configuration_say_so() {
+    let before = main_job();
+    let mut after = before.clone();
+    after.manifest.backend.vllm_version = "0.33.0".to_owned();
+    let trial = Which::Advised.of(&before).unwrap();
+    let comparison = Comparison::new((&before, trial), (&after, trial));
+    assert_eq!(comparison.caveats, ["vLLM's version differs: 0.25.1; 0.33.0"]);
+    assert_eq!(comparison.verdict, Judgement::Same);
+    assert!(comparison.to_string().contains("note: vLLM's version"), "{comparison}");
+}
+
+#[test]
+fn references_say_which_targets_they_meet() {
+    let set = main_job();
+    let references = References::new(&set);
+    let baseline = references.baseline.as_ref().unwrap();
+    assert_eq!(baseline.targets.len(), set.manifest.objective.constraints.len());
+    assert!(baseline.targets.iter().any(|target| !target.met), "{baseline:?}");
+    let text = references.to_string();
+    assert!(text.contains("vLLM's default: "), "{text}");
+    assert!(text.contains("baseline misses "), "{text}");
+}
+
+/// A trial with an argument whose flag holds quotes and spaces, on a model that needs quoting.
+fn awkward() -> (StoredTrial, ResultSet) {
+    let mut set = main_job();
+    "org/my \"model\"".clone_into(&mut set.manifest.backend.model);
+    let mut trial = labelled(
+        "default",
+        trial("search", 3, configuration(256, 0.9, false), Outcome::Completed(Measurement::new())),
+    );
+    let server = trial.server.as_mut().expect("it ran");
+    server.arguments.cudagraph_mode = Some(CudagraphMode::None);
+    server.arguments.max_cudagraph_capture_size = None;
+    server.arguments.tensor_parallel_size = Some(2);
+    (trial, set)
+}
+
+#[test]
+fn manifests_are_yaml_whose_arguments_are_those_of_the_command() {
+    let (trial, set) = awkward();
+    let backend = &set.manifest.backend;
+    let flags = slotune_report::week3::as_run(&trial, backend).unwrap().flags();
+    assert!(flags.contains(&"{\"cudagraph_mode\": \"NONE\"}".to_owned()), "{flags:?}");
+    let expected: Vec<String> = std::iter::once(backend.model.clone()).chain(flags).collect();
+    let yaml = |format| -> serde_yaml_ng::Value {
+        let text = export(&trial, backend, format).unwrap();
+        assert!(text.starts_with("# slotune: trial 3 of study search, simulated"), "{text}");
+        serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let words = |value: &serde_yaml_ng::Value| -> Vec<String> {
+        value.as_sequence().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    };
+    let deployment = yaml(Format::Kubernetes);
+    assert_eq!(deployment["kind"], "Deployment");
+    let pod = &deployment["spec"]["template"];
+    assert_eq!(deployment["spec"]["selector"]["matchLabels"], pod["metadata"]["labels"]);
+    let container = &pod["spec"]["containers"][0];
+    assert_eq!(words(&container["args"]), expected);
+    assert_eq!(container["image"], "vllm/vllm-openai:v0.25.1");
+    assert_eq!(container["resources"]["limits"]["nvidia.com/gpu"], 2);
+    let volume = &pod["spec"]["volumes"][0]["name"];
+    assert_eq!(&container["volumeMounts"][0]["name"], volume);
+
+    let service = &yaml(Format::Compose)["services"]["vllm"];
+    assert_eq!(words(&service["command"]), expected);
+    assert_eq!(service["deploy"]["resources"]["reservations"]["devices"][0]["count"], 2);
+}
+
+#[test]
+fn an_environment_file_has_one_variable_a_line_that_a_shell_splits_right() {
+    let (trial, set) = awkward();
+    let backend = &set.manifest.backend;
+    let text = export(&trial, backend, Format::Env).unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    let flags = lines[1].strip_prefix("VLLM_FLAGS=").unwrap();
+    let as_run = slotune_report::week3::as_run(&trial, backend).unwrap().flags();
+    let compact: Vec<String> = as_run.iter().map(|word| word.replace(": ", ":")).collect();
+    assert_eq!(flags.split(' ').collect::<Vec<_>>(), compact);
+    assert_eq!(lines.len(), 2);
+}
+
+#[test]
+fn commands_and_programs_hold_every_value_of_the_configuration() {
+    let (trial, set) = awkward();
+    for (format, chunked) in
+        [(Format::Vllm, "--no-enable-chunked-prefill"), (Format::Python, "chunked_prefill=False")]
+    {
+        let text = export(&trial, &set.manifest.backend, format).unwrap();
+        assert!(text.contains(chunked) && text.contains("256"), "{text}");
+        assert_eq!(format.name().parse(), Ok(format));
+    }
+    let mut trial = trial;
+    trial.entry.trial.configuration =
+        trial.entry.trial.configuration.with("no_such_argument", Value::from(1));
+    assert!(export(&trial, &set.manifest.backend, Format::Env).is_err());
+    let error = "helm".parse::<Format>().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "unknown format `helm`; known are: vllm, python, env, kubernetes, compose"
+    );
+}

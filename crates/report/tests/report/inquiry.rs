@@ -1,0 +1,126 @@
+//! Past sets asked for other targets.
+
+use slotune_core::{Constraint, Estimate, Measurement, Objective, Outcome};
+use slotune_report::{
+    comparison::Judgement,
+    inquiry::{Inquiry, InquiryError, retargeted},
+};
+use slotune_results::{ResultSet, StudyRole};
+use slotune_serving::{Caveat, CaveatClass};
+
+use crate::synthetic::{configuration, set, study, trial};
+
+/// Trials of `max_num_seqs` 256, 512, ... with these latencies (s) and throughputs (tokens/s).
+fn measured(values: &[(f64, f64)]) -> ResultSet {
+    let trials = (0_u64..).zip(values).map(|(id, &(p95_s, throughput))| {
+        let measurement = Measurement::new()
+            .with_estimate("e2e_p95_s", Estimate::new(p95_s, 0.01))
+            .with("output_throughput_tok_per_s", throughput);
+        let seqs = 256 << id;
+        trial("search", id, configuration(seqs, 0.9, true), Outcome::Completed(measurement))
+    });
+    set(vec![study("search", StudyRole::Search, "bayesian", 10)], trials.collect())
+}
+
+fn objective(least: f64) -> Objective {
+    Objective::minimise("e2e_p95_s")
+        .subject_to(Constraint::at_least("output_throughput_tok_per_s", least))
+}
+
+fn ask(set: &ResultSet, objective: Objective) -> Inquiry {
+    Inquiry::new(&[("a".to_owned(), set)], objective).expect("a metric")
+}
+
+const VALUES: [(f64, f64); 5] =
+    [(3.0, 1000.0), (2.0, 900.0), (1.0, 500.0), (2.5, 800.0), (2.0, 950.0)];
+
+#[test]
+fn the_best_for_other_targets_is_found_after_the_fact() {
+    let set = measured(&VALUES);
+    for (least, trial, feasible) in [(0.0, 2, 5), (600.0, 1, 4), (920.0, 4, 2), (1000.0, 0, 1)] {
+        let inquiry = ask(&set, objective(least));
+        assert_eq!(inquiry.best.as_ref().map(|found| found.trial), Some(trial), "{least}");
+        assert_eq!((inquiry.feasible, inquiry.trials), (feasible, 5));
+        assert_eq!(inquiry.closest, None);
+    }
+    let inquiry = ask(&set, objective(1500.0));
+    assert_eq!(inquiry.best, None);
+    let closest = inquiry.closest.as_ref().unwrap();
+    assert_eq!(closest.trial, 0);
+    assert_eq!(closest.misses, ["output_throughput_tok_per_s >= 1500"]);
+    let throughput = Objective::maximise("output_throughput_tok_per_s");
+    assert_eq!(ask(&set, throughput).best.unwrap().trial, 0);
+}
+
+#[test]
+fn the_front_holds_what_nothing_beats_in_both() {
+    let set = measured(&VALUES);
+    let front = |set: &ResultSet| -> Vec<u64> {
+        ask(set, objective(0.0)).front.iter().map(|found| found.trial).collect()
+    };
+    assert_eq!(front(&set), [2, 4, 0], "1 is as fast as 4 with less throughput, 3 is beaten");
+    let mut bounded = set;
+    let measurement = Measurement::new()
+        .with_estimate("e2e_p95_s", Estimate { is_lower_bound: true, ..Estimate::new(0.5, 0.0) })
+        .with("output_throughput_tok_per_s", 2000.0);
+    let configuration = configuration(64, 0.9, true);
+    bounded.trials.push(trial("search", 5, configuration, Outcome::Completed(measurement)));
+    assert_eq!(front(&bounded), [2, 4, 0], "a lower bound wins nothing");
+    let inquiry = ask(&bounded, objective(0.0));
+    assert_eq!(inquiry.best.as_ref().unwrap().trial, 2);
+    assert_eq!(inquiry.doubts.len(), 1);
+    assert_eq!(inquiry.doubts[0].trial, 5);
+}
+
+#[test]
+fn what_changed_between_dates_is_told_in_their_order() {
+    let mut later = measured(&[(3.0, 1000.0), (2.5, 900.0)]);
+    later.manifest.created = "2026-12-01T00:00:00Z".to_owned();
+    later.manifest.backend.vllm_version = "0.33.0".to_owned();
+    let earlier = measured(&[(3.0, 1000.0), (2.0, 900.0), (1.0, 500.0)]);
+    // Named in the other order.
+    let sets = [("new".to_owned(), &later), ("old".to_owned(), &earlier)];
+    let inquiry = Inquiry::new(&sets, objective(0.0)).unwrap();
+    let drift: Vec<_> = inquiry
+        .drift
+        .iter()
+        .map(|drift| (drift.before.0.as_str(), drift.after.0.as_str(), drift.judgement))
+        .collect();
+    assert_eq!(drift, [("old", "new", Judgement::Same), ("old", "new", Judgement::Worse)]);
+    assert_eq!(inquiry.caveats, ["old: vLLM's version differs: 0.33.0; 0.25.1"]);
+    assert_eq!(inquiry.best.as_ref().unwrap().set, "old");
+    let text = inquiry.to_string();
+    assert!(text.contains("worse    2.00 ± 0.01 s in old, 2.50 ± 0.01 s in new"), "{text}");
+}
+
+#[test]
+fn trials_with_caveats_are_doubted() {
+    let mut set = measured(&VALUES[..2]);
+    set.trials[1].caveats = vec![Caveat::new(CaveatClass::NotSteady, "latency never settled")];
+    let inquiry = ask(&set, objective(0.0));
+    assert_eq!(inquiry.doubts.len(), 1);
+    assert_eq!(inquiry.doubts[0].reason, "latency never settled (not_steady)");
+    assert!(inquiry.to_string().contains("a:search/1  latency never settled"), "{inquiry}");
+}
+
+#[test]
+fn bounds_replace_those_on_the_same_metric() {
+    let given = [Constraint::at_least("output_throughput_tok_per_s", 5.0)];
+    let of = |objective: &Objective| -> Vec<String> {
+        objective.constraints.iter().map(ToString::to_string).collect()
+    };
+    let before = objective(1.0).subject_to(Constraint::at_most("queue_share", 0.5));
+    let after = retargeted(&before, None, &given);
+    assert_eq!(of(&after), ["queue_share <= 0.5", "output_throughput_tok_per_s >= 5"]);
+    assert_eq!(after.metric, "e2e_p95_s");
+    let other = retargeted(&before, Some(Objective::minimise("ttft_p95_s")), &given);
+    assert_eq!((other.metric.as_str(), other.constraints), ("ttft_p95_s", after.constraints));
+}
+
+#[test]
+fn nothing_to_ask_and_unknown_metrics_are_refused() {
+    assert_eq!(Inquiry::new(&[], objective(0.0)), Err(InquiryError::NoSet));
+    let set = measured(&VALUES);
+    let error = Inquiry::new(&[("a".to_owned(), &set)], Objective::minimise("e2e_p95"));
+    assert!(error.unwrap_err().to_string().contains("did you mean `e2e_p95_s`?"));
+}

@@ -1,0 +1,43 @@
+//! The subcommands, one file each: they read arguments, call the library and print.
+
+pub(crate) mod analyse;
+pub(crate) mod baseline;
+pub(crate) mod compare;
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod export;
+pub(crate) mod init;
+pub(crate) mod recommend;
+pub(crate) mod replay;
+pub(crate) mod report;
+pub(crate) mod schema;
+pub(crate) mod simulate;
+pub(crate) mod suite;
+pub(crate) mod tune;
+
+mod interrupt;
+mod progress;
+mod study;
+
+use std::path::Path;
+
+use slotune::results::{Loaded, ResultSet};
+
+/// Any error, on its way to `main`.
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// Exit status when the answer is negative: there is no configuration to recommend, or a simulated
+/// server fails.
+pub(crate) const NEGATIVE: u8 = 3;
+
+/// Exit status when the user ended it, as of a program that Ctrl-C kills.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Reads a result set and warns of the parts that it had to leave out.
+fn read(folder: &Path) -> Result<Loaded, Error> {
+    let loaded = ResultSet::read(folder)?;
+    for fault in &loaded.faults {
+        eprintln!("warning: left out: {fault}");
+    }
+    Ok(loaded)
+}

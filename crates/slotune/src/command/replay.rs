@@ -1,0 +1,43 @@
+//! `slotune replay`: a sampler on a past result set.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Args;
+use slotune::{replay::Table, study_file::SamplerName};
+
+use super::{Error, read};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Folder of the result set
+    results: PathBuf,
+    /// What proposes the configurations
+    #[arg(long, value_enum, default_value_t)]
+    sampler: SamplerName,
+    /// Most trials of each run
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    trials: u32,
+    /// Runs, with the seeds from 0
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    seeds: u64,
+    /// Prints one JSON object: `sampler`, `configurations`, `metric`, `best`, `runs`
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
+    let table = Table::new(&read(&options.results)?.set)?;
+    let replay =
+        table.replay(&*options.sampler.sampler(), options.trials as usize, options.seeds)?;
+    let mut out = io::stdout().lock();
+    if options.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&replay)?)?;
+    } else {
+        writeln!(out, "{replay}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

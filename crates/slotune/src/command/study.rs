@@ -1,0 +1,49 @@
+//! What the commands that work on a study file have in common.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use slotune::{serving::engine_arguments::shell_word, session::Work, study_file::StudyFile};
+
+use super::Error;
+
+#[derive(Debug, Args)]
+pub(super) struct StudyOptions {
+    /// The study file; `slotune init` writes one to start from
+    #[arg(value_name = "STUDY.TOML")]
+    pub(super) file: PathBuf,
+    /// Folder for the result set and the servers' logs [default: the study file's name with
+    /// `-results`, beside it]
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+impl StudyOptions {
+    /// The file, read and checked.
+    pub(super) fn work(&self) -> Result<Work, Error> {
+        let file = StudyFile::read(&self.file)?;
+        Ok(Work::of_file(&file, self.file.parent().unwrap_or(Path::new("")))?)
+    }
+
+    /// Where the result set goes; `kind` is what the default name ends in.
+    pub(super) fn folder(&self, kind: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| {
+            let stem = self.file.file_stem().unwrap_or_default().to_string_lossy();
+            self.file.with_file_name(format!("{stem}-{kind}"))
+        })
+    }
+}
+
+/// How this program was called. No option holds a secret.
+pub(super) fn command_line() -> String {
+    let words = env::args().skip(1).map(|word| shell_word(&word));
+    std::iter::once("slotune".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
+/// Where trials are evaluated.
+pub(super) fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -1,0 +1,389 @@
+//! A study file under way: the server measured as it comes, then searches, each trial kept in a
+//! result set.
+//!
+//! A session that is dropped, interrupted or killed goes on when it is opened again, with the same
+//! trials as if it had never stopped.
+
+mod reference;
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use slotune_core::{
+    Configuration, Parameter, Problem, SearchSpace, State, Study, StudyError, sampler::Sampler,
+};
+use slotune_results::{
+    Fault, Loaded, Manifest, MissingTrial, ReadError, ResultSet, StoredTrial, StudyManifest,
+    StudyRole, WriteError, Writer,
+};
+use slotune_serving::{Backend, BackendInfo, Progress, Schedule, Stage, workload::WorkloadError};
+use slotune_vllm::clock::now;
+
+pub use reference::in_effect;
+
+use crate::{
+    Finished, Observer, Recorder, TuneError, Tuner,
+    study_file::{BackendStartError, FieldError, Plan, StudyFile},
+    suite::with_documented_parameters,
+};
+
+/// Name of the study that holds the server as it comes.
+pub const REFERENCE: &str = "reference";
+
+/// Name of the study that searches.
+pub const SEARCH: &str = "search";
+
+/// Folder of a result set for the logs of real servers.
+const LOGS: &str = "logs";
+
+/// A study file under way.
+///
+/// ```
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::atomic::AtomicBool;
+///
+/// use slotune::{serving::Silent, session::{Session, Work}, study_file::StudyFile};
+///
+/// let file = StudyFile::read("study.toml".as_ref())?;
+/// let work = Work::of_file(&file, "".as_ref())?;
+/// let search = work.search();
+/// let studies = [search.manifest(&work)];
+/// let mut session = Session::open(work, "results".as_ref(), &studies, "my program").await?;
+/// let stop = AtomicBool::new(false);
+/// session.measure_references(&stop, &Silent).await?;
+/// session.conduct(search, &stop, &Silent).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[expect(missing_debug_implementations, reason = "a backend need not be printable")]
+pub struct Session {
+    work: Work,
+    backend: Arc<dyn Backend>,
+    schedule: Arc<Schedule>,
+    writer: Arc<Mutex<Writer>>,
+    stored: ResultSet,
+    /// When it was opened: the wall time of the budget counts from then.
+    begun: Instant,
+}
+
+/// What a session works on: a study file and the values that it stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Work {
+    /// The file.
+    pub file: StudyFile,
+    /// The values.
+    pub plan: Plan,
+}
+
+impl Work {
+    /// The work of a file; relative paths in it start at `folder`.
+    ///
+    /// # Errors
+    /// As [`StudyFile::plan`].
+    pub fn of_file(file: &StudyFile, folder: &Path) -> Result<Self, FieldError> {
+        Ok(Self { plan: file.plan(folder)?, file: file.clone() })
+    }
+
+    /// The same for a suite: with the parameters of the Week-3 documents that the file does not name.
+    ///
+    /// # Errors
+    /// When the file's own values leave no configuration beside those.
+    pub fn of_suite(self) -> Result<Self, FieldError> {
+        let file = with_documented_parameters(&self.file);
+        // The file alone does not tell where its relative paths start; the workload is as it was.
+        let plan = Plan { workload: self.plan.workload, ..file.plan(Path::new(""))? };
+        Ok(Self { file, plan })
+    }
+
+    /// The search that the file asks for.
+    pub fn search(&self) -> PlannedStudy {
+        PlannedStudy {
+            name: SEARCH.to_owned(),
+            role: StudyRole::Search,
+            sampler: self.file.sampler.sampler(),
+            space: self.plan.space.clone(),
+            knows_default: true,
+            trials: self.file.budget.trials,
+        }
+    }
+}
+
+/// One search of a session.
+#[derive(Debug)]
+pub struct PlannedStudy {
+    /// Its name, unique in the result set.
+    pub name: String,
+    /// What it is for.
+    pub role: StudyRole,
+    /// What proposes its configurations.
+    pub sampler: Box<dyn Sampler>,
+    /// Where it goes: the search space, or a part of it.
+    pub space: SearchSpace,
+    /// Whether it is told first what vLLM's default does, where its space holds that.
+    pub knows_default: bool,
+    /// Most trials.
+    pub trials: u32,
+}
+
+impl PlannedStudy {
+    /// What the manifest of a result set says of it.
+    pub fn manifest(&self, work: &Work) -> StudyManifest {
+        StudyManifest {
+            name: self.name.clone(),
+            role: self.role,
+            sampler: self.sampler.name().to_owned(),
+            seed: work.file.seed,
+            trials: self.trials.into(),
+        }
+    }
+}
+
+/// Why a search ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All its trials are spent.
+    Trials,
+    /// Nothing is left to try.
+    Exhausted,
+    /// Its wall time is spent.
+    WallTime,
+    /// Its server time is spent.
+    ServerTime,
+    /// It was asked to stop.
+    Stopped,
+}
+
+impl Session {
+    /// Begins the result set in a folder, or goes on with it if the folder holds this very one.
+    /// `command` goes into the set: what makes it again.
+    ///
+    /// # Errors
+    /// When another session has the folder, it holds something else, the workload cannot be had,
+    /// or the server cannot be used.
+    pub async fn open(
+        work: Work,
+        folder: &Path,
+        studies: &[StudyManifest],
+        command: &str,
+    ) -> Result<Self, SessionError> {
+        let begun = now();
+        let Work { file, plan } = &work;
+        let schedule = Arc::new(plan.workload.schedule()?);
+        let backend = file.backend.start(&folder.join(LOGS)).await?;
+        let manifest = manifest(&work, backend.describe(), studies, command);
+        let writer = match ResultSet::create(folder, &manifest) {
+            Err(WriteError::AlreadyASet { .. }) => Writer::open(folder, &manifest)?,
+            created => created?,
+        };
+        let Loaded { set: stored, faults, .. } = ResultSet::read(folder)?;
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(SessionError::Damaged(fault));
+        }
+        let writer = Arc::new(Mutex::new(writer));
+        Ok(Self { work, backend, schedule, writer, stored, begun })
+    }
+
+    /// What evaluates.
+    pub fn describe(&self) -> BackendInfo {
+        self.backend.describe()
+    }
+
+    /// What is worked on.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// What was stored when the session was opened, and the reference trials since.
+    pub fn stored(&self) -> &ResultSet {
+        &self.stored
+    }
+
+    /// What vLLM chose by itself for the parameters of a space; `None` where it is not known, or not
+    /// in the space.
+    fn default_within(&self, space: &SearchSpace) -> Option<Configuration> {
+        let default = &self.reference("default")?.entry.trial.configuration;
+        let names = space.parameters().iter().map(Parameter::name);
+        let default = names.fold(Configuration::new(), |all, name| match default.get(name) {
+            Some(value) => all.with(name, value.clone()),
+            None => all,
+        });
+        space.check(&default).is_ok().then_some(default)
+    }
+
+    /// How many configurations there are to compare with.
+    pub fn references(&self) -> u32 {
+        references(&self.work.plan)
+    }
+
+    fn reference(&self, label: &str) -> Option<&StoredTrial> {
+        self.stored.study(REFERENCE).find(|trial| trial.label.as_deref() == Some(label))
+    }
+
+    /// Conducts a search to the end of its budget, from where it was left. It ends after the trial
+    /// under way when `stop` is set.
+    ///
+    /// # Errors
+    /// When the stored trials do not fit, no configuration can be evaluated, or a trial cannot be
+    /// stored; every trial stored before stays.
+    pub async fn conduct(
+        &self,
+        study: PlannedStudy,
+        stop: &AtomicBool,
+        observer: &dyn Observer,
+    ) -> Result<Ended, SessionError> {
+        let Plan { objective, fixed, options, .. } = &self.work.plan;
+        let history = self.stored.history(&study.name)?;
+        let stored = history.len();
+        let problem = Problem::new(study.space, objective.clone());
+        let mut search = Study::resume(problem, study.sampler, self.work.file.seed, history)?;
+        if stored == 0
+            && study.knows_default
+            && let Some(default) = self.default_within(search.problem().space())
+        {
+            search.enqueue(default)?;
+        }
+        let recorder = Recorder::new(&study.name, Arc::clone(&self.writer));
+        let observer = Recorded { recorder, observer };
+        let mut tuner = Tuner::new(
+            search,
+            Arc::clone(&self.backend),
+            Arc::clone(&self.schedule),
+            fixed.clone(),
+            *options,
+        )?;
+        let budget = &self.work.file.budget;
+        loop {
+            let history = tuner.study().history();
+            if history.len() >= study.trials as usize {
+                return Ok(Ended::Trials);
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Ok(Ended::Stopped);
+            }
+            let wall_time_s = self.begun.elapsed().as_secs_f64();
+            if budget.wall_time_s.is_some_and(|limit_s| wall_time_s >= limit_s) {
+                return Ok(Ended::WallTime);
+            }
+            let cost_s: f64 = history.entries().iter().map(|entry| cost_s(&entry.state)).sum();
+            if budget.server_time_s.is_some_and(|limit_s| cost_s >= limit_s) {
+                return Ok(Ended::ServerTime);
+            }
+            if !tuner.step(&observer).await? {
+                return Ok(Ended::Exhausted);
+            }
+        }
+    }
+}
+
+/// vLLM's default, and the baseline where there is one.
+fn references(plan: &Plan) -> u32 {
+    if plan.baseline.is_some() { 2 } else { 1 }
+}
+
+fn cost_s(state: &State) -> f64 {
+    match state {
+        State::Told { cost, .. } => *cost,
+        State::Pending => 0.0,
+    }
+}
+
+fn manifest(
+    work: &Work,
+    backend: BackendInfo,
+    studies: &[StudyManifest],
+    command: &str,
+) -> Manifest {
+    let Plan { space, objective, workload, .. } = &work.plan;
+    let reference = StudyManifest {
+        name: REFERENCE.to_owned(),
+        role: StudyRole::Reference,
+        sampler: "given".to_owned(),
+        seed: work.file.seed,
+        trials: references(&work.plan).into(),
+    };
+    let set = Manifest::new(
+        jiff::Timestamp::now().to_string(),
+        space.clone(),
+        objective.clone(),
+        workload.clone(),
+        backend,
+    );
+    let set = set.with_command(command).with_study(reference);
+    studies.iter().cloned().fold(set, Manifest::with_study)
+}
+
+/// Keeps each trial before anybody else hears of it.
+struct Recorded<'a> {
+    recorder: Recorder,
+    observer: &'a dyn Observer,
+}
+
+impl Progress for Recorded<'_> {
+    fn stage(&self, stage: Stage) {
+        self.observer.stage(stage);
+    }
+}
+
+impl Observer for Recorded<'_> {
+    fn begun(&self, trial: &slotune_core::Trial) {
+        self.observer.begun(trial);
+    }
+
+    fn finished(
+        &self,
+        trial: &Finished<'_>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.recorder.finished(trial)?;
+        self.observer.finished(trial)
+    }
+}
+
+/// Why a session cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The workload gives no schedule.
+    #[error(transparent)]
+    Workload(#[from] WorkloadError),
+    /// The server cannot be used.
+    #[error(transparent)]
+    Backend(#[from] BackendStartError),
+    /// A field of the study file.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The result set cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The result set cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A part of the result set is damaged.
+    #[error("{0}; restore the file, or remove it to run its trial again")]
+    Damaged(Fault),
+    /// A stored trial is absent.
+    #[error(transparent)]
+    MissingTrial(#[from] MissingTrial),
+    /// A stored trial does not fit the study.
+    #[error(transparent)]
+    Study(#[from] StudyError),
+    /// A configuration does not belong to the search space.
+    #[error(transparent)]
+    Configuration(#[from] slotune_core::ConfigurationError),
+    /// A search ended early.
+    #[error(transparent)]
+    Tune(#[from] TuneError),
+    /// A reference could not be measured, through no fault of its configuration.
+    #[error("the {label} could not be measured: {message}; mend that and start again")]
+    Reference {
+        /// `baseline` or `default`.
+        label: &'static str,
+        /// What was in the way.
+        message: String,
+    },
+}

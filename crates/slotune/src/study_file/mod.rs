@@ -1,0 +1,193 @@
+//! The study file: what to tune, for what, under which load and on which server, as TOML.
+//!
+//! [`StudyFile`] is the file as plain data. [`StudyFile::read`] also checks what no type can say,
+//! such as whether a metric exists, and its errors name the line, the column, the field and the
+//! remedy. [`StudyFile::plan`] makes it the values that the rest of the library takes.
+//!
+//! - `space`: the parameters and their values.
+//! - `workload`, `backend`: what is sent, and to which server.
+//! - `plan`: what follows from the file, and what cannot work.
+//! - `read`, `locate`: errors with their place in the text.
+//! - `schema`: the same as a JSON schema, for editors.
+
+mod backend;
+mod locate;
+mod plan;
+mod read;
+mod schema;
+mod space;
+mod workload;
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use slotune_core::{
+    Bound, Value,
+    sampler::{Bayesian, Random, Sampler, Sobol},
+};
+
+pub use backend::{BackendStartError, BackendTable, NoiseName, SimulatorTable, VllmTable};
+pub use plan::Plan;
+pub use read::{Located, StudyFileError};
+pub use schema::json_schema;
+pub use space::ParameterTable;
+pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
+
+use schema::{BoundSchema, ParameterNames, SettingSchema};
+
+/// A commented study file that works as it stands; what `slotune init` writes.
+pub const EXAMPLE: &str = include_str!("example.toml");
+
+/// What to tune, for what, under which load and on which server.
+///
+/// ```
+/// use slotune::study_file::{EXAMPLE, StudyFile};
+///
+/// let file = StudyFile::parse("study.toml", EXAMPLE)?;
+/// assert_eq!(file.budget.trials, 30);
+/// let plan = file.plan("".as_ref())?;
+/// assert_eq!(plan.objective.metric, "e2e_p95_s");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(description = "What to tune, for what, under which load and on which server.")]
+pub struct StudyFile {
+    /// Root of all random streams: the same file gives the same trials.
+    #[serde(default)]
+    pub seed: u64,
+    /// What proposes the configurations.
+    #[serde(default)]
+    pub sampler: SamplerName,
+    /// What is tuned: engine arguments of vLLM by name, each with the values it may take.
+    #[schemars(extend("propertyNames" = ParameterNames::schema(), "minProperties" = 1))]
+    pub space: IndexMap<String, ParameterTable>,
+    /// Engine arguments that every trial has in common.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, SettingSchema>")]
+    #[schemars(extend("propertyNames" = ParameterNames::schema()))]
+    pub fixed: BTreeMap<String, Value>,
+    /// The configuration to compare with besides vLLM's default, such as the one in use. What it
+    /// leaves out of the search space stays at vLLM's default.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, SettingSchema>")]
+    #[schemars(extend("propertyNames" = ParameterNames::schema()))]
+    pub baseline: BTreeMap<String, Value>,
+    /// Which metric is optimised, and which way.
+    pub objective: Goal,
+    /// Bounds on other metrics, all to be met.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, BoundSchema>")]
+    pub constraints: IndexMap<String, Bound>,
+    /// Limits of a good request, which the metric `goodput_per_s` needs.
+    #[serde(default)]
+    pub slo: SloTable,
+    /// What the clients send.
+    pub workload: WorkloadTable,
+    /// What evaluates a trial.
+    pub backend: BackendTable,
+    /// When the search ends.
+    #[serde(default)]
+    pub budget: Budget,
+}
+
+/// What proposes configurations.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplerName {
+    /// Constrained Bayesian optimisation with Gaussian processes.
+    #[default]
+    Bayesian,
+    /// A low-discrepancy sequence.
+    Sobol,
+    /// Uniformly random.
+    Random,
+}
+
+impl SamplerName {
+    /// The sampler of that name.
+    pub fn sampler(self) -> Box<dyn Sampler> {
+        match self {
+            Self::Bayesian => Box::new(Bayesian),
+            Self::Sobol => Box::new(Sobol),
+            Self::Random => Box::new(Random),
+        }
+    }
+}
+
+/// The metric to optimise, by its name in `docs/METRICS.md`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// Less is better: a latency.
+    Minimise(String),
+    /// More is better: a throughput.
+    Maximise(String),
+}
+
+/// Limits that a good request meets, all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SloTable {
+    /// Longest time to first token, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_s: Option<f64>,
+    /// Longest time per output token, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_s: Option<f64>,
+    /// Longest end-to-end latency, seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub e2e_s: Option<f64>,
+}
+
+/// When the search ends: at the first limit reached. A trial that runs is always finished.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// Most trials of the search, those of earlier runs of the command included.
+    #[schemars(range(min = 1))]
+    pub trials: u32,
+    /// Seconds of one run of the command after which no trial begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub wall_time_s: Option<f64>,
+    /// Seconds of server time, simulated or real, after which no trial begins: start-up and load
+    /// of all trials of the search, those of earlier runs included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub server_time_s: Option<f64>,
+}
+
+impl Default for Budget {
+    /// Thirty trials, however long they take.
+    fn default() -> Self {
+        Self { trials: 30, wall_time_s: None, server_time_s: None }
+    }
+}
+
+/// A field that cannot work.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}`: {problem}", path.join("."))]
+pub struct FieldError {
+    /// Names of the tables that it is in, outermost first, and its own.
+    pub path: Vec<String>,
+    /// What is wrong with it, and the remedy.
+    pub problem: String,
+}
+
+impl FieldError {
+    /// The field at this path has this problem.
+    pub(crate) fn new<S: Into<String>>(
+        path: impl IntoIterator<Item = S>,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self { path: path.into_iter().map(Into::into).collect(), problem: problem.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,402 @@
+//! What a study file says, and what it says of mistakes.
+
+use std::path::Path;
+
+use slotune_core::{Constraint, Objective};
+use slotune_serving::{
+    Workload,
+    workload::{Arrivals, LengthLaw, Lengths},
+};
+
+use super::*;
+
+fn example_with(old: &str, new: &str) -> String {
+    assert!(EXAMPLE.contains(old), "{old}");
+    EXAMPLE.replacen(old, new, 1)
+}
+
+fn error_of(text: &str) -> Located {
+    StudyFile::parse("study.toml", text).expect_err("it has a mistake")
+}
+
+#[test]
+fn the_example_is_what_its_comments_say() {
+    let file = StudyFile::parse("study.toml", EXAMPLE).unwrap();
+    let plan = file.plan(Path::new("")).unwrap();
+    let parameters: Vec<String> =
+        plan.space.parameters().iter().map(|p| format!("{}: {}", p.name(), p.domain())).collect();
+    assert_eq!(
+        parameters,
+        [
+            "max_num_seqs: integer from 32 to 4096, log scale",
+            "max_num_batched_tokens: integer from 512 to 32768, log scale",
+            "gpu_memory_utilization: one of 0.7, 0.75, 0.8, 0.85, 0.9, 0.92, 0.95",
+            "enable_chunked_prefill: true or false",
+        ],
+        "in the order of the file"
+    );
+    let rules: Vec<String> = plan.space.rules().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        rules,
+        [
+            "max_num_batched_tokens >= max_num_seqs",
+            "max_num_batched_tokens >= 16384 when enable_chunked_prefill = false",
+        ]
+    );
+    let objective = Objective::minimise("e2e_p95_s")
+        .subject_to(Constraint::at_least("output_throughput_tok_per_s", 4000.0))
+        .subject_to(Constraint::at_most("queue_share", 0.5).linear());
+    assert_eq!(plan.objective, objective);
+    assert_eq!(plan.fixed.flags(), ["--max-model-len", "16384", "--no-enable-prefix-caching"]);
+    assert_eq!(plan.baseline.unwrap().integer("max_num_seqs"), Some(64));
+    assert_eq!(plan.workload.schedule().unwrap().requests.len(), 1000);
+}
+
+#[test]
+fn what_the_example_comments_out_works_too() {
+    // Every commented field, uncommented in place of what it is an alternative to.
+    let text = example_with(
+        "[workload.trace]\nsource = \"azure_llm_2023_conv\" # or a CSV file\nrate_per_s = 24.0\n\
+         requests = 1000\n",
+        "",
+    );
+    let start = text.find("[backend.simulator]").unwrap();
+    let end = text.find("# ... or a real server").unwrap();
+    let mut text = text[..start].to_owned() + &text[end..];
+    for head in [
+        "# [space.long",
+        "# levels",
+        "# only_if",
+        "# [slo]",
+        "# ttft_s",
+        "# tpot_s",
+        "# [workload",
+        "# rate_per_s",
+        "# prompt_tokens",
+        "# output_tokens",
+        "# requests",
+        "# [backend.vllm]",
+        "# model",
+        "# command",
+        "# port",
+        "# wall_time_s",
+        "# server_time_s",
+    ] {
+        let line = format!("\n{head}");
+        assert!(text.contains(&line), "{head}");
+        text = text.replacen(&line, &format!("\n{}", &head[2..]), 1);
+    }
+    let file = StudyFile::parse("study.toml", &text).unwrap();
+    let plan = file.plan(Path::new("")).unwrap();
+    assert_eq!(plan.space.parameters().len(), 5);
+    assert_eq!(
+        plan.space.rules().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["max_num_batched_tokens >= max_num_seqs"],
+        "of a real server, the longest context is not known"
+    );
+    let Workload::Synthetic(synthetic) = &plan.workload else { panic!("{:?}", plan.workload) };
+    assert_eq!(synthetic.arrivals, Arrivals::Poisson { rate_per_s: 6.0 });
+    let prompt = LengthLaw::Uniform { min_tokens: 64, max_tokens: 512 };
+    let output = LengthLaw::Lognormal { median_tokens: 150.0, sigma: 0.8, max_tokens: 1024 };
+    assert_eq!(synthetic.lengths, Lengths::Independent { prompt, output });
+    assert_eq!(plan.options.slo.tpot_s, Some(0.05));
+    assert_eq!(file.budget.server_time_s, Some(36_000.0));
+    assert!(matches!(file.backend, BackendTable::Vllm(VllmTable { port: 8000, .. })));
+}
+
+#[test]
+fn a_mistake_is_shown_with_its_place_and_the_remedy() {
+    let error = error_of(&example_with("range = [32, 4096]", "range = [4096, 32]"));
+    assert_eq!(
+        error.to_string(),
+        "study.toml:11:1: `space.max_num_seqs.range`: lower bound 4096 is above upper bound 32; swap \
+         them\n  11 | range = [4096, 32]\n     | ^"
+    );
+}
+
+/// Each row: a part of the example, what it is replaced with, the field, the line's start, and a
+/// part of the message.
+#[test]
+fn each_mistake_names_line_field_and_remedy() {
+    let table = [
+        ("trials = 30", "trails = 30", "budget.trails", "trails", "did you mean `trials`?"),
+        ("[budget]", "[budgets]", "budgets", "[budgets]", "did you mean `budget`?"),
+        ("log = true #", "lug = true #", "space.max_num_seqs.lug", "lug", "did you mean `log`?"),
+        (
+            "[space.max_num_seqs]",
+            "[space.max_num_seq]",
+            "space.max_num_seq",
+            "[space.max_num_seq]",
+            "did you mean `max_num_seqs`?",
+        ),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "minimise = \"e2e_p95\"",
+            "objective.minimise",
+            "minimise",
+            "did you mean `e2e_p95_s`?",
+        ),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "minimize = \"e2e_p95_s\"",
+            "objective.minimize",
+            "minimize",
+            "did you mean `minimise`?",
+        ),
+        (
+            "queue_share = {",
+            "que_share = {",
+            "constraints.que_share",
+            "que_share",
+            "did you mean `queue_share`?",
+        ),
+        (
+            "queue_share = { at_most",
+            "queue_share = { at_mots",
+            "constraints.queue_share.at_mots",
+            "queue_share",
+            "did you mean `at_most`?",
+        ),
+        (
+            "queue_share = {",
+            "goodput_per_s = {",
+            "constraints.goodput_per_s",
+            "goodput_per_s",
+            "give `[slo]`",
+        ),
+        ("requests = 1000", "requests = \"many\"", "workload.trace.requests", "requests", "u32"),
+        ("trials = 30", "trials = 0", "budget.trials", "trials", "give 1 or more"),
+        ("gpu = \"h100-sxm\"", "gpu = \"h10\"", "backend.simulator.gpu", "gpu", "h100-sxm"),
+        ("noise = \"none\"", "noise = \"nine\"", "backend.simulator.noise", "noise", "`none`?"),
+        (
+            "enable_prefix_caching = false",
+            "enable_prefix_caching = 1",
+            "fixed.enable_prefix_caching",
+            "enable_prefix_caching",
+            "must be true or false",
+        ),
+        (
+            "max_model_len = 16384",
+            "max_num_seqs = 16384",
+            "fixed.max_num_seqs",
+            "max_num_seqs",
+            "is searched as well",
+        ),
+        (
+            "max_num_seqs = 64",
+            "block_size = 64",
+            "baseline.block_size",
+            "block_size",
+            "move it to `fixed`",
+        ),
+        (
+            "levels = [false, true]",
+            "levels = [false, true]\nrange = [1, 2]",
+            "space.enable_chunked_prefill.levels",
+            "levels",
+            "one of the two",
+        ),
+        (
+            "levels = [false, true]",
+            "log = true",
+            "space.enable_chunked_prefill",
+            "[space.enable_chunked_prefill]",
+            "`levels = [...]`",
+        ),
+        (
+            "levels = [false, true]",
+            "levels = [false, true]\nonly_if = { block_size = 16 }",
+            "space.enable_chunked_prefill.only_if",
+            "only_if",
+            "not a parameter declared before it",
+        ),
+        ("range = [32, 4096]", "range = [0, 4096]", "space.max_num_seqs.range", "range", "must be"),
+        (
+            "range = [32, 4096]",
+            "range = [\"a\", 4096]",
+            "space.max_num_seqs.range",
+            "range",
+            "two numbers",
+        ),
+        ("seed = 0", "seed = -1", "seed", "seed", "-1"),
+        (
+            "trials = 30",
+            "trials = 30\nwall_time_s = -1",
+            "budget.wall_time_s",
+            "wall_time_s",
+            "above 0",
+        ),
+    ];
+    for (old, new, field, line, message) in table {
+        let error = error_of(&example_with(old, new));
+        assert_eq!(error.path.join("."), field, "{error}");
+        assert!(error.text.starts_with(line), "{error}");
+        assert!(error.problem.contains(message), "{error}");
+        assert!(error.text.chars().count() >= error.column, "{error}");
+    }
+}
+
+#[test]
+fn a_text_that_is_no_toml_and_a_missing_table_have_a_place_too() {
+    let error = error_of(&example_with("seed = 0", "seed = "));
+    assert_eq!((error.line, error.path.as_slice()), (5, [].as_slice()), "{error}");
+    let error = error_of(&example_with("[objective]\nminimise = \"e2e_p95_s\"\n", ""));
+    assert!(error.problem.contains("missing field `objective`"), "{error}");
+    let error = error_of("");
+    assert_eq!((error.line, error.column), (1, 1));
+}
+
+#[test]
+fn each_mistake_of_a_workload_is_located() {
+    let start = EXAMPLE.find("[workload.trace]").unwrap();
+    let end = EXAMPLE.find("# ... or requests drawn").unwrap();
+    let with = |workload: &str| {
+        EXAMPLE[..start].to_owned() + "[workload." + workload + "\n" + &EXAMPLE[end..]
+    };
+    let synthetic = |fields: &str| with(&format!("synthetic]\n{fields}"));
+    let rate = "rate_per_s = 6\nprompt_tokens = 9\noutput_tokens = 9\nrequests = 9";
+    StudyFile::parse("study.toml", &synthetic(rate)).unwrap();
+    StudyFile::parse("study.toml", &synthetic(&rate.replace("rate_per_s", "concurrency"))).unwrap();
+    for (old, new, field, message) in [
+        ("rate_per_s = 6\n", "", "", "`rate_per_s` or `concurrency`"),
+        ("rate_per_s = 6", "rate_per_s = -6", ".rate_per_s", "above 0"),
+        ("rate_per_s = 6", "rate_per_s = 6\nconcurrency = 2", ".concurrency", "one of the two"),
+        ("rate_per_s = 6", "concurrency = 2\nburstiness = 1", ".burstiness", "at a rate"),
+        ("rate_per_s = 6", "concurrency = 0", ".concurrency", "1 or more"),
+        ("requests = 9", "requests = 0", ".requests", "1 or more"),
+        ("prompt_tokens = 9", "prompt_tokens = 0", ".prompt_tokens", "1 or more"),
+        ("prompt_tokens = 9", "prompt_tokens = [9, 8]", ".prompt_tokens", "fewest tokens first"),
+        (
+            "output_tokens = 9",
+            "output_tokens = { median = 9, sigma = 0, most = 9 }",
+            ".output_tokens",
+            "`sigma`",
+        ),
+        ("output_tokens = 9", "output_tokens = \"9\"", ".output_tokens", "[fewest, most]"),
+    ] {
+        let error = error_of(&synthetic(&rate.replace(old, new)));
+        assert_eq!(error.path.join("."), format!("workload.synthetic{field}"), "{error}");
+        assert!(error.problem.contains(message), "{error}");
+    }
+    for (field, value) in [("rate_per_s", "0"), ("requests", "0"), ("start_s", "-1")] {
+        let error = error_of(&with(&format!("trace]\n{field} = {value}")));
+        assert_eq!(error.path.join("."), format!("workload.trace.{field}"), "{error}");
+    }
+}
+
+#[test]
+fn numbers_and_names_become_the_domain_that_they_look_like() {
+    let domain = |values: &str| {
+        let text = example_with("[fixed]", &format!("[space.{values}\n[fixed]"));
+        let plan = StudyFile::parse("", &text).unwrap().plan(Path::new("")).unwrap();
+        plan.space.parameters().last().unwrap().domain().to_string()
+    };
+    assert_eq!(domain("block_size]\nlevels = [16, 32]"), "one of 16, 32");
+    assert_eq!(
+        domain("cudagraph_mode]\nlevels = [\"none\", \"full_and_piecewise\"]"),
+        "one of none, full_and_piecewise"
+    );
+    let text =
+        example_with("levels = [0.70, ", "levels = [0.70, 0.72, ").replacen("0.95]", "0.95, 1]", 1);
+    let plan = StudyFile::parse("", &text).unwrap().plan(Path::new("")).unwrap();
+    let utilization = plan.space.parameter("gpu_memory_utilization").unwrap();
+    assert!(utilization.domain().contains(&1.0.into()), "{}", utilization.domain());
+}
+
+#[test]
+fn a_file_written_as_toml_reads_back_as_it_was() {
+    let file = StudyFile::parse("study.toml", EXAMPLE).unwrap();
+    let text = toml::to_string(&file).unwrap();
+    assert_eq!(StudyFile::parse("again.toml", &text), Ok(file), "{text}");
+}
+
+#[test]
+fn the_example_satisfies_the_schema_and_mistakes_do_not() {
+    let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("study.json", schema).unwrap();
+    let index = compiler.compile("study.json", &mut schemas).unwrap();
+    let is_valid = |text: &str| {
+        let table: toml::Table = text.parse().unwrap();
+        let value = serde_json::to_value(table).unwrap();
+        schemas.validate(&value, index).map_err(|error| format!("{error:#}"))
+    };
+    assert_eq!(is_valid(EXAMPLE), Ok(()));
+    for (old, new) in [
+        ("trials = 30", "trails = 30"),
+        ("trials = 30", "trials = 0"),
+        ("[space.max_num_seqs]", "[space.max_num_seq]"),
+        ("{ at_most = 0.5 }", "{ at_most = 0.5, at_least = 0.1 }"),
+        ("levels = [false, true]", "log = true"),
+        ("minimise =", "minimize ="),
+        ("noise = \"none\"", "noise = \"nine\""),
+    ] {
+        assert!(is_valid(&example_with(old, new)).is_err(), "{new}");
+    }
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/study.schema.json");
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == json_schema(),
+        "write it anew: cargo run -p slotune -- schema > docs/study.schema.json"
+    );
+}
+
+/// The fenced blocks of that language in a text.
+fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+    let open = format!("```{language}\n");
+    text.split(&open).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn the_guide_shows_studies_and_a_message_that_are_so() {
+    let guide = include_str!("../../../../docs/guide/first-study.md");
+    let files = blocks(guide, "toml");
+    let [study, server] = files.as_slice() else { panic!("{files:?}") };
+    let parsed = StudyFile::parse("study.toml", study).unwrap();
+    assert_eq!(parsed.budget.trials, 30);
+    let real = study.replace("[backend.simulator]\ngpu = \"h100-sxm\"\n", server);
+    let real = StudyFile::parse("study.toml", &real).unwrap();
+    assert!(matches!(real.backend, BackendTable::Vllm(_)));
+    let error = error_of(&study.replace("trials = 30", "trails = 30"));
+    assert_eq!(blocks(guide, "text"), [format!("error: {error}\n")]);
+}
+
+/// Whatever the text: an answer, or an error whose place is in it.
+fn check_answer(text: &str) {
+    if let Err(error) = StudyFile::parse("study.toml", text) {
+        assert!(error.line <= text.lines().count() + 1, "{error}");
+        assert!(error.column <= error.text.chars().count() + 1, "{error}");
+        assert!(!error.problem.is_empty(), "{error}");
+    }
+}
+
+#[test]
+fn a_text_that_is_cut_or_misses_something_is_answered() {
+    for position in (0..EXAMPLE.len()).step_by(3) {
+        check_answer(&EXAMPLE[..position]);
+        check_answer(&(EXAMPLE[..position].to_owned() + &EXAMPLE[position + 1..]));
+        check_answer(&(EXAMPLE[..position].to_owned() + "é" + &EXAMPLE[position..]));
+    }
+    let lines: Vec<&str> = EXAMPLE.lines().collect();
+    for without in 0..lines.len() {
+        check_answer(&[&lines[..without], &lines[without + 1..]].concat().join("\n"));
+    }
+}
+
+#[test]
+fn numbers_beyond_reason_are_answered() {
+    let is_part = |c: char| c.is_ascii_digit() || c == '.';
+    let mut rest = 0;
+    while let Some(start) = EXAMPLE[rest..].find(|c: char| c.is_ascii_digit()).map(|i| rest + i) {
+        let length = EXAMPLE[start..].find(|c| !is_part(c)).unwrap();
+        for number in ["-1", "0", "0.0", "1e308", "-1e308", "nan", "inf", "9223372036854775807"] {
+            check_answer(&(EXAMPLE[..start].to_owned() + number + &EXAMPLE[start + length..]));
+        }
+        rest = start + length;
+    }
+}

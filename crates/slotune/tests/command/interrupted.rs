@@ -1,0 +1,173 @@
+//! A study that is killed, interrupted, or wanted twice.
+
+#![cfg(unix)]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+
+use slotune::results::{ResultSet, StoredTrial};
+
+use super::{command, ok, slotune, stderr, write_study};
+
+fn start(folder: &Path) -> Child {
+    command(folder, &["tune", "study.toml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts")
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status();
+    assert!(status.expect("kill runs").success());
+}
+
+/// Waits until a file is there, which is soon.
+fn wait_for(path: &Path) {
+    for _ in 0..2000 {
+        if path.exists() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    panic!("{} did not come", path.display());
+}
+
+/// Waits for the end of a process that should come at once.
+fn end_of(mut child: Child) -> ExitStatus {
+    for _ in 0..4000 {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().expect("it can be killed");
+    panic!("it goes on");
+}
+
+fn trials(folder: &Path) -> Vec<StoredTrial> {
+    let loaded = ResultSet::read(folder.join("study-results")).expect("a set");
+    assert!(loaded.faults.is_empty(), "{:?}", loaded.faults);
+    loaded.set.trials
+}
+
+#[test]
+fn a_killed_study_goes_on_with_the_trials_of_an_uninterrupted_one() {
+    const TRIALS: u32 = 14;
+    let whole = tempfile::tempdir().unwrap();
+    write_study(whole.path(), TRIALS, 60);
+    ok(whole.path(), &["tune", "study.toml"]);
+    let expected = trials(whole.path());
+    assert_eq!(expected.len(), 16);
+
+    let killed = tempfile::tempdir().unwrap();
+    write_study(killed.path(), TRIALS, 60);
+    let mut kept = 0;
+    // Lines to wait for, then microseconds: before the set exists, between and within trials.
+    for (lines, delay_us) in [
+        (0, 0),
+        (0, 3000),
+        (0, 15_000),
+        (1, 0),
+        (1, 700),
+        (2, 1900),
+        (1, 4200),
+        (3, 300),
+        (1, 9700),
+        (2, 13_000),
+        (1, 23_000),
+        (1, 6100),
+    ] {
+        let mut child = start(killed.path());
+        let mut output = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        for _ in 0..lines {
+            output.read_line(&mut line).expect("text");
+        }
+        thread::sleep(Duration::from_micros(delay_us));
+        child.kill().expect("SIGKILL");
+        child.wait().expect("it ends");
+        if killed.path().join("study-results/manifest.json").exists() {
+            let now = trials(killed.path());
+            assert!(now.len() >= kept, "no finished trial is lost");
+            assert_eq!(now, expected[..now.len()]);
+            kept = now.len();
+        }
+    }
+    assert!(kept > 0 && kept < expected.len(), "it was killed on the way: {kept}");
+    ok(killed.path(), &["tune", "study.toml"]);
+    assert_eq!(trials(killed.path()), expected);
+}
+
+#[test]
+fn ctrl_c_ends_after_the_trial_under_way_and_the_study_goes_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    write_study(folder.path(), 60, 60);
+    let mut child = start(folder.path());
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut errors = child.stderr.take().expect("piped");
+    let mut line = String::new();
+    for _ in 0..4 {
+        output.read_line(&mut line).expect("text");
+    }
+    signal(&child, "-INT");
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("text");
+    let mut said = String::new();
+    errors.read_to_string(&mut said).expect("text");
+    assert_eq!(end_of(child).code(), Some(130), "{said}");
+    assert!(said.contains("ending after this trial, which is kept"), "{said}");
+    assert!(said.contains("the same command goes on"), "{said}");
+    let printed = 4 + rest.lines().count();
+    let kept = trials(folder.path());
+    assert_eq!(kept.len(), printed, "each trial that was told of is kept: {rest}");
+    assert!(kept.len() < 62, "it ended early");
+
+    write_study(folder.path(), u32::try_from(printed).unwrap(), 60);
+    ok(folder.path(), &["tune", "study.toml"]);
+    let more = trials(folder.path());
+    assert_eq!(more.len(), printed + 2);
+    assert_eq!(more[..printed], kept);
+}
+
+/// Trials that take the simulator many seconds each.
+fn write_long_study(folder: &Path) {
+    let path = write_study(folder, 10, 60);
+    let text = fs::read_to_string(&path).expect("just written");
+    let start = text.find("[workload.trace]").expect("a workload");
+    let end = text.find("# ... or requests drawn").expect("the comment after it");
+    let workload = "[workload.synthetic]\nrate_per_s = 24.0\nprompt_tokens = 256\n\
+                    output_tokens = 256\nrequests = 600000\n";
+    fs::write(path, text[..start].to_owned() + workload + &text[end..]).expect("writable");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_at_once_and_a_second_process_is_told_who_has_the_study() {
+    let folder = tempfile::tempdir().unwrap();
+    write_long_study(folder.path());
+    let mut child = start(folder.path());
+    wait_for(&folder.path().join("study-results/manifest.json"));
+
+    let second = slotune(folder.path(), &["tune", "study.toml"]);
+    assert_eq!(second.status.code(), Some(1));
+    let message = stderr(&second);
+    assert!(message.contains(&format!("written by process {}", child.id())), "{message}");
+
+    signal(&child, "-INT");
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("Ctrl-C again") {
+        assert_ne!(errors.read_line(&mut line).expect("text"), 0, "{line}");
+    }
+    signal(&child, "-INT");
+    assert_eq!(end_of(child).code(), Some(130));
+    line.clear();
+    errors.read_to_string(&mut line).expect("text");
+    assert!(!line.contains("stopped"), "it did not wait for the trial: {line}");
+}

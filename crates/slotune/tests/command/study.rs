@@ -1,0 +1,149 @@
+//! From an empty folder to a configuration, on the simulator.
+
+use std::{fs, path::Path};
+
+use slotune::{results::ResultSet, study_file::EXAMPLE};
+
+use super::{ok, slotune, stderr, stdout, write_study};
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn init_writes_the_example_and_never_overwrites() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("study.toml");
+    let said = ok(folder.path(), &["init"]);
+    assert!(said.contains("slotune tune study.toml"), "{said}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), EXAMPLE);
+    fs::write(&path, "mine").unwrap();
+    let output = slotune(folder.path(), &["init"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("study.toml exists"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    ok(folder.path(), &["init", "other.toml"]);
+}
+
+#[test]
+fn from_a_study_file_to_a_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    write_study(here, 4, 80);
+
+    let text = ok(here, &["baseline", "study.toml"]);
+    assert!(text.contains("vLLM's default: enable_chunked_prefill=true"), "{text}");
+    let references = json(&ok(here, &["baseline", "study.toml", "--json"]));
+    assert_eq!(references["baseline"]["configuration"]["max_num_seqs"], 64);
+    assert_eq!(references["default"]["configuration"]["max_num_seqs"], 1024);
+    assert_eq!(references["default"]["targets"][1]["bound"], "queue_share <= 0.5");
+
+    let output = slotune(here, &["tune", "study.toml", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let advice = json(&stdout(&output));
+    assert_eq!(advice["complete"], true);
+    assert_eq!(advice["simulated"], true);
+    let lines: Vec<String> = stderr(&output).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 5, "four trials, as the references were there: {lines:?}");
+    assert!(lines[0].starts_with("   1/4  e2e_p95_s "), "{lines:?}");
+    assert!(lines[0].contains("max_num_seqs=1024"), "the search is told of the default: {lines:?}");
+    assert_eq!(json(&ok(here, &["recommend", "study-results", "--json"])), advice);
+
+    let set = ResultSet::read(here.join("study-results")).unwrap().set;
+    assert_eq!(set.manifest.command, "slotune baseline study.toml");
+    assert_eq!(set.study("reference").count(), 2);
+    assert_eq!(set.study("search").count(), 4);
+
+    let comparison =
+        json(&ok(here, &["compare", "study-results:baseline", "study-results:search/3", "--json"]));
+    assert_eq!(comparison["before"]["label"], "baseline");
+    assert_eq!(comparison["after"]["trial"], 3);
+    assert!(comparison["metrics"].as_array().unwrap().len() > 20, "{comparison}");
+    let missing = slotune(here, &["compare", "study-results:search/9", "study-results"]);
+    assert!(stderr(&missing).contains("search/0 to search/3"), "{}", stderr(&missing));
+
+    let command = advice["vllm_serve"].as_str().unwrap();
+    let exported = ok(here, &["export", "study-results"]);
+    let joined = exported.lines().skip(1).collect::<Vec<_>>().join("\n").replace(" \\\n   ", "");
+    assert_eq!(joined, command);
+    for format in ["python", "env", "kubernetes", "compose"] {
+        let text = ok(here, &["export", "study-results:search/2", "--format", format]);
+        assert!(text.starts_with("# slotune: trial 2 of study search, simulated"), "{text}");
+    }
+}
+
+#[test]
+fn a_larger_budget_adds_trials_and_a_changed_study_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let path = write_study(here, 2, 40);
+    let first = ok(here, &["tune", "study.toml"]);
+    write_study(here, 4, 40);
+    let more = ok(here, &["tune", "study.toml"]);
+    let trials = |text: &str| text.lines().filter(|line| line.contains("/4  ")).count();
+    assert_eq!((trials(&first), trials(&more)), (0, 2), "{more}");
+
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("range = [32, 4096]", "range = [32, 2048]")).unwrap();
+    let output = slotune(here, &["tune", "study.toml"]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(message.contains("`space.parameters[0]"), "{message}");
+    assert!(message.contains("choose another folder"), "{message}");
+    ok(here, &["tune", "study.toml", "--out", "other"]);
+}
+
+#[test]
+fn time_ends_a_search_between_trials() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let path = write_study(here, 50, 40);
+    let text = fs::read_to_string(&path).unwrap();
+    let with = |limit: &str| {
+        fs::write(&path, text.replace("trials = 50", &format!("trials = 50\n{limit}"))).unwrap();
+    };
+    // A start takes the simulated server about a minute.
+    with("server_time_s = 100");
+    ok(here, &["tune", "study.toml"]);
+    let count = || ResultSet::read(here.join("study-results")).unwrap().set.study("search").count();
+    let first = count();
+    assert!((1..=4).contains(&first), "{first}");
+    ok(here, &["tune", "study.toml"]);
+    assert_eq!(count(), first, "trials of an earlier run count");
+    with("wall_time_s = 1e-9");
+    ok(here, &["tune", "study.toml"]);
+    assert_eq!(count(), first, "no trial begins after the time is spent");
+}
+
+#[test]
+fn a_mistake_in_the_study_file_is_located_and_nothing_is_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let path = write_study(here, 4, 40);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("[budget]", "[budgets]")).unwrap();
+    for command in ["tune", "baseline"] {
+        let output = slotune(here, &[command, "study.toml"]);
+        assert_eq!(output.status.code(), Some(1));
+        let message = stderr(&output);
+        assert!(message.starts_with("error: study.toml:"), "{message}");
+        assert!(message.contains("did you mean `budget`?"), "{message}");
+    }
+    assert!(!here.join("study-results").exists());
+    let output = slotune(here, &["tune", "absent.toml"]);
+    assert!(stderr(&output).contains("slotune init"), "{}", stderr(&output));
+}
+
+#[test]
+fn targets_that_nothing_meets_have_a_status_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let here: &Path = folder.path();
+    let path = write_study(here, 2, 40);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("at_least = 10", "at_least = 1e9")).unwrap();
+    let output = slotune(here, &["tune", "study.toml"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stdout(&output).contains("no configuration meets the targets"), "{}", stdout(&output));
+    assert_eq!(slotune(here, &["export", "study-results"]).status.code(), Some(3));
+    ok(here, &["export", "study-results:search/0"]);
+}
