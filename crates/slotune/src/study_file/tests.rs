@@ -166,7 +166,7 @@ fn each_mistake_names_line_field_and_remedy() {
         ),
         ("requests = 1000", "requests = \"many\"", "workload.trace.requests", "requests", "u32"),
         ("trials = 30", "trials = 0", "budget.trials", "trials", "give 1 or more"),
-        ("gpu = \"h100-sxm\"", "gpu = \"h10\"", "backend.simulator.gpu", "gpu", "h100-sxm"),
+        ("gpu = \"h100-sxm\"", "gpu = \"h1000\"", "backend.simulator.gpu", "gpu", "h100-sxm"),
         ("noise = \"none\"", "noise = \"nine\"", "backend.simulator.noise", "noise", "`none`?"),
         (
             "enable_prefix_caching = false",
