@@ -115,17 +115,6 @@ impl FrontEndCosts {
     };
 }
 
-/// What the output of a step costs the front end, seconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OutputCosts {
-    /// Of the output.
-    pub(crate) output_s: f64,
-    /// Of each token in it.
-    pub(crate) token_s: f64,
-    /// Of each chunk sent.
-    pub(crate) chunk_s: f64,
-}
-
 impl FrontEndCosts {
     /// The costs of a front end that is slower by `factor`; latencies stay.
     pub(crate) fn slower_by(&self, factor: f64) -> Self {
@@ -136,16 +125,6 @@ impl FrontEndCosts {
             per_token_ms: self.per_token_ms * factor,
             per_chunk_ms: self.per_chunk_ms * factor,
             ..*self
-        }
-    }
-
-    /// The costs of an output on a front end that is slower by `factor`.
-    pub(crate) fn of_output(&self, factor: f64) -> OutputCosts {
-        let seconds = |cost_ms: f64| cost_ms / 1e3 * factor;
-        OutputCosts {
-            output_s: seconds(self.per_step_ms),
-            token_s: seconds(self.per_token_ms),
-            chunk_s: seconds(self.per_chunk_ms),
         }
     }
 }
@@ -204,38 +183,14 @@ pub(crate) struct StepTime {
     pub(crate) gap_s: f64,
 }
 
-/// Coefficients of an eager step under one set of arguments, ms.
-#[derive(Clone, Copy, Debug)]
-struct Eager {
-    host_ms: f64,
-    gap_ms: f64,
-    gap_per_prefill_ms: f64,
-}
-
-impl Eager {
-    fn new(host: &HostCosts, mode: CudagraphMode) -> Self {
-        match mode {
-            CudagraphMode::FullAndPiecewise => Self {
-                host_ms: host.eager_ms,
-                gap_ms: host.eager_gap_ms,
-                gap_per_prefill_ms: host.eager_gap_per_prefill_ms,
-            },
-            CudagraphMode::FullDecodeOnly | CudagraphMode::None => Self {
-                host_ms: host.eager_uncompiled_ms,
-                gap_ms: host.eager_uncompiled_gap_ms,
-                gap_per_prefill_ms: host.eager_uncompiled_gap_per_prefill_ms,
-            },
-        }
-    }
-}
-
 /// The cost of steps on one server with one set of arguments.
 #[derive(Clone, Debug)]
 pub(crate) struct StepTimer {
     graphs: GraphPlan,
     costs: StepCosts,
     host: HostCosts,
-    eager: Eager,
+    /// Whether eager steps run compiled code.
+    is_compiled: bool,
     weights_ms: f64,
     matmul_ms_per_token: f64,
     cache_ms_per_token: f64,
@@ -262,7 +217,7 @@ impl StepTimer {
         let mut timer = Self {
             costs: server.step,
             host: server.host,
-            eager: Eager::new(&server.host, arguments.cudagraph_mode),
+            is_compiled: arguments.cudagraph_mode == CudagraphMode::FullAndPiecewise,
             weights_ms: model.step_weight_bytes() / gpu.weight_bytes_per_ms,
             matmul_ms_per_token: model.matmul_operations_per_token() / gpu.matmul_operations_per_ms,
             cache_ms_per_token: model.kv_bytes_per_token() / gpu.cache_bytes_per_ms,
@@ -310,10 +265,13 @@ impl StepTimer {
                 host.piecewise_ms + host.piecewise_per_prefill_ms * prefills,
                 host.piecewise_gap_per_prefill_ms * prefills,
             ),
-            StepMode::Eager => {
-                let Eager { host_ms, gap_ms, gap_per_prefill_ms } = self.eager;
-                (host_ms, gap_ms + gap_per_prefill_ms * prefills)
+            StepMode::Eager if self.is_compiled => {
+                (host.eager_ms, host.eager_gap_ms + host.eager_gap_per_prefill_ms * prefills)
             }
+            StepMode::Eager => (
+                host.eager_uncompiled_ms,
+                host.eager_uncompiled_gap_ms + host.eager_uncompiled_gap_per_prefill_ms * prefills,
+            ),
         };
         StepTime { mode, gpu_s: gpu_ms / 1e3, host_s: host_ms / 1e3, gap_s: gap_ms / 1e3 }
     }

@@ -21,10 +21,7 @@ mod refusal;
 
 use std::collections::VecDeque;
 
-use crate::{
-    cost::{FrontEndCosts, OutputCosts},
-    noise::Factors,
-};
+use crate::{cost::FrontEndCosts, noise::Factors};
 use refusal::refusal;
 
 use arrivals::Due;
@@ -258,7 +255,7 @@ impl<'a> FrontEnd<'a> {
             Round::new(&self.outputs, self.busy_until_s.max(first.time_s), self.settings.streaming);
         let timer = RoundTimer {
             begun_s: round.begun_s,
-            costs_s: self.costs.of_output(self.factors.next()),
+            costs: self.costs.slower_by(self.factors.next()),
             outputs: round.outputs,
             tokens: round.tokens,
         };
@@ -355,7 +352,7 @@ impl Round {
 /// When the chunks of a round are sent.
 struct RoundTimer {
     begun_s: f64,
-    costs_s: OutputCosts,
+    costs: FrontEndCosts,
     outputs: usize,
     tokens: u32,
 }
@@ -369,11 +366,10 @@ impl RoundTimer {
         } else {
             self.tokens
         };
-        let OutputCosts { output_s, token_s, chunk_s } = self.costs_s;
-        self.begun_s
-            + output_s * self.outputs as f64
-            + token_s * f64::from(processed)
-            + chunk_s * f64::from(chunks)
+        let costs_ms = self.costs.per_step_ms * self.outputs as f64
+            + self.costs.per_token_ms * f64::from(processed)
+            + self.costs.per_chunk_ms * f64::from(chunks);
+        self.begun_s + costs_ms / 1e3
     }
 }
 
