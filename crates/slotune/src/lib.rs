@@ -21,9 +21,11 @@ pub use slotune_serving as serving;
 pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
+mod measured_runs;
 mod recorder;
 mod tuner;
 
+pub use measured_runs::{SkipReason, SkippedTrial, measured_runs};
 pub use recorder::Recorder;
 pub use tuner::{Finished, Observer, TuneError, Tuner};
 

@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stderr, reason = "a command talks to its user")]
 
+mod calibrate;
 mod doctor;
 mod simulate;
 
@@ -28,7 +29,7 @@ use slotune::{
 ///
 /// `simulate` says what one configuration would do. `report` and `recommend` read result sets: folders
 /// that a study wrote, such as the one that `cargo run --release --example qwen_week3` leaves behind.
-/// `doctor` looks at the machine before a study of a real server.
+/// `calibrate` fits the simulator to one. `doctor` looks at the machine before a study of a real server.
 ///
 /// Exit status: 0 done, 1 could not be done or a problem was found, 2 wrong usage, 3 the answer is
 /// negative: no configuration to recommend, or the simulated server does not start or dies.
@@ -67,6 +68,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Fits a GPU preset of the simulator to measured runs
+    ///
+    /// Replays every run of a result set in the simulator and moves the preset's costs until latencies
+    /// agree; prints how well they do, also for runs that were left out, and writes a preset for --gpu.
+    Calibrate(calibrate::Options),
     /// Checks whether this machine can start and measure a real server
     ///
     /// Looks at the command, the version, the model, the port, the GPU, open files and disk, and
@@ -82,6 +88,7 @@ fn main() -> ExitCode {
         Command::Simulate(options) => simulate::run(&options),
         Command::Report { results, out } => report(&results, out.as_deref().unwrap_or(&results)),
         Command::Recommend { results, json } => recommend(&results, json),
+        Command::Calibrate(options) => calibrate::run(&options),
         Command::Doctor(options) => doctor::run(&options),
     };
     result.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
