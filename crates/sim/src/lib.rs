@@ -28,6 +28,7 @@
 //! given), client time and network, several API servers.
 
 mod blocks;
+mod calibration;
 #[cfg(test)]
 mod cases;
 mod cost;
@@ -43,6 +44,10 @@ mod simulate;
 mod simulator;
 mod start_up;
 
+pub use calibration::{
+    CalibratedPreset, CalibrationError, FittedCoefficient, LARGEST_FACTOR, MeasuredRun, RunFigures,
+    TARGETS, calibrate, cross_validate,
+};
 pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use front_end::Streaming;
 pub use hardware::Gpu;

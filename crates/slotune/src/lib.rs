@@ -32,9 +32,11 @@ pub mod session;
 pub mod study_file;
 pub mod suite;
 
+mod measured_runs;
 mod recorder;
 mod tuner;
 
+pub use measured_runs::{SkipReason, SkippedTrial, measured_runs};
 pub use recorder::Recorder;
 pub use tuner::{Evaluation, Evaluator, Finished, Observer, TuneError, Tuner};
 

@@ -9,16 +9,16 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use command::{
-    analyse, baseline, compare, completions, doctor, export, init, recommend, replay, report,
-    schema, simulate, suite, tune,
+    analyse, baseline, calibrate, compare, completions, doctor, export, init, recommend, replay,
+    report, schema, simulate, suite, tune,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
 ///
 /// Begin with `slotune init`, which writes a study file that works as it stands, and
 /// `slotune tune study.toml`, which searches on the simulator. `slotune simulate` says what one
-/// configuration would do. `slotune doctor` looks at a machine
-/// before a study of a real server.
+/// configuration would do, `slotune calibrate` fits the simulator to your runs. `slotune doctor` looks at
+/// a machine before a study of a real server.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true, after_help = EXIT_STATUS)]
 struct Arguments {
@@ -110,6 +110,11 @@ enum Command {
     /// from the discrete-event simulator, in a fraction of a second and without a GPU; or why it would
     /// not start.
     Simulate(Box<simulate::Options>),
+    /// Fits a GPU preset of the simulator to measured runs
+    ///
+    /// Replays every run of a result set in the simulator and moves the preset's costs until latencies
+    /// agree; prints how well they do, also for runs that were left out, and writes a preset for --gpu.
+    Calibrate(calibrate::Options),
     /// Checks whether this machine can start and measure a real server
     ///
     /// Looks at the command, the version, the model, the port, the GPU, open files and disk, and
@@ -141,6 +146,7 @@ fn main() -> ExitCode {
         Command::Analyse(options) => analyse::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Simulate(options) => simulate::run(&options),
+        Command::Calibrate(options) => calibrate::run(&options),
         Command::Doctor(options) => doctor::run(&options),
         Command::Schema => schema::run(),
         Command::Completions(options) => completions::run::<Arguments>(&options),

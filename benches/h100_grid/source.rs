@@ -1,0 +1,194 @@
+//! The files of the load generator: one row a request, and what each run's server told.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+use slotune::serving::{
+    EngineArguments, Load, RequestRecord, RequestSpec, RequestStatus, Run, Schedule, ServerFacts,
+    engine_arguments::CudagraphMode,
+};
+
+use crate::Error;
+
+/// A run and its name.
+pub(crate) struct Source {
+    pub(crate) label: String,
+    pub(crate) run: Run,
+}
+
+/// A row of `runs.csv`, as far as it is used.
+#[derive(Deserialize)]
+struct PublishedRun {
+    run: String,
+    cudagraph_mode: CudagraphMode,
+    max_num_seqs: u32,
+    max_num_batched_tokens: u32,
+    gpu_memory_utilization: f64,
+    num_gpu_blocks: u64,
+    n_completed: u64,
+    queue_mean_s: f64,
+    preemptions: u64,
+    engine_steps: u64,
+    requests_file: Option<PathBuf>,
+}
+
+/// What the load generator of the second machine wrote beside the requests, as far as it is used.
+#[derive(Deserialize)]
+struct Summary {
+    ok: u64,
+    blocks: u64,
+    steps: f64,
+    preempt: f64,
+    queue_mean: f64,
+}
+
+/// A row of a request file; times in seconds from the start of the run.
+#[derive(Deserialize)]
+struct Row {
+    sched: f64,
+    send: f64,
+    first: f64,
+    last: f64,
+    prompt_tokens: u32,
+    output_tokens: u32,
+    status: String,
+}
+
+/// The runs of `runs.csv` whose requests were kept, in its order.
+pub(crate) fn first_machine(folder: &Path) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::new();
+    let file = folder.join("runs.csv");
+    let mut reader =
+        csv::Reader::from_path(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    for row in reader.deserialize() {
+        let row: PublishedRun = row?;
+        let Some(requests) = &row.requests_file else { continue };
+        let server = ServerFacts {
+            arguments: arguments(
+                row.max_num_seqs,
+                row.max_num_batched_tokens,
+                row.gpu_memory_utilization,
+                row.cudagraph_mode,
+            ),
+            kv_blocks: Some(row.num_gpu_blocks),
+            preemptions: Some(row.preemptions),
+            engine_steps: Some(row.engine_steps),
+            queue_time_sum_s: Some(row.queue_mean_s * row.n_completed as f64),
+            completed_requests: Some(row.n_completed),
+            ..facts()
+        };
+        sources.push(source(row.run, &folder.join(requests), server)?);
+    }
+    Ok(sources)
+}
+
+/// The servers of the second machine: folder, `max_num_seqs`, graphs, and the runs in their order.
+const SECOND_MACHINE: [(&str, u32, CudagraphMode, &[&str]); 2] = [
+    ("stock", 1024, CudagraphMode::FullAndPiecewise, &["chat35", "chat47", "chat60", "rag18"]),
+    ("nocompile", 128, CudagraphMode::FullDecodeOnly, &["chat25", "chat35", "rag12"]),
+];
+
+/// The runs of the second machine that had a workload.
+pub(crate) fn second_machine(folder: &Path) -> Result<Vec<Source>, Error> {
+    let mut sources = Vec::new();
+    for (server, seqs, graphs, runs) in SECOND_MACHINE {
+        for run in runs {
+            let file = folder.join(server).join(format!("{run}.json"));
+            let text = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            let summary: Summary = serde_json::from_slice(&text)?;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "counters, which the server exposes as floats"
+            )]
+            let (steps, preemptions) = (summary.steps as u64, summary.preempt as u64);
+            let facts = ServerFacts {
+                arguments: arguments(seqs, 8192, 0.92, graphs),
+                kv_blocks: Some(summary.blocks),
+                preemptions: Some(preemptions),
+                engine_steps: Some(steps),
+                queue_time_sum_s: Some(summary.queue_mean * summary.ok as f64),
+                completed_requests: Some(summary.ok),
+                ..facts()
+            };
+            let label = format!("{server}_s{seqs}_b8192_u92_{run}");
+            sources.push(source(label, &file.with_extension("csv.gz"), facts)?);
+        }
+    }
+    Ok(sources)
+}
+
+fn arguments(
+    max_num_seqs: u32,
+    max_num_batched_tokens: u32,
+    gpu_memory_utilization: f64,
+    cudagraph_mode: CudagraphMode,
+) -> EngineArguments {
+    EngineArguments {
+        max_num_seqs: Some(max_num_seqs),
+        max_num_batched_tokens: Some(max_num_batched_tokens),
+        gpu_memory_utilization: Some(gpu_memory_utilization),
+        max_model_len: Some(16_384),
+        enable_prefix_caching: Some(false),
+        cudagraph_mode: Some(cudagraph_mode),
+        ..EngineArguments::default()
+    }
+}
+
+/// What is the same for all: servers that ran already when their run began.
+fn facts() -> ServerFacts {
+    ServerFacts { vllm_version: Some("0.25.1".to_owned()), ..ServerFacts::default() }
+}
+
+fn source(label: String, requests: &Path, server: ServerFacts) -> Result<Source, Error> {
+    let in_file = |error: csv::Error| format!("{}: {error}", requests.display());
+    let file = File::open(requests).map_err(|error| format!("{}: {error}", requests.display()))?;
+    let mut records = Vec::new();
+    let rows = csv::Reader::from_reader(GzDecoder::new(file)).into_deserialize();
+    for (index, row) in (0..).zip(rows) {
+        let row: Row = row.map_err(in_file)?;
+        records.push(RequestRecord {
+            index,
+            prompt_tokens: row.prompt_tokens,
+            output_tokens: row.output_tokens,
+            intended_s: row.sched,
+            sent_s: row.send,
+            first_token_s: Some(row.first),
+            last_token_s: Some(row.last),
+            queue_time_s: None,
+            chunk_times_s: vec![],
+            status: match row.status.as_str() {
+                "ok" => RequestStatus::Completed,
+                other => RequestStatus::Failed(other.to_owned()),
+            },
+        });
+    }
+    let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
+    let schedule = Schedule {
+        load: Load::Open,
+        requests: records
+            .iter()
+            .map(|record| RequestSpec {
+                arrival_s: record.intended_s,
+                prompt_tokens: record.prompt_tokens,
+                output_tokens: record.output_tokens,
+                shared_prefix: vec![],
+            })
+            .collect(),
+    };
+    let mut run = Run {
+        records,
+        end_s,
+        cost_s: end_s,
+        server,
+        timeline: vec![],
+        client: None,
+        caveats: vec![],
+    };
+    run.examine(&schedule);
+    Ok(Source { label, run })
+}

@@ -1,0 +1,191 @@
+//! Robust least squares within bounds, with a ridge: Levenberg and Marquardt.
+
+/// Residual from which Huber's loss grows linearly: one bar.
+const HUBER: f64 = 1.0;
+
+/// Step of the differences. Simulated runs have small jumps, which a smaller one would take for slopes.
+const STEP: f64 = 0.04;
+
+/// The most linearisations; the last ones move little.
+const ITERATIONS: usize = 6;
+
+/// Relative decrease of the loss at which it ends.
+const ENOUGH: f64 = 0.005;
+
+/// Information below which a variable is left alone.
+const LEAST_TOLD: f64 = 0.05;
+
+/// Where the loss is least.
+pub(super) struct Minimum {
+    pub(super) point: Vec<f64>,
+    /// How much of each variable's prior variance the residuals take away, from 0 to 1.
+    pub(super) told: Vec<f64>,
+}
+
+/// The least of `Σ huber(residual) + Σ (variable / deviation)²` for variables between −`bound` and
+/// `bound`, from 0. Variables that the residuals hardly depend on stay there.
+pub(super) fn minimise<E>(
+    variables: usize,
+    deviation: f64,
+    bound: f64,
+    residuals: impl Fn(&[f64]) -> Result<Vec<f64>, E>,
+) -> Result<Minimum, E> {
+    let prior = 1.0 / (deviation * deviation);
+    let mut point = vec![0.0; variables];
+    let mut told = vec![0.0; variables];
+    let mut at = residuals(&point)?;
+    let mut loss = loss_of(&at, &point, prior);
+    let mut free: Vec<usize> = (0..variables).collect();
+    let mut damping = 0.1;
+    for iteration in 0..ITERATIONS {
+        let weights: Vec<f64> = at.iter().map(|r| (HUBER / r.abs()).min(1.0)).collect();
+        let mut slopes = Vec::with_capacity(free.len());
+        for &variable in &free {
+            let mut beside = point.clone();
+            // Inwards at the upper bound.
+            let step = if point[variable] + STEP > bound { -STEP } else { STEP };
+            beside[variable] += step;
+            let there = residuals(&beside)?;
+            slopes.push(there.iter().zip(&at).map(|(a, b)| (a - b) / step).collect::<Vec<f64>>());
+        }
+        if iteration == 0 {
+            let is_told = |slope: &Vec<f64>| {
+                let information = dot(slope, slope, &weights);
+                information / (information + prior) >= LEAST_TOLD
+            };
+            let kept: Vec<bool> = slopes.iter().map(is_told).collect();
+            let mut keep = kept.iter();
+            free.retain(|_| keep.next().is_some_and(|kept| *kept));
+            let mut keep = kept.iter();
+            slopes.retain(|_| keep.next().is_some_and(|kept| *kept));
+        }
+        let normal = |i: usize, j: usize| {
+            dot(&slopes[i], &slopes[j], &weights) + if i == j { prior } else { 0.0 }
+        };
+        let n = free.len();
+        let normal: Vec<Vec<f64>> =
+            (0..n).map(|i| (0..n).map(|j| normal(i, j)).collect()).collect();
+        let gradient: Vec<f64> =
+            (0..n).map(|i| dot(&slopes[i], &at, &weights) + prior * point[free[i]]).collect();
+        for (i, &variable) in free.iter().enumerate() {
+            let mut unit = vec![0.0; n];
+            unit[i] = 1.0;
+            told[variable] = 1.0 - prior * solve(normal.clone(), unit)[i];
+        }
+        let before = loss;
+        // More damping until the loss falls; then less for the next.
+        for _ in 0..6 {
+            let mut damped = normal.clone();
+            for (i, row) in damped.iter_mut().enumerate() {
+                row[i] *= 1.0 + damping;
+            }
+            // What would leave the bounds stays on them, and the others follow.
+            let mut right: Vec<f64> = gradient.iter().map(|slope| -slope).collect();
+            for i in 0..n {
+                if point[free[i]] * right[i] > 0.0 && point[free[i]].abs() >= bound {
+                    pin(&mut damped, &mut right, i);
+                }
+            }
+            let step = solve(damped, right);
+            let mut next = point.clone();
+            for (&variable, step) in free.iter().zip(step) {
+                next[variable] = (next[variable] + step).clamp(-bound, bound);
+            }
+            let there = residuals(&next)?;
+            let new_loss = loss_of(&there, &next, prior);
+            if new_loss < loss {
+                (point, at, loss) = (next, there, new_loss);
+                damping *= 0.3;
+                break;
+            }
+            damping *= 5.0;
+        }
+        if before - loss <= ENOUGH * before {
+            break;
+        }
+    }
+    Ok(Minimum { point, told })
+}
+
+fn loss_of(residuals: &[f64], point: &[f64], prior: f64) -> f64 {
+    let huber = |r: &f64| if r.abs() <= HUBER { r * r } else { HUBER * (2.0 * r.abs() - HUBER) };
+    residuals.iter().map(huber).sum::<f64>() + point.iter().map(|x| prior * x * x).sum::<f64>()
+}
+
+fn dot(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
+    a.iter().zip(b).zip(weights).map(|((a, b), weight)| weight * a * b).sum()
+}
+
+/// Takes a variable out of a system.
+fn pin(matrix: &mut [Vec<f64>], right: &mut [f64], variable: usize) {
+    for row in matrix.iter_mut() {
+        row[variable] = 0.0;
+    }
+    matrix[variable].fill(0.0);
+    matrix[variable][variable] = 1.0;
+    right[variable] = 0.0;
+}
+
+/// Solves a positive definite system by Cholesky's decomposition; the prior on the diagonal makes it one.
+fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+    let n = right.len();
+    for i in 0..n {
+        for j in 0..=i {
+            let sum: f64 = (0..j).map(|k| matrix[i][k] * matrix[j][k]).sum();
+            let rest = matrix[i][j] - sum;
+            matrix[i][j] = if i == j { rest.sqrt() } else { rest / matrix[j][j] };
+        }
+    }
+    for i in 0..n {
+        let sum: f64 = (0..i).map(|k| matrix[i][k] * right[k]).sum();
+        right[i] = (right[i] - sum) / matrix[i][i];
+    }
+    for i in (0..n).rev() {
+        let sum: f64 = (i + 1..n).map(|k| matrix[k][i] * right[k]).sum();
+        right[i] = (right[i] - sum) / matrix[i][i];
+    }
+    right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn never(point: &[f64], residuals: impl Fn(&[f64]) -> Vec<f64>) -> Result<Vec<f64>, ()> {
+        Ok(residuals(point))
+    }
+
+    /// One residual `10·(x − 0.05)` against the ridge `(x / 0.5)²`: `100·(x − 0.05) + 4·x = 0`.
+    #[test]
+    fn a_linear_problem_has_its_exact_answer() {
+        let residuals = |at: &[f64]| vec![10.0 * (at[0] - 0.05)];
+        let found = minimise(2, 0.5, 1.0, |at| never(at, residuals)).expect("it never fails");
+        assert!((found.point[0] - 5.0 / 104.0).abs() < 1e-3, "{:?}", found.point);
+        assert!((found.told[0] - 100.0 / 104.0).abs() < 1e-9, "{:?}", found.told);
+        // Nothing depends on the other.
+        assert_eq!((found.point[1], found.told[1]), (0.0, 0.0));
+    }
+
+    #[test]
+    fn one_odd_residual_does_not_decide() {
+        let residuals =
+            |at: &[f64]| vec![20.0 * (at[0] - 0.1), 20.0 * (at[0] - 0.1), 20.0 * (at[0] + 3.0)];
+        let found = minimise(1, 1.0, 1.0, |at| never(at, residuals)).expect("it never fails");
+        assert!(found.point[0] > 0.05, "{:?}", found.point);
+    }
+
+    #[test]
+    fn a_variable_stops_at_its_bound_and_others_go_on() {
+        let residuals = |at: &[f64]| vec![10.0 * (at[0] - 5.0), 10.0 * (at[0] + at[1] - 1.0)];
+        let found = minimise(2, 3.0, 0.5, |at| never(at, residuals)).expect("it never fails");
+        assert!((found.point[0] - 0.5).abs() < 1e-12, "{:?}", found.point);
+        assert!((found.point[1] - 0.5).abs() < 0.01, "{:?}", found.point);
+    }
+
+    #[test]
+    fn a_system_is_solved() {
+        let matrix = vec![vec![4.0, 2.0], vec![2.0, 3.0]];
+        let x = solve(matrix, vec![8.0, 7.0]);
+        assert!((x[0] - 1.25).abs() < 1e-12 && (x[1] - 1.5).abs() < 1e-12, "{x:?}");
+    }
+}

@@ -1,0 +1,172 @@
+//! Calibration: a GPU preset fitted to runs of a real server.
+//!
+//! Each run is [replayed](MeasuredRun::replay) in the simulator, with its arguments, its blocks and its
+//! requests as they were sent, and the coefficients of the preset are moved until the simulated latencies
+//! are the measured ones. What the runs do not tell stays as the preset has it.
+
+mod error;
+mod least_squares;
+mod run;
+
+use slotune_serving::metrics::{Metric, Statistic};
+
+use crate::{Coefficient, GpuPreset, ModelShape, Status};
+use least_squares::{Minimum, minimise};
+
+pub use error::CalibrationError;
+pub use run::{MeasuredRun, RunFigures};
+
+/// What is fitted, each with the relative error that counts as one: the bars that the simulator is held
+/// to.
+pub const TARGETS: [(Metric, f64); 5] = [
+    (Metric::E2e(Statistic::Mean), 0.05),
+    (Metric::E2e(Statistic::P99), 0.08),
+    (Metric::Tpot(Statistic::Mean), 0.04),
+    (Metric::Ttft(Statistic::Mean), 0.10),
+    (Metric::Ttft(Statistic::P95), 0.15),
+];
+
+/// Coefficients that latencies do not depend on, or only on several GPUs, and the exponent of a law.
+const KEPT: [&str; 4] = ["memory_gib", "link_gb_per_s", "link_latency_us", "step.norm"];
+
+/// How far a coefficient may be from the preset's, as the deviation of its logarithm: what a run must
+/// outweigh.
+const PRIOR_DEVIATION: f64 = 0.3;
+
+/// The most that it may be multiplied or divided by.
+pub const LARGEST_FACTOR: f64 = 4.0;
+
+/// A preset fitted to runs, and how well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CalibratedPreset {
+    /// The preset. What was fitted says so in its status and source.
+    pub preset: GpuPreset,
+    /// The coefficients that were free, in the order of the preset's file.
+    pub coefficients: Vec<FittedCoefficient>,
+    /// What each run gives with the preset, in the order of the runs.
+    pub figures: Vec<RunFigures>,
+}
+
+/// A coefficient that was free.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FittedCoefficient {
+    /// Its name in the preset's file.
+    pub name: String,
+    /// What it was, in the unit of its name.
+    pub before: f64,
+    /// What it is.
+    pub after: f64,
+    /// How much of what was not known of it the runs tell, from 0 to 1. Below 0.05 it was left as it
+    /// was.
+    pub told: f64,
+    /// Whether it is at [`LARGEST_FACTOR`], and would have gone on.
+    pub is_at_bound: bool,
+}
+
+/// Fits a preset to runs of `model`. `source` says of which runs, for the preset's file.
+///
+/// Least squares of the logarithms of simulated over measured latency ([`TARGETS`], each in units of its
+/// bar, with Huber's weights so that one odd run does not decide), over the logarithms of the coefficients,
+/// which keeps them positive, with a ridge towards the preset. By Levenberg and Marquardt with differences
+/// for derivatives: the simulator is exact and quick.
+///
+/// # Errors
+/// [`CalibrationError`] without runs, or where one cannot be replayed.
+pub fn calibrate(
+    preset: &GpuPreset,
+    model: &ModelShape,
+    runs: &[MeasuredRun],
+    source: &str,
+) -> Result<CalibratedPreset, CalibrationError> {
+    if runs.is_empty() {
+        return Err(CalibrationError::NoRuns);
+    }
+    // All costs, also those that the file leaves to the measured host.
+    let whole = with_all_costs(preset)?;
+    let free: Vec<Coefficient> = whole
+        .coefficients
+        .iter()
+        .filter(|number| number.value > 0.0 && !KEPT.contains(&number.name.as_str()))
+        .cloned()
+        .collect();
+    let moved = |point: &[f64]| -> Result<GpuPreset, CalibrationError> {
+        let mut preset = whole.clone();
+        for (number, log_factor) in free.iter().zip(point).filter(|(_, at)| **at != 0.0) {
+            preset.set(Coefficient {
+                name: number.name.clone(),
+                value: rounded(number.value * libm::exp(*log_factor)),
+                status: Status::Fitted,
+                source: source.to_owned(),
+            })?;
+        }
+        Ok(preset)
+    };
+    let residuals = |point: &[f64]| -> Result<Vec<f64>, CalibrationError> {
+        let server = moved(point)?.server(model.clone());
+        let mut all = Vec::new();
+        for run in runs {
+            let simulated = run.replay(&server)?;
+            all.extend(TARGETS.iter().filter_map(|(metric, bar)| {
+                let error = simulated.relative_error(run.measured(), *metric)?;
+                Some(libm::log1p(error) / bar)
+            }));
+        }
+        Ok(all)
+    };
+    let Minimum { point, told } =
+        minimise(free.len(), PRIOR_DEVIATION, LARGEST_FACTOR.ln(), residuals)?;
+    let fitted = moved(&point)?;
+    let server = fitted.server(model.clone());
+    let figures = runs.iter().map(|run| run.replay(&server)).collect::<Result<_, _>>()?;
+    let coefficients = free
+        .into_iter()
+        .zip(point.iter().zip(told))
+        .map(|(number, (log_factor, told))| FittedCoefficient {
+            before: number.value,
+            after: rounded(number.value * libm::exp(*log_factor)),
+            told,
+            is_at_bound: log_factor.abs() >= LARGEST_FACTOR.ln(),
+            name: number.name,
+        })
+        .collect();
+    Ok(CalibratedPreset { preset: fitted, coefficients, figures })
+}
+
+/// What each run gives with a preset that was fitted to all others: how well the simulator knows a run
+/// that it has not seen.
+///
+/// # Errors
+/// As [`calibrate`]; with one run, there are no others.
+pub fn cross_validate(
+    preset: &GpuPreset,
+    model: &ModelShape,
+    runs: &[MeasuredRun],
+) -> Result<Vec<RunFigures>, CalibrationError> {
+    (0..runs.len())
+        .map(|left_out| {
+            let mut others = runs.to_vec();
+            let run = others.remove(left_out);
+            let fitted = calibrate(preset, model, &others, "cross-validation")?.preset;
+            run.replay(&fitted.server(model.clone()))
+        })
+        .collect()
+}
+
+/// The preset with every number that a file may hold.
+fn with_all_costs(preset: &GpuPreset) -> Result<GpuPreset, CalibrationError> {
+    let mut whole = preset.clone();
+    for number in GpuPreset::named("h100-sxm")?.coefficients {
+        if whole.coefficients.iter().all(|known| known.name != number.name) {
+            whole.set(number)?;
+        }
+    }
+    Ok(whole)
+}
+
+/// To five digits, as many as anybody will compare.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.4e}").parse().unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! Whether a server that is known is found again.
+
+use slotune_serving::{EngineArguments, Load, RequestSpec, Schedule, random};
+
+use super::*;
+use crate::{RunOptions, simulate};
+
+/// A run of a simulated server that stands for a real one: requests of many lengths, at `rate_per_s`.
+fn run_of(preset: &GpuPreset, rate_per_s: f64, max_num_seqs: u32) -> MeasuredRun {
+    let draw = |index: u32, most: u64| (random::derive(7, "lengths", index.into()) >> 20) % most;
+    let requests = (0..200_u32)
+        .map(|index| RequestSpec {
+            arrival_s: f64::from(index) / rate_per_s,
+            prompt_tokens: 50 + draw(index, 1500) as u32,
+            output_tokens: 10 + draw(index + 1000, 300) as u32,
+            shared_prefix: vec![],
+        })
+        .collect();
+    let arguments =
+        EngineArguments { max_num_seqs: Some(max_num_seqs), ..EngineArguments::default() };
+    let server = preset.server(ModelShape::qwen2_5_7b());
+    let schedule = Schedule { load: Load::Open, requests };
+    let options = RunOptions::default();
+    let run = simulate(&server, &server.resolve(&arguments), 60_000, &schedule, &options)
+        .expect("well formed");
+    let steps = Some(run.totals.engine_steps);
+    MeasuredRun::new(format!("{rate_per_s}/s"), arguments, 60_000, steps, &run.records)
+        .expect("all complete")
+}
+
+fn shipped() -> GpuPreset {
+    GpuPreset::named("h100-sxm").expect("it is shipped")
+}
+
+/// A host half as slow again, and a GPU with less bandwidth.
+fn other() -> GpuPreset {
+    let mut other = shipped();
+    for (name, factor) in
+        [("host.piecewise_ms", 1.5), ("host.eager_ms", 1.5), ("weights_gb_per_s", 0.7)]
+    {
+        let number = other.coefficients.iter().find(|number| number.name == name).cloned();
+        let number = number.expect("a known name");
+        other.set(Coefficient { value: number.value * factor, ..number }).expect("allowed");
+    }
+    other
+}
+
+fn largest_error(figures: &[RunFigures], runs: &[MeasuredRun]) -> f64 {
+    let errors = figures.iter().zip(runs).flat_map(|(figures, run)| {
+        TARGETS.map(|(metric, _)| {
+            figures.relative_error(run.measured(), metric).expect("defined").abs()
+        })
+    });
+    errors.fold(0.0, f64::max)
+}
+
+#[test]
+fn a_run_of_the_preset_itself_is_replayed_exactly() {
+    let run = run_of(&shipped(), 20.0, 128);
+    let again = run.replay(&shipped().server(ModelShape::qwen2_5_7b())).expect("it runs");
+    assert_eq!(&again, run.measured());
+}
+
+#[test]
+fn another_server_is_found_from_its_runs_and_predicted_beyond_them() {
+    let model = ModelShape::qwen2_5_7b();
+    let runs =
+        [(8.0, 128), (25.0, 128), (25.0, 32)].map(|(rate, seqs)| run_of(&other(), rate, seqs));
+    let unseen = [run_of(&other(), 16.0, 256)];
+    let replay =
+        |preset: &GpuPreset| unseen[0].replay(&preset.server(model.clone())).expect("it runs");
+    let before = largest_error(&[replay(&shipped())], &unseen);
+    let fitted = calibrate(&shipped(), &model, &runs, "runs of a test").expect("it can be fitted");
+    let after = largest_error(&[replay(&fitted.preset)], &unseen);
+    assert!(before > 0.2 && after < 0.03, "{before} before, {after} after");
+    assert!(largest_error(&fitted.figures, &runs) < 0.03);
+    let of =
+        |name: &str| fitted.coefficients.iter().find(|number| number.name == name).expect(name);
+    assert!(of("weights_gb_per_s").after < 0.85 * of("weights_gb_per_s").before);
+    // Nothing ran without compilation.
+    let unseen = of("host.eager_uncompiled_ms");
+    assert_eq!((unseen.after, unseen.told), (unseen.before, 0.0));
+}
+
+#[test]
+fn a_fitted_preset_is_a_file_that_says_what_was_fitted() {
+    let model = ModelShape::qwen2_5_7b();
+    let runs = [run_of(&other(), 20.0, 128)];
+    let fitted = calibrate(&shipped(), &model, &runs, "runs of a test").expect("it can be fitted");
+    let again = GpuPreset::parse("mine.toml", &fitted.preset.to_toml()).expect("a preset");
+    assert_eq!(again, fitted.preset);
+    for number in &fitted.coefficients {
+        let stored = again.coefficients.iter().find(|known| known.name == number.name);
+        let stored = stored.expect("all are written");
+        assert!((stored.value - number.after).abs() <= 0.0, "{}", number.name);
+        assert_eq!(stored.source == "runs of a test", number.told > 0.0, "{}", number.name);
+    }
+}
+
+#[test]
+fn what_cannot_be_fitted_is_named() {
+    let model = ModelShape::qwen2_5_7b();
+    assert_eq!(calibrate(&shipped(), &model, &[], ""), Err(CalibrationError::NoRuns));
+    let one = [run_of(&shipped(), 20.0, 128)];
+    assert_eq!(cross_validate(&shipped(), &model, &one), Err(CalibrationError::NoRuns));
+    let record = slotune_serving::RequestRecord {
+        index: 0,
+        prompt_tokens: 1,
+        output_tokens: 0,
+        intended_s: 0.0,
+        sent_s: 0.0,
+        first_token_s: None,
+        last_token_s: None,
+        queue_time_s: None,
+        chunk_times_s: vec![],
+        status: slotune_serving::RequestStatus::Unfinished,
+    };
+    let error = MeasuredRun::new("mine", EngineArguments::default(), 9, None, &[record]);
+    assert_eq!(
+        error.expect_err("it did not complete").to_string(),
+        "run mine: 1 of 1 requests did not complete, so it cannot be compared; leave it out"
+    );
+}

@@ -1,0 +1,251 @@
+//! `slotune calibrate`: a GPU preset fitted to a result set.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+use slotune::{
+    measured_runs,
+    serving::metrics::Metric,
+    sim::{
+        CalibratedPreset, GpuPreset, LARGEST_FACTOR, MeasuredRun, ModelPreset, ModelShape,
+        PresetError, RunFigures, TARGETS, calibrate, cross_validate,
+    },
+};
+
+use super::{Error, read};
+
+const EXAMPLE: &str = "\
+Example:
+  slotune calibrate datasets/h100_qwen2.5_7b_grid --gpu h100-sxm --model qwen2.5-7b --out mine.toml
+  slotune simulate --gpu mine.toml --model qwen2.5-7b --requests requests.csv
+
+Errors are simulated over measured latency less one, counted from when a request was sent. \"left out\" is
+of a preset fitted to the other runs alone: expect such errors of configurations that were not measured.
+
+JSON keys: preset (the file), runs (each with measured, before, after and left_out), coefficients (each
+with before, after, told from 0 to 1, and at_bound), skipped.";
+
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLE)]
+pub(crate) struct Options {
+    /// Folder of a result set whose trials kept their requests
+    results: PathBuf,
+    /// Where to start: a GPU that `slotune simulate --list` names, or a TOML file of your own
+    #[arg(long, default_value = "h100-sxm")]
+    gpu: String,
+    /// The model that was served: a name, or a TOML file of your own
+    #[arg(long, default_value = "qwen2.5-7b")]
+    model: String,
+    /// Fits to this many runs, spread over the set; the others are left out [default: to all, leaving
+    /// each out once]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: Option<u32>,
+    /// File for the preset
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Prints one JSON object; see the end of --help
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
+    let gpu = preset(&options.gpu, GpuPreset::named, GpuPreset::read)?;
+    let model = preset(&options.model, ModelPreset::named, ModelPreset::read)?.shape;
+    let loaded = read(&options.results)?;
+    let (runs, skipped) = measured_runs(&loaded);
+    let source = format!(
+        "fit to {} runs of {}",
+        options.runs.map_or(runs.len(), |some| runs.len().min(some as usize)),
+        options.results.file_name().unwrap_or_default().to_string_lossy()
+    );
+    let server = gpu.server(model.clone());
+    let before = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
+    let (fitted, left_out) = match options.runs.map(|some| some as usize) {
+        Some(some) if some < runs.len() => fit_some(&gpu, &model, &runs, some, &source)?,
+        _ => {
+            let fitted = calibrate(&gpu, &model, &runs, &source)?;
+            let left_out = if runs.len() > 1 {
+                cross_validate(&gpu, &model, &runs)?.into_iter().map(Some).collect()
+            } else {
+                vec![None]
+            };
+            (fitted, left_out)
+        }
+    };
+    fs::write(&options.out, fitted.preset.to_toml())
+        .map_err(|error| format!("{}: {error}", options.out.display()))?;
+    let rows: Vec<Row<'_>> = runs
+        .iter()
+        .zip(before)
+        .zip(&fitted.figures)
+        .zip(left_out)
+        .map(|(((run, before), after), left_out)| Row { run, before, after, left_out })
+        .collect();
+    let mut out = io::stdout().lock();
+    if options.json {
+        let skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+        writeln!(out, "{:#}", as_json(&options.out, &rows, &fitted, &skipped))?;
+    } else {
+        for trial in skipped {
+            writeln!(out, "left aside: {trial}")?;
+        }
+        write_tables(&mut out, &rows, &fitted)?;
+        writeln!(out, "\nwritten to {}", options.out.display())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A preset of that name, or of that file.
+fn preset<T>(
+    text: &str,
+    named: fn(&str) -> Result<T, PresetError>,
+    read: fn(&Path) -> Result<T, PresetError>,
+) -> Result<T, PresetError> {
+    let path = Path::new(text);
+    let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    if is_file { read(path) } else { named(text) }
+}
+
+/// Figures of the runs that were left out.
+type LeftOut = Vec<Option<RunFigures>>;
+
+/// Fits to some of the runs, spread evenly, and replays all.
+fn fit_some(
+    gpu: &GpuPreset,
+    model: &ModelShape,
+    runs: &[MeasuredRun],
+    some: usize,
+    source: &str,
+) -> Result<(CalibratedPreset, LeftOut), Error> {
+    let chosen: Vec<usize> = (0..some).map(|i| i * runs.len() / some).collect();
+    let given: Vec<MeasuredRun> = chosen.iter().map(|&i| runs[i].clone()).collect();
+    let fitted = calibrate(gpu, model, &given, source)?;
+    let server = fitted.preset.server(model.clone());
+    let figures = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
+    let left_out =
+        (0..).zip(&figures).map(|(i, figures)| (!chosen.contains(&i)).then(|| figures.clone()));
+    let left_out = left_out.collect();
+    Ok((CalibratedPreset { figures, ..fitted }, left_out))
+}
+
+/// A run, and what the simulator says of it.
+struct Row<'a> {
+    run: &'a MeasuredRun,
+    before: RunFigures,
+    after: &'a RunFigures,
+    left_out: Option<RunFigures>,
+}
+
+impl Row<'_> {
+    fn errors(&self, figures: &RunFigures) -> Vec<(Metric, Option<f64>)> {
+        let measured = self.run.measured();
+        TARGETS.map(|(metric, _)| (metric, figures.relative_error(measured, metric))).to_vec()
+    }
+}
+
+fn as_json(file: &Path, rows: &[Row<'_>], fitted: &CalibratedPreset, skipped: &[String]) -> Value {
+    let values = |figures: &RunFigures| -> Map<String, Value> {
+        let values = Metric::all().map(|metric| (metric.name(), json!(figures.value(metric))));
+        values.filter(|(_, value)| !value.is_null()).collect()
+    };
+    let runs: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "name": row.run.name(),
+                "measured": values(row.run.measured()),
+                "before": values(&row.before),
+                "after": values(row.after),
+                "left_out": row.left_out.as_ref().map(values),
+            })
+        })
+        .collect();
+    let coefficients: Vec<Value> = fitted
+        .coefficients
+        .iter()
+        .map(|number| {
+            json!({
+                "name": number.name,
+                "before": number.before,
+                "after": number.after,
+                "told": number.told,
+                "at_bound": number.is_at_bound,
+            })
+        })
+        .collect();
+    json!({ "preset": file, "runs": runs, "coefficients": coefficients, "skipped": skipped })
+}
+
+fn write_tables(
+    out: &mut impl Write,
+    rows: &[Row<'_>],
+    fitted: &CalibratedPreset,
+) -> io::Result<()> {
+    let percent = |error: Option<f64>| match error {
+        Some(error) => format!("{:+.1}", 100.0 * error),
+        None => "-".to_owned(),
+    };
+    let width = rows.iter().map(|row| row.run.name().len()).max().unwrap_or(0).max(10);
+    writeln!(out, "errors in %: before, after, left out\n")?;
+    write!(out, "{:width$}", "run")?;
+    for (metric, _) in TARGETS {
+        write!(out, "  {:>22}", metric.label())?;
+    }
+    writeln!(out)?;
+    for row in rows {
+        write!(out, "{:width$}", row.run.name())?;
+        let left_out = row.left_out.as_ref().map(|figures| row.errors(figures));
+        let columns = row.errors(&row.before).into_iter().zip(row.errors(row.after));
+        for (place, ((_, before), (_, after))) in columns.enumerate() {
+            let left_out = left_out.as_ref().and_then(|errors| errors[place].1);
+            let cell =
+                format!("{:>6} {:>6} {:>6}", percent(before), percent(after), percent(left_out));
+            write!(out, "  {cell:>22}")?;
+        }
+        writeln!(out)?;
+    }
+    write!(out, "{:width$}", "median of absolute")?;
+    for place in 0..TARGETS.len() {
+        let median = |errors: Vec<Option<f64>>| {
+            let mut errors: Vec<f64> = errors.into_iter().flatten().map(f64::abs).collect();
+            errors.sort_by(f64::total_cmp);
+            slotune::serving::metrics::percentile(&errors, 50.0)
+        };
+        let of = |figures: fn(&Row<'_>) -> Option<RunFigures>| {
+            let error = |row: &Row<'_>| row.errors(&figures(row)?)[place].1;
+            median(rows.iter().map(error).collect())
+        };
+        let cell = format!(
+            "{:>6} {:>6} {:>6}",
+            percent(of(|row| Some(row.before.clone()))),
+            percent(of(|row| Some(row.after.clone()))),
+            percent(of(|row| row.left_out.clone()))
+        );
+        write!(out, "  {cell:>22}")?;
+    }
+    writeln!(out, "\n\n{:42}{:>12}{:>12}{:>8}", "coefficient", "before", "after", "told")?;
+    for number in &fitted.coefficients {
+        let remark = if number.is_at_bound {
+            format!("  at its bound: {LARGEST_FACTOR} times as much or as little")
+        } else if number.after.to_bits() == number.before.to_bits() {
+            "  kept".to_owned()
+        } else {
+            String::new()
+        };
+        writeln!(
+            out,
+            "{:42}{:>12.5}{:>12.5}{:>6.0} %{remark}",
+            number.name,
+            number.before,
+            number.after,
+            100.0 * number.told
+        )?;
+    }
+    Ok(())
+}
