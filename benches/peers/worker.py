@@ -169,7 +169,8 @@ class BoTorch(Data):
 
 class Smac3:
     """BlackBoxFacade, SMAC3's for small budgets. It has no outcome constraints: a point costs PENALTY for
-    each unit by which it misses one."""
+    each unit by which it misses one. A crash costs as much as the worst before it, since the Gaussian
+    process takes no infinite cost, which is SMAC3's default."""
 
     PENALTY = 10.0
 
@@ -197,7 +198,7 @@ class Smac3:
             logging_level=False,
             overwrite=True,
         )
-        self.asked = None
+        self.asked, self.worst = None, 0.0
 
     def tell(self, point, objective, constraints):
         from smac.runhistory import StatusType, TrialInfo, TrialValue
@@ -207,10 +208,11 @@ class Smac3:
             values = {f"x{i}": v for i, v in enumerate(indices(point, self.axes))}
             asked = TrialInfo(self.smac_configuration(values), seed=0)
         if objective is None:
-            value = TrialValue(float("inf"), status=StatusType.CRASHED)
+            value = TrialValue(self.worst, status=StatusType.CRASHED)
         else:
             missed = sum(max(0.0, constraint) for constraint in constraints)
             value = TrialValue(objective + self.PENALTY * missed)
+            self.worst = max(self.worst, value.cost)
         self.facade.tell(asked, value, save=False)
 
     def ask(self):
