@@ -249,7 +249,8 @@ def started(start):
     """The sampler, and the versions of what it runs on."""
     missing = [package for package in start["packages"] if not installed(package)]
     if missing:
-        raise ModuleNotFoundError(f"missing; run: {sys.executable} -m pip install {' '.join(missing)}")
+        names = " ".join(missing)
+        raise ModuleNotFoundError(f"not installed: {names}; run {sys.executable} -m pip install {names}")
     sampler = SAMPLERS[start["sampler"]](start["axes"], start["constraints"], start["seed"])
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
     versions.update((package, importlib.metadata.version(package)) for package in start["packages"])
