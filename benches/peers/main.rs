@@ -9,6 +9,7 @@
 
 mod benchmark;
 mod numpy_random;
+mod python;
 mod run;
 mod score;
 mod storm;
@@ -16,12 +17,14 @@ mod synthetic;
 
 use std::{
     ops::Range,
+    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
 
 use benchmark::Benchmark;
 use clap::Parser;
+use python::Versions;
 use run::{Contender, Run, Setting, run};
 use score::Score;
 use serde_json::{Map, Value, json};
@@ -48,9 +51,13 @@ struct Options {
     /// Standard deviations of the logarithm of every outcome, such as 0,0.05
     #[arg(long, default_value = "0", value_delimiter = ',')]
     noise: Vec<f64>,
-    /// `slotune`, `sobol` or `random`, separated by commas
+    /// `slotune`, `sobol`, `random`, and with --python `optuna-tpe`, `optuna-gp`, `botorch`, `egobox`,
+    /// `smac3` or `python-random`, separated by commas
     #[arg(long, default_value = "slotune,random", value_delimiter = ',')]
     samplers: Vec<Contender>,
+    /// Python interpreter of an environment that has the packages of the samplers that run in it
+    #[arg(long)]
+    python: Option<PathBuf>,
     /// Share of each table, beyond a plane drawn by the seed, that crashes when it is evaluated
     #[arg(long, default_value_t = 0.0)]
     crash_share: f64,
@@ -83,13 +90,21 @@ fn main() -> Result<(), Error> {
             protocol_design: !options.own_design,
             default_is_optimum: options.default_is_optimum,
             crash_share: options.crash_share,
+            python: options.python.clone(),
         };
+        // Before anything is run, so that a missing package costs no time.
+        let versions = versions(&problems, &options, &setting)?;
         let mut by_sampler = Map::new();
-        for &contender in &options.samplers {
+        for (&contender, versions) in options.samplers.iter().zip(versions) {
             if !options.json {
-                println!("{contender}, noise {noise}\n{:>20}{}", "", Score::HEADER);
+                let on = versions.iter().map(|(name, version)| format!(", {name} {version}"));
+                let on: String = on.collect();
+                println!("{contender}{on}, noise {noise}\n{:>20}{}", "", Score::HEADER);
             }
-            let scores = scores(&problems, contender, &options, &setting)?;
+            let mut scores = scores(&problems, contender, &options, &setting)?;
+            if !versions.is_empty() {
+                scores.insert("versions".to_owned(), json!(versions));
+            }
             by_sampler.insert(contender.to_string(), Value::Object(scores));
         }
         by_noise.insert(noise.to_string(), Value::Object(by_sampler));
@@ -100,6 +115,19 @@ fn main() -> Result<(), Error> {
         println!("{:#}", only.unwrap_or_else(|| json!(by_noise)));
     }
     Ok(())
+}
+
+/// What each sampler runs on; empty for ours.
+fn versions(
+    problems: &[Benchmark],
+    options: &Options,
+    setting: &Setting,
+) -> Result<Vec<Versions>, Error> {
+    let version = |&contender: &Contender| {
+        let worker = setting.worker(contender, &problems[0], 0)?;
+        Ok(worker.map(|worker| worker.versions().clone()).unwrap_or_default())
+    };
+    options.samplers.iter().map(version).collect()
 }
 
 /// The problems of those names and groups.

@@ -1,6 +1,6 @@
 //! One run: a sampler on a problem from one seed.
 
-use std::{collections::VecDeque, fmt, str::FromStr, time::Duration};
+use std::{collections::VecDeque, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use rand_distr::{Distribution, StandardNormal};
 use slotune_core::{
@@ -9,7 +9,11 @@ use slotune_core::{
     sampler::{Bayesian, Random, Sampler, Sobol},
 };
 
-use crate::{Error, benchmark::Benchmark};
+use crate::{
+    Error,
+    benchmark::Benchmark,
+    python::{Peer, Worker},
+};
 
 /// Random configurations that every sampler begins with, in the peers' protocol.
 const PROTOCOL_DESIGN: usize = 10;
@@ -23,6 +27,8 @@ pub(crate) enum Contender {
     Sobol,
     /// On a table, the protocol's permutation to its end; elsewhere, uniform points.
     Random,
+    /// Another tool's.
+    Python(Peer),
 }
 
 impl Contender {
@@ -30,7 +36,8 @@ impl Contender {
         match self {
             Self::Slotune => Box::new(Bayesian),
             Self::Sobol => Box::new(Sobol),
-            Self::Random => Box::new(Random),
+            // A peer's proposals are enqueued, so that the study never asks this one.
+            Self::Random | Self::Python(_) => Box::new(Random),
         }
     }
 }
@@ -39,19 +46,21 @@ impl FromStr for Contender {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let all = [Self::Slotune, Self::Sobol, Self::Random];
-        let named = all.into_iter().find(|contender| contender.to_string() == name);
+        let ours = [Self::Slotune, Self::Sobol, Self::Random].into_iter();
+        let mut all = ours.chain(Peer::ALL.map(Self::Python));
+        let named = all.find(|contender| contender.to_string() == name);
         named.ok_or_else(|| format!("there is no sampler `{name}`; see --help"))
     }
 }
 
 impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Slotune => "slotune",
-            Self::Sobol => "sobol",
-            Self::Random => "random",
-        })
+        match self {
+            Self::Slotune => f.write_str("slotune"),
+            Self::Sobol => f.write_str("sobol"),
+            Self::Random => f.write_str("random"),
+            Self::Python(peer) => peer.fmt(f),
+        }
     }
 }
 
@@ -69,6 +78,31 @@ pub(crate) struct Setting {
     pub(crate) default_is_optimum: bool,
     /// Share of the table that crashes.
     pub(crate) crash_share: f64,
+    /// Where peers run.
+    pub(crate) python: Option<PathBuf>,
+}
+
+impl Setting {
+    /// Starts the process of a peer; `None` for a sampler that needs none.
+    ///
+    /// # Errors
+    /// When the setting is not for peers, or Python or a package is missing.
+    pub(crate) fn worker(
+        &self,
+        contender: Contender,
+        benchmark: &Benchmark,
+        seed: u64,
+    ) -> Result<Option<Worker>, Error> {
+        let Contender::Python(peer) = contender else { return Ok(None) };
+        let Some(python) = &self.python else {
+            return Err(format!("{peer} runs in Python: name its interpreter with --python").into());
+        };
+        if self.in_flight > 1 || !self.protocol_design {
+            let text = "is told the protocol's design and asked for one trial at a time: leave out";
+            return Err(format!("{peer} {text} --in-flight and --own-design").into());
+        }
+        Worker::start(peer, python, &benchmark.problem, seed).map(Some)
+    }
 }
 
 /// What came of a run.
@@ -100,7 +134,7 @@ pub(crate) enum Recommended {
 /// Runs a sampler.
 ///
 /// # Errors
-/// When the study refuses a suggestion or an outcome.
+/// When the study refuses a suggestion or an outcome, or a peer fails.
 pub(crate) fn run(
     benchmark: &Benchmark,
     contender: Contender,
@@ -109,18 +143,22 @@ pub(crate) fn run(
 ) -> Result<Run, Error> {
     let benchmark = &benchmark.with_crashes(setting.crash_share, seed);
     let mut study = Study::new(benchmark.problem.clone(), contender.sampler(), seed)?;
+    let mut worker = setting.worker(contender, benchmark, seed)?;
+    let mut given = 0;
     if setting.default_is_optimum
         && let Some((best, _)) = benchmark.best()
     {
         study.enqueue(best.clone())?;
+        given += 1;
     }
     if setting.protocol_design {
-        let given = match contender {
+        let count = match contender {
             Contender::Random => setting.evaluations,
-            Contender::Slotune | Contender::Sobol => PROTOCOL_DESIGN,
+            Contender::Slotune | Contender::Sobol | Contender::Python(_) => PROTOCOL_DESIGN,
         };
-        for configuration in benchmark.protocol_design(seed, given) {
+        for configuration in benchmark.protocol_design(seed, count) {
             study.enqueue(configuration)?;
+            given += 1;
         }
     }
     let (mut asking, mut asks) = (Duration::ZERO, 0);
@@ -128,10 +166,16 @@ pub(crate) fn run(
     loop {
         let wanted = study.history().len() < setting.evaluations;
         if wanted && in_flight.len() < setting.in_flight.max(1) {
-            let (trial, duration) = timed(|| study.ask());
+            let is_given = study.history().len() < given;
+            let (trial, duration) = timed(|| {
+                if let Some(worker) = worker.as_mut().filter(|_| !is_given) {
+                    study.enqueue(worker.propose(study.problem(), study.history())?)?;
+                }
+                Ok::<_, Error>(study.ask()?)
+            });
             if let Some(trial) = trial? {
-                asks += usize::from(trial.origin != Origin::Given);
-                asking += if trial.origin == Origin::Given { Duration::ZERO } else { duration };
+                asks += usize::from(!is_given);
+                asking += if is_given { Duration::ZERO } else { duration };
                 in_flight.push_back(trial);
                 continue;
             }
@@ -140,13 +184,18 @@ pub(crate) fn run(
         let outcome = evaluate(benchmark, &trial, setting.noise);
         study.tell(trial.id, outcome, 1.0)?;
     }
-    judged(benchmark, &study, asking, asks)
+    let by_model = |trial: &Trial| match contender {
+        Contender::Python(_) => trial.id.0 >= given as u64,
+        _ => trial.origin == Origin::Model,
+    };
+    judged(benchmark, &study, by_model, asking, asks)
 }
 
 /// A finished study against the truth.
 fn judged(
     benchmark: &Benchmark,
     study: &Study,
+    by_model: impl Fn(&Trial) -> bool,
     asking: Duration,
     asks: usize,
 ) -> Result<Run, Error> {
@@ -172,7 +221,7 @@ fn judged(
         regrets: trials().map(incumbent).collect(),
         feasible: trials().map(|t| truth(t).is_some_and(|t| benchmark.is_feasible(&t))).collect(),
         model_crashed: trials()
-            .filter(|trial| trial.origin == Origin::Model)
+            .filter(|trial| by_model(trial))
             .map(|trial| truth(trial).is_none())
             .collect(),
         asking,
@@ -221,6 +270,7 @@ mod tests {
             protocol_design: true,
             default_is_optimum: false,
             crash_share: 0.0,
+            python: Some("python3".into()),
         }
     }
 
@@ -250,5 +300,18 @@ mod tests {
         let rows = problems[0].protocol_design(0, usize::MAX);
         let crashes = rows.iter().filter(|row| crashing.truth(row).is_none()).count();
         assert!((0.1..=0.2).contains(&(crashes as f64 / rows.len() as f64)), "{crashes}");
+    }
+
+    #[test]
+    fn a_peer_begins_with_the_protocols_rows_and_is_asked_for_the_others() {
+        let problems = storm::problems();
+        let peer = Contender::Python(Peer::PythonRandom);
+        let [ours, theirs] = [Contender::Random, peer]
+            .map(|contender| run(&problems[2], contender, 3, &setting(14)).unwrap());
+        assert_eq!(theirs.regrets[..10], ours.regrets[..10]);
+        assert_ne!(theirs.feasible, ours.feasible);
+        assert_eq!((theirs.regrets.len(), theirs.asks, theirs.model_crashed.len()), (14, 4, 4));
+        let pending = run(&problems[2], peer, 3, &Setting { in_flight: 2, ..setting(14) });
+        assert!(pending.unwrap_err().to_string().contains("--in-flight"));
     }
 }
