@@ -117,7 +117,6 @@ impl FrontEndCosts {
 
 /// What the output of a step costs the front end, seconds.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_field_names, reason = "the unit stands last in a name")]
 pub(crate) struct OutputCosts {
     /// Of the output.
     pub(crate) output_s: f64,
@@ -207,7 +206,6 @@ pub(crate) struct StepTime {
 
 /// Coefficients of an eager step under one set of arguments, ms.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_field_names, reason = "the unit stands last in a name")]
 struct Eager {
     host_ms: f64,
     gap_ms: f64,
