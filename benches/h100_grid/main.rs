@@ -6,8 +6,6 @@
 //!   --first-machine FOLDER --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid
 //! ```
 
-#![expect(clippy::disallowed_methods, reason = "the manifest says when it was made")]
-
 mod source;
 
 use std::path::PathBuf;

@@ -42,3 +42,8 @@ pub mod week3;
 mod format;
 mod plot;
 mod subject;
+
+pub use plot::{
+    Picture,
+    agreement::{Agreement, agreement},
+};

@@ -1,5 +1,6 @@
 //! The pictures of the week-3 page, each as SVG and as the PNG that the SVG shows.
 
+pub(crate) mod agreement;
 mod dashboard;
 mod figure;
 mod latency_percentiles;
@@ -19,11 +20,13 @@ use figure::{DrawError, Entry, Group, Mark, colour};
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Picture {
+pub struct Picture {
     /// Its file name without the ending.
-    pub(crate) name: &'static str,
-    pub(crate) svg: String,
-    pub(crate) png: Vec<u8>,
+    pub name: &'static str,
+    /// The picture as SVG.
+    pub svg: String,
+    /// What the SVG shows, as PNG.
+    pub png: Vec<u8>,
 }
 
 /// What the pictures show.

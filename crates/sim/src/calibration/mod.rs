@@ -66,7 +66,7 @@ pub struct FittedCoefficient {
 /// Fits a preset to runs of `model`. `source` says of which runs, for the preset's file.
 ///
 /// Least squares of the logarithms of simulated over measured latency ([`TARGETS`], each in units of its
-/// bar, with Huber's weights so that one odd run does not decide), over the logarithms of the coefficients,
+/// bar, with Cauchy's weights so that one odd run does not decide), over the logarithms of the coefficients,
 /// which keeps them positive, with a ridge towards the preset. By Levenberg and Marquardt with differences
 /// for derivatives: the simulator is exact and quick.
 ///

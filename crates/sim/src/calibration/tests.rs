@@ -7,12 +7,14 @@ use crate::{RunOptions, simulate};
 
 /// A run of a simulated server that stands for a real one: requests of many lengths, at `rate_per_s`.
 fn run_of(preset: &GpuPreset, rate_per_s: f64, max_num_seqs: u32) -> MeasuredRun {
-    let draw = |index: u32, most: u64| (random::derive(7, "lengths", index.into()) >> 20) % most;
+    let draw = |index: u32, most: u64| {
+        u32::try_from((random::derive(7, "lengths", index.into()) >> 20) % most).expect("small")
+    };
     let requests = (0..200_u32)
         .map(|index| RequestSpec {
             arrival_s: f64::from(index) / rate_per_s,
-            prompt_tokens: 50 + draw(index, 1500) as u32,
-            output_tokens: 10 + draw(index + 1000, 300) as u32,
+            prompt_tokens: 50 + draw(index, 1500),
+            output_tokens: 10 + draw(index + 1000, 300),
             shared_prefix: vec![],
         })
         .collect();

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// each out once]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
+    /// Takes the trials of this study alone, where the set has several machines
+    #[arg(long, value_name = "NAME")]
+    study: Option<String>,
     /// File for the preset
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -57,7 +60,15 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let gpu = preset(&options.gpu, GpuPreset::named, GpuPreset::read)?;
     let model = preset(&options.model, ModelPreset::named, ModelPreset::read)?.shape;
-    let loaded = read(&options.results)?;
+    let mut loaded = read(&options.results)?;
+    if let Some(name) = &options.study {
+        loaded.set.trials.retain(|trial| trial.study == *name);
+        if loaded.set.trials.is_empty() {
+            let known = loaded.set.manifest.studies.iter().map(|study| study.name.as_str());
+            let known = known.collect::<Vec<_>>().join(", ");
+            return Err(format!("no trial is of study `{name}`; there are {known}").into());
+        }
+    }
     let (runs, skipped) = measured_runs(&loaded);
     let source = format!(
         "fit to {} runs of {}",

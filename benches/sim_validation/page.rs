@@ -1,0 +1,124 @@
+//! The words and tables of the page.
+
+use std::fmt::Write as _;
+
+use slotune::{
+    serving::metrics::{Metric, Statistic},
+    sim::{GpuPreset, TARGETS},
+};
+
+use crate::{
+    Error,
+    replay::{MACHINES, Replay, Replays, median},
+};
+
+pub(crate) const INTRODUCTION: &str = include_str!("introduction.md");
+pub(crate) const NOT_MODELLED: &str = include_str!("not_modelled.md");
+
+/// What is compared, and how it is written: heading, metric, units of a second (0 for a rate), decimals.
+const COMPARED: [(&str, Metric, f64, usize); 8] = [
+    ("E2E mean, s", Metric::E2e(Statistic::Mean), 1.0, 3),
+    ("E2E P50, s", Metric::E2e(Statistic::P50), 1.0, 3),
+    ("E2E P95, s", Metric::E2e(Statistic::P95), 1.0, 3),
+    ("E2E P99, s", Metric::E2e(Statistic::P99), 1.0, 3),
+    ("TPOT mean, ms", Metric::Tpot(Statistic::Mean), 1e3, 2),
+    ("TTFT mean, ms", Metric::Ttft(Statistic::Mean), 1e3, 1),
+    ("TTFT P95, ms", Metric::Ttft(Statistic::P95), 1e3, 1),
+    ("output, tok/s", Metric::OutputThroughput, 1.0, 0),
+];
+
+/// An error as a percentage with its sign.
+pub(crate) fn percent(error: Option<f64>) -> String {
+    error.map_or("–".to_owned(), |error| format!("{:+.1}", 100.0 * error))
+}
+
+/// The numbers of the measured preset.
+pub(crate) fn coefficients() -> Result<String, Error> {
+    let mut text = "### Coefficients of the H100\n\n\
+                    From `crates/sim/presets/gpus/h100-sxm.toml`, where each number has its source.\n\n\
+                    | coefficient | value | status |\n|---|---|---|\n"
+        .to_owned();
+    for number in GpuPreset::named("h100-sxm")?.coefficients {
+        writeln!(text, "| `{}` | {} | {} |", number.name, number.value, number.status)?;
+    }
+    Ok(text)
+}
+
+/// What the simulator says of every run.
+pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
+    let mut text = include_str!("runs.md").to_owned();
+    text.push_str("\n| run |");
+    for (heading, ..) in COMPARED {
+        write!(text, " {heading} |")?;
+    }
+    text.push_str(" steps |\n|---|");
+    text.push_str(&"---|".repeat(COMPARED.len() + 1));
+    for machine in MACHINES {
+        write!(text, "\n| *{}* |", machine.replace('-', " "))?;
+        text.push_str(&" |".repeat(COMPARED.len() + 1));
+        for run in replays.runs.iter().filter(|run| run.machine() == machine) {
+            write!(text, "\n| `{}` |", run.label())?;
+            for (_, metric, scale, decimals) in COMPARED {
+                text.push_str(&cell(run, metric, scale, decimals));
+            }
+            let steps =
+                |steps: Option<u64>| steps.map_or("–".to_owned(), |steps| steps.to_string());
+            write!(
+                text,
+                " {} / {} ({}) |",
+                steps(run.predicted.engine_steps()),
+                steps(run.measured().engine_steps()),
+                percent(run.steps_error())
+            )?;
+        }
+    }
+    text.push_str("\n\n### Against the bars\n\n");
+    text.push_str("Absolute errors in %: the median over runs, and the worst.\n\n| | bar |");
+    for machine in MACHINES {
+        write!(text, " {} |", machine.replace('-', " "))?;
+    }
+    text.push_str(" all |\n|---|---|---|---|---|\n");
+    for (metric, bar) in TARGETS {
+        write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
+        for machine in [Some(MACHINES[0]), Some(MACHINES[1]), None] {
+            let errors = || {
+                let of = |run: &&Replay| machine.is_none_or(|machine| run.machine() == machine);
+                replays.runs.iter().filter(of).filter_map(|run| run.error(metric))
+            };
+            let worst = errors().map(f64::abs).fold(0.0, f64::max);
+            let median = percent(median(errors()));
+            write!(text, " {} ({:.1}) |", median.trim_start_matches('+'), 100.0 * worst)?;
+        }
+        text.push('\n');
+    }
+    let order = replays.order();
+    let regret = order.regrets.iter().sum::<f64>() / order.regrets.len() as f64;
+    let worst = order.regrets.iter().copied().fold(0.0, f64::max);
+    write!(
+        text,
+        "\n**Order.** Of {} pairs of configurations that served one workload on one machine and whose \
+         measured P95 E2E latencies differ by more than 5 %, {} are ordered right. With two or three \
+         configurations a workload a rank correlation says little more. The configuration that the simulator \
+         likes best is on average {:.1} % slower than the best one measured, at worst {:.1} %, over {} \
+         workloads.\n",
+        order.pairs,
+        order.right,
+        100.0 * regret,
+        100.0 * worst,
+        order.regrets.len()
+    )?;
+    text.push_str("\n![Simulated against measured latency](images/simulator_agreement.png)\n");
+    Ok(text)
+}
+
+fn cell(run: &Replay, metric: Metric, scale: f64, decimals: usize) -> String {
+    let value = |value: Option<f64>| {
+        value.map_or("–".to_owned(), |value| format!("{:.decimals$}", scale * value))
+    };
+    format!(
+        " {} / {} ({}) |",
+        value(run.predicted.value(metric)),
+        value(run.measured().value(metric)),
+        percent(run.error(metric))
+    )
+}
