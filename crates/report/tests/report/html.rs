@@ -46,8 +46,8 @@ fn rows(page: &Document<'_>) -> Vec<Vec<String>> {
 /// A set in which everything that comes from outside is hostile.
 fn hostile() -> ResultSet {
     let mut set = main_job();
-    set.manifest.command = HOSTILE.to_owned();
-    set.manifest.backend.model = HOSTILE.to_owned();
+    set.manifest.command = HOSTILE.into();
+    set.manifest.backend.model = HOSTILE.into();
     set.manifest.backend.hardware.gpu = Some(HOSTILE.to_owned());
     set.trials[0].caveats.push(Caveat::new(CaveatClass::ClientLate, HOSTILE));
     for outcome in [Outcome::Infeasible, Outcome::Failed] {
