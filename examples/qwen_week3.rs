@@ -179,6 +179,7 @@ fn run(options: &Options) -> Result<(), Error> {
     print_summary(&Analysis::new(&loaded.set));
     println!("\nAll numbers above are simulated. What they rest on stands in the page:");
     println!("  page       {}", written.page.display());
+    println!("  as HTML    {}", written.html.display());
     for picture in
         written.pictures.iter().filter(|picture| picture.extension().is_some_and(|e| e == "png"))
     {

@@ -272,6 +272,7 @@ async fn tune(
         None => println!("\nno trial meets the target"),
     }
     println!("page: {}", written.page.display());
+    println!("page as HTML: {}", written.html.display());
     println!("result set: {}", set.display());
     Ok(())
 }

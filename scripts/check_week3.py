@@ -6,6 +6,8 @@ Exits with 1 and says why when something is missing or wrong.
 """
 
 import argparse
+import collections
+import html.parser
 import json
 import pathlib
 import re
@@ -38,6 +40,7 @@ def main():
 
     check_trials(folder, arguments.trials)
     check_page(folder)
+    check_html(folder)
     for name in PICTURES:
         check_picture(folder / f"{name}.png")
         if "</svg>" not in (folder / f"{name}.svg").read_text():
@@ -113,6 +116,66 @@ def check_page(folder):
     shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", page)
     if shown != [f"{name}.png" for name in PICTURES]:
         fail(f"the page shows {shown}")
+
+
+class HtmlPage(html.parser.HTMLParser):
+    """Rows of the trial table, and what a browser would load or follow."""
+
+    # They have no end.
+    VOID = {"meta", "br", "hr", "img", "input", "link"}
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.rows, self.addresses, self.pictures = [], None, [], 0
+
+    def handle_starttag(self, tag, attributes):
+        self.seen(tag, dict(attributes))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.seen(tag, dict(attributes))
+
+    def seen(self, tag, attributes):
+        for name, value in attributes.items():
+            if name in ("src", "srcset", "href", "xlink:href", "data", "action", "poster"):
+                self.addresses.append(value)
+        self.pictures += tag == "svg"
+        if tag == "table" and attributes.get("class") == "sortable":
+            self.rows = []
+        elif self.rows is not None and tag == "tr" and "tbody" in self.open:
+            self.rows.append([])
+        elif self.rows and tag == "td":
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            fail(f"week3.html: </{tag}> ends nothing, line {self.getpos()[0]}")
+
+    def handle_data(self, data):
+        if self.rows and self.rows[-1] and "td" in self.open:
+            self.rows[-1][-1] += data
+        if self.open[-1:] == ["style"] and ("url(" in data or "@import" in data):
+            fail("week3.html: its style loads something")
+
+
+def check_html(folder):
+    """The HTML page is well-formed, loads nothing, and has every trial once."""
+    page = HtmlPage()
+    page.feed((folder / "week3.html").read_text())
+    page.close()
+    if page.open:
+        fail(f"week3.html: {page.open} is not ended")
+    outside = [address for address in page.addresses if not address.startswith("#")]
+    if outside:
+        fail(f"week3.html: it needs {outside}")
+    if page.pictures != len(PICTURES):
+        fail(f"week3.html has {page.pictures} pictures")
+    # A study may be followed by the label of the trial.
+    shown = collections.Counter((row[0].split(" (")[0], int(row[1])) for row in page.rows or [])
+    stored = duckdb.sql(f"SELECT study, trial FROM '{folder}/trials/*.parquet'").fetchall()
+    if shown != collections.Counter(stored):
+        fail(f"week3.html shows {shown.total()} trials, not the {len(stored)} of the set")
 
 
 def check_picture(path):

@@ -34,6 +34,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("polars", &["slotune-results"]),
     ("plotters", &["slotune-report"]),
     ("minijinja", &["slotune-report"]),
+    ("pulldown-cmark", &["slotune-report"]),
     ("resvg", &["slotune-report"]),
     ("nvml-wrapper", &["slotune-vllm"]),
     ("reqwest", &["slotune-vllm"]),

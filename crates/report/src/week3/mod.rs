@@ -1,4 +1,5 @@
-//! The week-3 page: a result set as a Markdown document with four pictures.
+//! The week-3 page: a result set as a Markdown document with four pictures, and the same as one
+//! HTML file with the pictures in it and a table of all trials.
 //!
 //! The page has the headings and the order of the template that it fills. The numbers of week 2
 //! stay in it as they were documented, beside those of the result set; every other number comes
@@ -6,6 +7,7 @@
 
 mod arguments;
 mod documented;
+mod html;
 mod lessons;
 mod page;
 mod sections;
@@ -35,11 +37,16 @@ use crate::{
 /// File name of the page.
 pub const PAGE: &str = "week3.md";
 
+/// File name of the page as HTML.
+pub const HTML_PAGE: &str = "week3.html";
+
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The page.
     pub page: PathBuf,
+    /// The page as HTML, one file that needs no other.
+    pub html: PathBuf,
     /// The pictures, each as PNG and as SVG.
     pub pictures: Vec<PathBuf>,
 }
@@ -87,7 +94,7 @@ pub fn page(set: &ResultSet) -> Result<String, ReportError> {
     Ok(page::fill(&Analysis::new(set))?)
 }
 
-/// Writes [`PAGE`] and the pictures into a folder, which is made where it is missing.
+/// Writes [`PAGE`], [`HTML_PAGE`] and the pictures into a folder, which is made where it is missing.
 ///
 /// `requests` gives the request records of a trial; it is asked for the baseline, the default and
 /// the trial that the search found, and may answer with none, which leaves the distribution of
@@ -121,10 +128,12 @@ where
     let pictures = plot::all(&scene)
         .map_err(|(picture, message)| ReportError::Picture { picture, message })?;
     let markdown = page::fill(&analysis)?;
+    let html = html::fill(&analysis, &markdown, &pictures)?;
 
     fs::create_dir_all(folder)
         .map_err(|source| ReportError::Write { path: folder.to_owned(), source })?;
-    let mut written = Written { page: folder.join(PAGE), pictures: Vec::new() };
+    let mut written =
+        Written { page: folder.join(PAGE), html: folder.join(HTML_PAGE), pictures: Vec::new() };
     for picture in &pictures {
         for (ending, bytes) in [("png", picture.png.as_slice()), ("svg", picture.svg.as_bytes())] {
             let path = folder.join(format!("{}.{ending}", picture.name));
@@ -132,6 +141,7 @@ where
             written.pictures.push(path);
         }
     }
+    write_whole(&written.html, html.as_bytes())?;
     // Last: where there is a page, its pictures are there.
     write_whole(&written.page, markdown.as_bytes())?;
     Ok(written)

@@ -56,13 +56,22 @@ struct Page {
 
 /// The page.
 pub(super) fn fill(analysis: &Analysis<'_>) -> Result<String, minijinja::Error> {
+    render("page.md", TEMPLATE, &Page::new(analysis))
+}
+
+/// Fills a template; where its name ends in `.html`, values are escaped.
+pub(super) fn render(
+    name: &str,
+    template: &str,
+    values: &impl Serialize,
+) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     let mut syntax = SyntaxConfig::builder();
     syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
     environment.set_syntax(syntax.build()?);
     environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
-    environment.add_template("page.md", TEMPLATE)?;
-    environment.get_template("page.md")?.render(Serde(Page::new(analysis)))
+    environment.add_template(name, template)?;
+    environment.get_template(name)?.render(Serde(values))
 }
 
 impl Page {

@@ -98,17 +98,31 @@ pub(super) fn value(value: Option<&Value>) -> String {
     }
 }
 
-/// A configuration on one line, as code.
-pub(super) fn configuration(configuration: &Configuration) -> String {
+/// A configuration on one line: `max_num_seqs=512 …`; `None` where it sets nothing.
+pub(super) fn settings(configuration: &Configuration) -> Option<String> {
     let settings: Vec<String> = configuration
         .iter()
         .map(|(name, setting)| format!("{name}={}", value(Some(setting))))
         .collect();
-    if settings.is_empty() {
-        "vLLM's defaults".to_owned()
-    } else {
-        format!("`{}`", settings.join(" "))
+    (!settings.is_empty()).then(|| settings.join(" "))
+}
+
+/// What a configuration that sets nothing is.
+pub(super) const DEFAULTS: &str = "vLLM's defaults";
+
+/// A configuration on one line, as code in Markdown.
+pub(super) fn configuration(configuration: &Configuration) -> String {
+    settings(configuration).map_or_else(|| DEFAULTS.to_owned(), |settings| format!("`{settings}`"))
+}
+
+/// The beginning of a reported text, with an ellipsis where it goes on; logs can be long.
+pub(super) fn shortened(text: &str) -> String {
+    const LONGEST: usize = 160;
+    let mut short: String = text.chars().take(LONGEST).collect();
+    if short.len() < text.len() {
+        short.push('…');
     }
+    short
 }
 
 /// Items in a sentence: `a, b and c`.

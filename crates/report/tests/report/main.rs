@@ -2,6 +2,7 @@
 
 mod analysis;
 mod answers;
+mod html;
 mod inquiry;
 mod synthetic;
 mod week3;

@@ -331,7 +331,10 @@ fn all_files_are_written_whole_and_the_same_each_time() {
         "throughput_optimization_comparison",
     ];
     let pictures = expected.iter().flat_map(|name| [format!("{name}.png"), format!("{name}.svg")]);
-    assert_eq!(names, pictures.chain([week3::PAGE.to_owned()]).collect());
+    assert_eq!(
+        names,
+        pictures.chain([week3::PAGE.to_owned(), week3::HTML_PAGE.to_owned()]).collect()
+    );
     for name in &names {
         let bytes = fs::read(folder.join(name)).expect("written");
         assert_eq!(bytes, fs::read(second.path().join(name)).expect("written"), "{name}");

@@ -36,5 +36,5 @@ pub(super) fn write_page(results: &Path, folder: &Path) -> Result<Vec<PathBuf>, 
         loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
     };
     let written = week3::write(&loaded.set, requests, folder)?;
-    Ok(std::iter::once(written.page).chain(written.pictures).collect())
+    Ok([written.page, written.html].into_iter().chain(written.pictures).collect())
 }

@@ -44,6 +44,8 @@ fn a_suite_fills_the_page_from_one_result_set_and_goes_on_where_it_was_left() {
     ] {
         assert!(page.lines().any(|other| other == line), "{line}\n{page}");
     }
+    let html = fs::read_to_string(here.join("study-suite/week3.html")).unwrap();
+    assert_eq!(html.matches("<td>comprehensive</td>").count(), 3, "every trial has its row");
 
     // As if it had been killed within the fourth study.
     for name in ["chunked_prefill-00006", "chunked_prefill-00007", "chunked_prefill-00008"]

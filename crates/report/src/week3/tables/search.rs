@@ -3,7 +3,7 @@
 use slotune_results::StudyRole;
 
 use super::{
-    super::wording::{configuration, kind},
+    super::wording::{configuration, kind, shortened},
     markdown::Table,
 };
 use crate::{
@@ -130,8 +130,6 @@ pub(in super::super) fn constraints(analysis: &Analysis<'_>) -> Option<String> {
 
 /// Trials without a measurement.
 pub(in super::super) fn failures(analysis: &Analysis<'_>) -> Option<String> {
-    /// Characters of a reported text; logs can be long.
-    const LONGEST: usize = 160;
     let mut table = Table::new([
         "Kind",
         "Class",
@@ -140,16 +138,12 @@ pub(in super::super) fn failures(analysis: &Analysis<'_>) -> Option<String> {
         "Its configuration",
     ]);
     for group in &analysis.failures {
-        let mut example: String = group.example.chars().take(LONGEST).collect();
-        if example.len() < group.example.len() {
-            example.push('…');
-        }
         table.row([
             if group.infeasible { "configuration cannot run" } else { "evaluation failed" },
             group.class,
             &group.trials.len().to_string(),
             // Backticks would end the code that it is shown as.
-            &format!("`{}`", example.replace('`', "'")),
+            &format!("`{}`", shortened(group.example).replace('`', "'")),
             &configuration(&group.trials[0].entry.trial.configuration),
         ]);
     }
