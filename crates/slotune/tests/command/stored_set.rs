@@ -24,7 +24,7 @@ fn recommend_prints_one_json_object_and_says_what_it_rests_on() {
 fn report_writes_the_page_and_names_it() {
     let out = tempfile::tempdir().unwrap();
     let printed = ok(out.path(), &["report", &stored_set(), "--out", "page"]);
-    assert_eq!(printed.lines().count(), 9, "the page, and four pictures twice: {printed}");
+    assert_eq!(printed.lines().count(), 10, "the page twice, and four pictures twice: {printed}");
     assert!(printed.lines().all(|path| out.path().join(path).is_file()), "{printed}");
 }
 
