@@ -18,12 +18,24 @@ use slotune_vllm::{
     clock::now,
     doctor::{LimitOptions, client_limit},
     load::{self, Endpoint, Options},
-    stub::{Fault, Script, Stub},
+    stub::{Counters, Fault, Script, Stub},
 };
 use support::{as_run, closed, open, options, request, run, run_until, start};
 
 fn all_completed(records: &[RequestRecord]) -> bool {
     records.iter().all(RequestRecord::is_completed)
+}
+
+/// The stub's counters once they are so: it counts a request after the client has had its last byte.
+async fn settled(stub: &Stub, are_so: impl Fn(&Counters) -> bool) -> Counters {
+    for _ in 0..500 {
+        let counters = stub.counters();
+        if are_so(&counters) {
+            return counters;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{:?}", stub.counters());
 }
 
 #[tokio::test]
@@ -52,8 +64,8 @@ async fn an_open_loop_is_recorded_as_it_was_scheduled() {
         let least_s = 0.002 * f64::from(request.output_tokens - 1);
         assert!(last_s - first_s > least_s - 0.002, "record {i} is faster than the stub");
     }
-    let (counters, summary) = (stub.counters(), schedule.summary());
-    assert_eq!(counters.finished, 20);
+    let summary = schedule.summary();
+    let counters = settled(&stub, |counters| counters.finished == 20).await;
     assert_eq!(counters.prompt_tokens, summary.prompt_tokens);
     assert_eq!(counters.output_tokens, summary.output_tokens);
     assert!(outcome.client.wall_s >= outcome.end_s && outcome.client.cores == 1);
@@ -262,13 +274,7 @@ async fn an_abandoned_run_leaves_no_request() {
     let options = options();
     let abandoned = run(&stub, &schedule, &options);
     tokio::time::timeout(Duration::from_millis(200), abandoned).await.expect_err("takes minutes");
-    for _ in 0..500 {
-        if stub.counters().aborted == 4 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{:?}", stub.counters());
+    settled(&stub, |counters| counters.aborted == 4).await;
 }
 
 /// The executor is blocked for 50 ms again and again: what it reads is late, whatever the server.
