@@ -8,7 +8,7 @@ use std::{
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 use slotune::serving::{
-    EngineArguments, Load, RequestRecord, RequestSpec, RequestStatus, Run, Schedule, ServerFacts,
+    EngineArguments, RequestRecord, RequestStatus, Run, Schedule, ServerFacts,
     engine_arguments::CudagraphMode,
 };
 
@@ -168,18 +168,7 @@ fn source(label: String, requests: &Path, server: ServerFacts) -> Result<Source,
         });
     }
     let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
-    let schedule = Schedule {
-        load: Load::Open,
-        requests: records
-            .iter()
-            .map(|record| RequestSpec {
-                arrival_s: record.intended_s,
-                prompt_tokens: record.prompt_tokens,
-                output_tokens: record.output_tokens,
-                shared_prefix: vec![],
-            })
-            .collect(),
-    };
+    let schedule = Schedule::replaying(&records);
     let mut run = Run {
         records,
         end_s,

@@ -53,7 +53,9 @@ pub use front_end::Streaming;
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;
-pub use presets::{Coefficient, GpuPreset, ModelPreset, PresetError, Status, shipped_file};
+pub use presets::{
+    Coefficient, GpuPreset, ModelPreset, PresetError, Status, names_a_file, shipped_file,
+};
 pub use scheduler::Admission;
 pub use server::ServerModel;
 pub use simulate::{

@@ -198,7 +198,7 @@ impl ServerModel {
         }
         format!(
             "fitted to {FIT}; end-to-end means are within 2.5 % of one host's compiled runs, to which \
-             it was fitted, and P95 within 11 % of a third host's, to which it was not"
+             it was fitted, and P95 within 11.5 % of a third host's, to which it was not"
         )
     }
 }

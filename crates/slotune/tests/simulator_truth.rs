@@ -4,60 +4,28 @@
 use std::path::Path;
 
 use slotune::{
+    measured_runs,
     results::ResultSet,
-    serving::{
-        Load, RequestRecord, RequestSpec, Run, Schedule, ServerFacts,
-        metrics::{MeasureOptions, measure},
-    },
-    sim::{RunOptions, ServerModel, simulate},
+    serving::metrics::{Metric, Statistic},
+    sim::ServerModel,
 };
-
-const METRIC: &str = "e2e_p95_s";
 
 /// Measured and simulated P95 of each configuration of the study, seconds.
 fn tails_s() -> Vec<(f64, f64)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/h100_qwen2.5_7b_chat");
     let loaded = ResultSet::read(folder).expect("a result set");
-    let tail_s = |trial: &slotune::results::StoredTrial| {
-        let measured = trial.entry.measurement().expect("all trials completed");
-        let facts = trial.server.as_ref().expect("it ran");
-        let records = loaded.requests(&trial.study, trial.entry.trial.id);
-        let records = records.expect("readable").expect("requests were kept");
-        (measured.value(METRIC).expect("measured"), simulated_tail_s(facts, &records))
-    };
-    loaded.set.trials.iter().map(tail_s).collect()
-}
-
-fn simulated_tail_s(facts: &ServerFacts, records: &[RequestRecord]) -> f64 {
-    let requests = records
-        .iter()
-        .map(|record| RequestSpec {
-            arrival_s: record.intended_s,
-            prompt_tokens: record.prompt_tokens,
-            output_tokens: record.output_tokens,
-            shared_prefix: vec![],
-        })
-        .collect();
+    let (runs, skipped) = measured_runs(&loaded);
+    assert!(skipped.is_empty(), "{skipped:?}");
     let server = ServerModel::measured();
-    let run = simulate(
-        &server,
-        &server.resolve(&facts.arguments),
-        facts.kv_blocks.expect("told"),
-        &Schedule { load: Load::Open, requests },
-        &RunOptions::default(),
-    )
-    .expect("a real server took these requests");
-    let run = Run {
-        records: run.records,
-        end_s: run.totals.end_s,
-        cost_s: 0.0,
-        server: facts.clone(),
-        timeline: vec![],
-        client: None,
-        caveats: vec![],
-    };
-    let measurement = measure(&run, &MeasureOptions::default()).expect("requests completed");
-    measurement.value(METRIC).expect("measured")
+    runs.iter()
+        .map(|run| {
+            let simulated = run.replay(&server).expect("a real server took these requests");
+            let [measured_s, simulated_s] = [run.measured(), &simulated].map(|figures| {
+                figures.value(Metric::E2e(Statistic::P95)).expect("requests completed")
+            });
+            (measured_s, simulated_s)
+        })
+        .collect()
 }
 
 /// What `ServerModel` says of itself, and the order, which is what a search needs: of configurations

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::RequestRecord;
+
 /// The requests of a run, decided before it starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
@@ -51,6 +53,21 @@ pub struct PromptSegment {
 }
 
 impl Schedule {
+    /// The open loop that sends what these records tell, when it was intended; what their prompts shared is
+    /// not in records.
+    pub fn replaying(records: &[RequestRecord]) -> Self {
+        let requests = records
+            .iter()
+            .map(|record| RequestSpec {
+                arrival_s: record.intended_s,
+                prompt_tokens: record.prompt_tokens,
+                output_tokens: record.output_tokens,
+                shared_prefix: vec![],
+            })
+            .collect();
+        Self { load: Load::Open, requests }
+    }
+
     /// What the schedule comes to.
     pub fn summary(&self) -> ScheduleSummary {
         let first = self.requests.first().map_or(0.0, |request| request.arrival_s);

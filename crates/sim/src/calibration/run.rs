@@ -1,7 +1,7 @@
 //! A measured run, and the same run simulated.
 
 use slotune_serving::{
-    EngineArguments, Load, RequestRecord, RequestSpec, Run, Schedule, ServerFacts,
+    EngineArguments, RequestRecord, Run, Schedule, ServerFacts,
     metrics::{MeasureOptions, Metric, measure},
 };
 
@@ -47,17 +47,8 @@ impl MeasuredRun {
             .iter()
             .map(|record| RequestRecord { intended_s: record.sent_s, ..record.clone() })
             .collect();
-        let requests = records
-            .iter()
-            .map(|record| RequestSpec {
-                arrival_s: record.sent_s,
-                prompt_tokens: record.prompt_tokens,
-                output_tokens: record.output_tokens,
-                shared_prefix: vec![],
-            })
-            .collect();
+        let schedule = Schedule::replaying(&records);
         let measured = RunFigures::new(&name, records, engine_steps)?;
-        let schedule = Schedule { load: Load::Open, requests };
         Ok(Self { name, arguments, kv_blocks, schedule, measured })
     }
 

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::{
     GPUS, PresetError,
     file::File,
-    find,
+    find, names_a_file,
     numbers::{Number, RATES, Table, names},
     read,
 };
@@ -108,6 +108,14 @@ impl GpuPreset {
     pub fn named(name: &str) -> Result<Self, PresetError> {
         let (name, text) = find("GPU", &GPUS, name)?;
         Self::parse(name, text)
+    }
+
+    /// What a user names: a shipped preset, or a file of their own ([`names_a_file`]).
+    ///
+    /// # Errors
+    /// As [`named`](Self::named) or [`read`](Self::read).
+    pub fn load(text: &str) -> Result<Self, PresetError> {
+        if names_a_file(text) { Self::read(Path::new(text)) } else { Self::named(text) }
     }
 
     /// The preset in a user's file.

@@ -79,6 +79,14 @@ fn find(kind: &'static str, shipped: &[Shipped], name: &str) -> Result<Shipped, 
     }
 }
 
+/// Whether a text is the path of a user's file and not the name of a shipped preset: it ends in `.toml`, or
+/// has a folder in it.
+pub fn names_a_file(text: &str) -> bool {
+    let path = Path::new(text);
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
+        || path.components().count() > 1
+}
+
 /// The text of a user's file.
 fn read(path: &Path) -> Result<String, PresetError> {
     fs::read_to_string(path).map_err(|error| PresetError::Read {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{MODELS, PresetError, file::File, find, read};
+use super::{MODELS, PresetError, file::File, find, names_a_file, read};
 use crate::ModelShape;
 
 /// A model's shape, and where it is from.
@@ -51,6 +51,14 @@ impl ModelPreset {
     pub fn named(name: &str) -> Result<Self, PresetError> {
         let (name, text) = find("model", &MODELS, name)?;
         Self::parse(name, text)
+    }
+
+    /// What a user names: a shipped preset, or a file of their own ([`names_a_file`]).
+    ///
+    /// # Errors
+    /// As [`named`](Self::named) or [`read`](Self::read).
+    pub fn load(text: &str) -> Result<Self, PresetError> {
+        if names_a_file(text) { Self::read(Path::new(text)) } else { Self::named(text) }
     }
 
     /// The preset in a user's file.

@@ -14,7 +14,7 @@ use slotune::{
     serving::metrics::Metric,
     sim::{
         CalibratedPreset, GpuPreset, LARGEST_FACTOR, MeasuredRun, ModelPreset, ModelShape,
-        PresetError, RunFigures, TARGETS, calibrate, cross_validate,
+        RunFigures, TARGETS, calibrate, cross_validate,
     },
 };
 
@@ -58,8 +58,8 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
-    let gpu = preset(&options.gpu, GpuPreset::named, GpuPreset::read)?;
-    let model = preset(&options.model, ModelPreset::named, ModelPreset::read)?.shape;
+    let gpu = GpuPreset::load(&options.gpu)?;
+    let model = ModelPreset::load(&options.model)?.shape;
     let mut loaded = read(&options.results)?;
     if let Some(name) = &options.study {
         loaded.set.trials.retain(|trial| trial.study == *name);
@@ -110,17 +110,6 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         writeln!(out, "\nwritten to {}", options.out.display())?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A preset of that name, or of that file.
-fn preset<T>(
-    text: &str,
-    named: fn(&str) -> Result<T, PresetError>,
-    read: fn(&Path) -> Result<T, PresetError>,
-) -> Result<T, PresetError> {
-    let path = Path::new(text);
-    let is_file = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    if is_file { read(path) } else { named(text) }
 }
 
 /// Figures of the runs that were left out.

@@ -153,23 +153,15 @@ pub enum BackendStartError {
 
 impl SimulatorTable {
     fn server(&self) -> Result<ServerModel, FieldError> {
-        let gpu = preset("gpu", &self.gpu, GpuPreset::named, GpuPreset::read)?;
-        let model = preset("model", &self.model, ModelPreset::named, ModelPreset::read)?;
+        let at = |field| {
+            move |error: PresetError| {
+                FieldError::new(["backend", "simulator", field], error.to_string())
+            }
+        };
+        let gpu = GpuPreset::load(&self.gpu).map_err(at("gpu"))?;
+        let model = ModelPreset::load(&self.model).map_err(at("model"))?;
         Ok(gpu.server(model.shape))
     }
-}
-
-/// The shipped preset of that name, or the one in that file.
-fn preset<T>(
-    field: &str,
-    text: &str,
-    named: fn(&str) -> Result<T, PresetError>,
-    read: fn(&Path) -> Result<T, PresetError>,
-) -> Result<T, FieldError> {
-    let path = Path::new(text);
-    let is_file = path.extension().is_some_and(|extension| extension == "toml");
-    let preset = if is_file { read(path) } else { named(text) };
-    preset.map_err(|error| FieldError::new(["backend", "simulator", field], error.to_string()))
 }
 
 impl VllmTable {

@@ -23,7 +23,7 @@ use slotune::{
     sim::{CacheState, GpuPreset, ModelPreset, Noise, Simulator},
 };
 
-use self::{engine::EngineFlags, presets::Chosen};
+use self::engine::EngineFlags;
 use crate::command::{Error, NEGATIVE};
 
 const EXAMPLE: &str = "\
@@ -45,10 +45,10 @@ Only the H100 with Qwen2.5-7B was measured; basis says on what the answer rests.
 pub(crate) struct Options {
     /// GPU: a name of --list, or a TOML file of your own
     #[arg(long, value_parser = presets::gpu, required_unless_present_any = ["list", "show"])]
-    gpu: Option<Chosen<GpuPreset>>,
+    gpu: Option<String>,
     /// Model: a name of --list, or a TOML file of your own
     #[arg(long, value_parser = presets::model, required_unless_present_any = ["list", "show"])]
-    model: Option<Chosen<ModelPreset>>,
+    model: Option<String>,
     /// Requests to send: CSV with the header `arrival_s,input_tokens,output_tokens`, sorted by arrival
     #[arg(long, value_name = "FILE", required_unless_present_any = ["list", "show"])]
     requests: Option<PathBuf>,
@@ -91,7 +91,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     else {
         return Err("--gpu, --model and --requests are needed".into());
     };
-    let server = gpu.load()?.server(model.load()?.shape).with_gpus(options.gpus);
+    let server =
+        GpuPreset::load(gpu)?.server(ModelPreset::load(model)?.shape).with_gpus(options.gpus);
     let schedule = Schedule { load: Load::Open, requests: Trace::read(requests)?.requests };
     let arguments = options.engine.arguments()?;
     let resolved = server.resolve(&arguments);

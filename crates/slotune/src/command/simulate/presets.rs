@@ -2,61 +2,28 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use serde_json::{Value, json};
-use slotune::sim::{Coefficient, GpuPreset, ModelPreset, PresetError, shipped_file};
+use slotune::sim::{Coefficient, GpuPreset, ModelPreset, PresetError, names_a_file, shipped_file};
 
 use crate::command::Error;
 
-/// A preset: one that is shipped, or a user's file, which is read later.
-#[derive(Clone, Debug)]
-pub(super) enum Chosen<T> {
-    Shipped(T),
-    File(PathBuf),
-}
-
-impl<T> Chosen<T> {
-    fn new(text: &str, named: fn(&str) -> Result<T, PresetError>) -> Result<Self, PresetError> {
-        let path = Path::new(text);
-        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"))
-            || path.components().count() > 1
-        {
-            Ok(Self::File(path.to_owned()))
-        } else {
-            named(text).map(Self::Shipped)
-        }
+/// What `--gpu` names: a name is looked up at once, a file is read later.
+pub(super) fn gpu(text: &str) -> Result<String, PresetError> {
+    if !names_a_file(text) {
+        GpuPreset::named(text)?;
     }
+    Ok(text.to_owned())
 }
 
-/// What `--gpu` names.
-pub(super) fn gpu(text: &str) -> Result<Chosen<GpuPreset>, PresetError> {
-    Chosen::new(text, GpuPreset::named)
-}
-
-/// What `--model` names.
-pub(super) fn model(text: &str) -> Result<Chosen<ModelPreset>, PresetError> {
-    Chosen::new(text, ModelPreset::named)
-}
-
-impl Chosen<GpuPreset> {
-    pub(super) fn load(&self) -> Result<GpuPreset, PresetError> {
-        match self {
-            Self::Shipped(preset) => Ok(preset.clone()),
-            Self::File(path) => GpuPreset::read(path),
-        }
+/// What `--model` names, likewise.
+pub(super) fn model(text: &str) -> Result<String, PresetError> {
+    if !names_a_file(text) {
+        ModelPreset::named(text)?;
     }
-}
-
-impl Chosen<ModelPreset> {
-    pub(super) fn load(&self) -> Result<ModelPreset, PresetError> {
-        match self {
-            Self::Shipped(preset) => Ok(preset.clone()),
-            Self::File(path) => ModelPreset::read(path),
-        }
-    }
+    Ok(text.to_owned())
 }
 
 /// Prints a shipped file as it is, to start one's own from.
