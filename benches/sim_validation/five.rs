@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand_distr::{Distribution, StandardNormal};
 use slotune::{
     core::random::stream,
-    sim::{Coefficient, GpuPreset, MeasuredRun, ModelShape, RunFigures, TARGETS, calibrate},
+    sim::{Coefficient, GpuPreset, KEPT, MeasuredRun, ModelShape, RunFigures, TARGETS, calibrate},
 };
 
 use crate::{
@@ -66,7 +66,7 @@ pub(crate) fn section(replays: &Replays) -> Result<String, Error> {
     Ok(text)
 }
 
-const READING: &str = include_str!("five.md");
+pub(crate) const READING: &str = include_str!("five.md");
 
 /// Errors of runs that were not fitted to, by target.
 struct Judged {
@@ -112,10 +112,7 @@ fn displace(preset: &GpuPreset, seed: u64) -> Result<GpuPreset, Error> {
     let mut generator = stream(seed, "benches/displaced-preset", 0);
     for number in &preset.coefficients {
         let normal: f64 = StandardNormal.sample(&mut generator);
-        // Memory and links play no part, and the exponent of a law has a bound.
-        if !["memory_gib", "link_gb_per_s", "link_latency_us", "step.norm"]
-            .contains(&number.name.as_str())
-        {
+        if !KEPT.contains(&number.name.as_str()) {
             let value = number.value * (DISPLACEMENT * normal).exp();
             displaced.set(Coefficient { value, ..number.clone() })?;
         }

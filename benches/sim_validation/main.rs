@@ -97,7 +97,8 @@ mod tests {
         let page = fs::read_to_string(root().join("docs/SIMULATOR.md")).expect("the page");
         let runs = page::runs(&replays).expect("a string takes it");
         let coefficients = page::coefficients().expect("a shipped preset");
-        for line in runs.lines().chain(coefficients.lines()) {
+        let words = [page::INTRODUCTION, five::READING, page::NOT_MODELLED];
+        for line in [&*runs, &coefficients].into_iter().chain(words).flat_map(str::lines) {
             assert!(page.contains(line), "the page lacks: {line}");
         }
         let picture = picture(&replays).expect("it can be drawn");

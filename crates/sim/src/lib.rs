@@ -15,12 +15,12 @@
 //!
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
 //! **two H100 SXM** hosts, one day each. On the first of them, end-to-end means are within 2.5 % in every
-//! run with vLLM's compilation, saturated ones included; without compilation a host may be half as fast
-//! again from run to run, which nothing here foresees. Tests hold both.
+//! run with vLLM's compilation, saturated ones included; without compilation a host may be half as
+//! slow again from run to run, which nothing here foresees. A test holds the former.
 //! Every other [`GpuPreset`] is an estimate from the literature, for demonstrations only, as is all of
 //! tensor parallelism: each GPU's share of the work, and all-reduces at the speed of the links, without
 //! what more processes cost the host. Prefix caching and priority scheduling follow vLLM's source and
-//! were not measured; of the failures at start-up, two were. Each number of a preset carries its status
+//! were not measured; of the failures at start-up, one was. Each number of a preset carries its status
 //! and source.
 //!
 //! Not modelled: pipeline, data and expert parallelism, speculative decoding, adapters, multimodal input,
@@ -45,8 +45,8 @@ mod simulator;
 mod start_up;
 
 pub use calibration::{
-    CalibratedPreset, CalibrationError, FittedCoefficient, LARGEST_FACTOR, MeasuredRun, RunFigures,
-    TARGETS, calibrate, cross_validate,
+    CalibratedPreset, CalibrationError, FittedCoefficient, KEPT, LARGEST_FACTOR, MeasuredRun,
+    RunFigures, TARGETS, calibrate, cross_validate,
 };
 pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use front_end::Streaming;

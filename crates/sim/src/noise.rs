@@ -40,8 +40,8 @@ impl Noise {
         Self::default()
     }
 
-    /// As on the measured H100 servers: the first from one server's runs, the next two from how two
-    /// servers differed (8 % and 2 % in the fit of docs/SIMULATOR.md), the others chosen.
+    /// As on the measured H100 servers: the first from one server's runs, the next two
+    /// chosen as about half of what two servers differed by (docs/SIMULATOR.md), the others chosen.
     pub fn measured() -> Self {
         Self {
             host_log_deviation: 0.25,

@@ -178,12 +178,13 @@ impl ServerModel {
                            on two H100 SXM hosts, one day each";
         let costs = (self.step, self.host, self.front_end);
         if costs != (StepCosts::MEASURED, HostCosts::MEASURED, FrontEndCosts::MEASURED) {
-            return "NOT CALIBRATED by this library: coefficients were given by the caller".into();
+            return "NOT CALIBRATED as shipped: coefficients were given by the caller, such as a preset \
+                    of `slotune calibrate`"
+                .into();
         }
         let shipped = Gpu::named(&self.gpu.name).ok();
         if shipped.as_ref() != Some(&self.gpu) {
-            return "NOT CALIBRATED by this library: the GPU's numbers were given by the caller"
-                .into();
+            return "NOT CALIBRATED as shipped: the GPU's numbers were given by the caller".into();
         }
         if self.gpu != Gpu::h100_sxm() {
             return format!(

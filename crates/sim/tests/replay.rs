@@ -1,5 +1,5 @@
-//! Replays measured request lists and compares with the Python prototype that the coefficients were
-//! fitted with.
+//! Replays measured request lists and compares with the Python prototype that the first coefficients
+//! were fitted with.
 
 use std::path::Path;
 

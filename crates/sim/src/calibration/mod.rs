@@ -26,8 +26,9 @@ pub const TARGETS: [(Metric, f64); 5] = [
     (Metric::Ttft(Statistic::P95), 0.15),
 ];
 
-/// Coefficients that latencies do not depend on, or only on several GPUs, and the exponent of a law.
-const KEPT: [&str; 4] = ["memory_gib", "link_gb_per_s", "link_latency_us", "step.norm"];
+/// Coefficients that are never fitted: latencies do not depend on them, or only on several GPUs; and the
+/// exponent of a law.
+pub const KEPT: [&str; 4] = ["memory_gib", "link_gb_per_s", "link_latency_us", "step.norm"];
 
 /// How far a coefficient may be from the preset's, as the deviation of its logarithm: what a run must
 /// outweigh.
@@ -81,7 +82,7 @@ pub fn calibrate(
     if runs.is_empty() {
         return Err(CalibrationError::NoRuns);
     }
-    // All costs, also those that the file leaves to the measured host.
+    // All costs, also those that the file leaves to the measured hosts.
     let whole = with_all_costs(preset)?;
     let free: Vec<Coefficient> = whole
         .coefficients
@@ -121,12 +122,15 @@ pub fn calibrate(
     let coefficients = free
         .into_iter()
         .zip(point.iter().zip(told))
-        .map(|(number, (log_factor, told))| FittedCoefficient {
-            before: number.value,
-            after: rounded(number.value * libm::exp(*log_factor)),
-            told,
-            is_at_bound: log_factor.abs() >= LARGEST_FACTOR.ln(),
-            name: number.name,
+        .map(|(number, (log_factor, told))| {
+            let known = fitted.coefficients.iter().find(|known| known.name == number.name);
+            FittedCoefficient {
+                before: number.value,
+                after: known.map_or(number.value, |known| known.value),
+                told,
+                is_at_bound: log_factor.abs() >= LARGEST_FACTOR.ln(),
+                name: number.name,
+            }
         })
         .collect();
     Ok(CalibratedPreset { preset: fitted, coefficients, figures })

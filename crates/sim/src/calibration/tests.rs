@@ -99,6 +99,21 @@ fn a_fitted_preset_is_a_file_that_says_what_was_fitted() {
     }
 }
 
+/// A number that the runs tell nothing of stays to its last digit, in the file and in what is told of it.
+#[test]
+fn what_is_not_told_is_kept_as_it_was() {
+    let mut preset = shipped();
+    let exact = preset.coefficients.iter().find(|number| number.name == "host.eager_uncompiled_ms");
+    let exact = Coefficient { value: 27.812_345_678, ..exact.expect("it is there").clone() };
+    preset.set(exact.clone()).expect("a cost");
+    let model = ModelShape::qwen2_5_7b();
+    let runs = [run_of(&other(), 20.0, 128)];
+    let fitted = calibrate(&preset, &model, &runs, "runs of a test").expect("it can be fitted");
+    let told = fitted.coefficients.iter().find(|number| number.name == exact.name).expect("free");
+    assert_eq!([told.before, told.after].map(f64::to_bits), [exact.value.to_bits(); 2]);
+    assert!(fitted.preset.coefficients.contains(&exact));
+}
+
 #[test]
 fn what_cannot_be_fitted_is_named() {
     let model = ModelShape::qwen2_5_7b();

@@ -78,13 +78,13 @@ pub struct FrontEndCosts {
 }
 
 impl StepCosts {
-    /// Measured on the H100.
+    /// Fitted to two H100s.
     pub const MEASURED: Self =
         Self { fixed_ms: 0.825, per_sequence_ms: 0.0067, mixed_ms: 0.418, norm: 2.98 };
 }
 
 impl HostCosts {
-    /// Measured on the H100's host.
+    /// Fitted to two H100 hosts.
     pub const MEASURED: Self = Self {
         full_ms: 2.0,
         full_per_request_ms: 0.0165,
@@ -103,7 +103,7 @@ impl HostCosts {
 }
 
 impl FrontEndCosts {
-    /// Measured on the H100's host.
+    /// Fitted to two H100 hosts.
     pub const MEASURED: Self = Self {
         per_request_ms: 2.2,
         per_prompt_token_ms: 0.0009,

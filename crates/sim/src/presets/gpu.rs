@@ -245,8 +245,10 @@ impl GpuPreset {
     /// value is not allowed; the preset is then as it was.
     pub fn set(&mut self, coefficient: Coefficient) -> Result<(), PresetError> {
         let name = coefficient.name.clone();
+        let was_known = self.coefficients.iter().any(|known| known.name == name);
         self.put(coefficient)?;
-        if let Some((table, _)) = name.split_once('.') {
+        // A table is whole or absent.
+        if !was_known && let Some((table, _)) = name.split_once('.') {
             let is_missing = |number: &Coefficient, present: &[Coefficient]| {
                 number.name.split_once('.').is_some_and(|(of, _)| of == table)
                     && present.iter().all(|known| known.name != number.name)
