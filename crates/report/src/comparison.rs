@@ -8,12 +8,9 @@ use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
 use crate::{
-    analysis::{Change, differ_beyond_noise},
+    analysis::{Change, differ},
     format,
 };
-
-/// Standard errors on each side of a 95 % interval of a normal law.
-const NORMAL_95: f64 = 1.96;
 
 /// Two trials side by side. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -112,10 +109,7 @@ impl Row {
         let (before, after) = (of(before)?, of(after)?);
         let change = Change::between(before, after);
         let judgement = judge(metric, before, after);
-        let interval = change.filter(|change| change.standard_error > 0.0).map(|change| {
-            let half = NORMAL_95 * change.standard_error;
-            [change.relative - half, change.relative + half]
-        });
+        let interval = change.and_then(|change| change.interval());
         let change = change.map(|change| change.relative);
         Some(Self { metric: name, before, after, change, interval, judgement })
     }
@@ -123,8 +117,7 @@ impl Row {
 
 /// What the change of a metric amounts to.
 pub(crate) fn judge(metric: Metric, before: Estimate, after: Estimate) -> Judgement {
-    let differs = Change::between(before, after)
-        .map_or_else(|| differ_beyond_noise(before, after), |change| change.is_beyond_noise());
+    let differs = differ(before, after);
     let rose = after.value > before.value;
     // A bound says nothing of a value beyond it.
     let is_open = if rose { before.is_lower_bound } else { after.is_lower_bound };

@@ -2,7 +2,7 @@
 //!
 //! Two layers. [`analysis`] turns a [`ResultSet`](slotune_results::ResultSet) into conclusions,
 //! each a plain value: the [`Verdict`](analysis::Verdict), incumbent curves, the effect of each
-//! parameter, what failed and why. [`week3`] writes them down as a Markdown page with pictures;
+//! parameter, what failed and why. [`week3`] writes them down as a page with pictures, Markdown and HTML;
 //! it adds words, never numbers of its own.
 //!
 //! [`advice`], [`comparison`] and [`export`] answer single questions: what to do, what changed
@@ -28,7 +28,7 @@
 //! Pictures are set in `DejaVu Sans`, a subset of which is part of this crate; `assets/` names its
 //! origin and holds its licence.
 //!
-//! Everything here is a pure function of the result set: the same set gives the same bytes.
+//! Pages, answers and pictures are functions of the result set alone: the same set gives the same bytes.
 
 pub mod advice;
 pub mod analysis;

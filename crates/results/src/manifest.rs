@@ -63,7 +63,7 @@ pub enum StudyRole {
     Search,
     /// Another way to search, to compare with.
     Comparison,
-    /// A look at some of the parameters, the others held at vLLM's defaults.
+    /// A look at some of the parameters, the others left to vLLM.
     Focus,
 }
 

@@ -107,15 +107,15 @@ impl Table {
         let space = self.problem.space();
         let mut left: Vec<&(Configuration, State)> = self.rows.iter().collect();
         let mut entries: Vec<Entry> = Vec::new();
+        let mut history = History::new();
         let mut incumbents = Vec::new();
         while entries.len() < trials && !left.is_empty() {
-            let history: History = entries.iter().cloned().collect();
             let suggested = sampler.suggest(&self.problem, &history, 1, seed)?;
             let Some(suggestion) = suggested.first() else { break };
             let nearest = nearest(space, &suggestion.configuration, &left);
             let (configuration, state) = left.remove(nearest);
             entries.push(entry(entries.len() as u64, seed, configuration, state));
-            let history: History = entries.iter().cloned().collect();
+            history = entries.iter().cloned().collect();
             incumbents.push(best(&history, &self.problem));
         }
         let is_near = |value: f64| (value - self.best).abs() <= NEAR * self.best.abs();

@@ -9,8 +9,8 @@
 //! | `chunked_prefill` | `enable_chunked_prefill` and chunk sizes |
 //! | `comprehensive` | all of them |
 //!
-//! What a study does not vary is left to vLLM, which chooses its default. Values are those of the study file; for a parameter that it does not name, those of the Week-3
-//! documents.
+//! What a study does not vary is left to vLLM, which chooses its default. Values are those of the study
+//! file; for a parameter that it does not name, those of the Week-3 documents.
 
 use slotune_core::{
     ConfigurationError, Domain, Parameter, SearchSpace, SpaceError, Value,

@@ -5,10 +5,15 @@ use slotune_core::Estimate;
 /// Standard errors beyond which a difference counts as more than noise: 95 % of a normal law.
 const BEYOND_NOISE: f64 = 1.96;
 
-/// Whether two values differ by more than noise, as [`Change::is_beyond_noise`] has it; also where
-/// a ratio says nothing.
-pub(crate) fn differ_beyond_noise(a: Estimate, b: Estimate) -> bool {
-    (a.value - b.value).abs() > BEYOND_NOISE * a.standard_error.hypot(b.standard_error)
+/// Whether two values differ by more than noise: as a ratio, or where that says nothing, as a difference.
+pub(crate) fn differ(before: Estimate, after: Estimate) -> bool {
+    Change::between(before, after).map_or_else(
+        || {
+            let noise = before.standard_error.hypot(after.standard_error);
+            (before.value - after.value).abs() > BEYOND_NOISE * noise
+        },
+        |change| change.is_beyond_noise(),
+    )
 }
 
 /// The relative change from one measured value to another, and how well it is known.
@@ -35,6 +40,12 @@ impl Change {
         let standard_error = (after.standard_error / before.value)
             .hypot(ratio * before.standard_error / before.value);
         Some(Self { relative: ratio - 1.0, standard_error })
+    }
+
+    /// The 95 % interval of the change; `None` where nothing is known of its error.
+    pub(crate) fn interval(&self) -> Option<[f64; 2]> {
+        let half = BEYOND_NOISE * self.standard_error;
+        (self.standard_error > 0.0).then_some([self.relative - half, self.relative + half])
     }
 
     /// Whether the change is more than noise: beyond 1.96 standard errors, and not nothing.

@@ -20,7 +20,7 @@ use slotune_core::Objective;
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
-pub(crate) use change::differ_beyond_noise;
+pub(crate) use change::differ;
 use constraint::constraint_effects;
 
 /// Everything that a report says of a result set.
@@ -36,7 +36,7 @@ pub struct Analysis<'a> {
     pub verdict: Verdict<'a>,
     /// What each bound of the objective did to the search, in the objective's order.
     pub constraints: Vec<ConstraintEffect<'a>>,
-    /// How each search went, in the manifest's order; reference studies have none.
+    /// How each search went, in the manifest's order; reference and focus studies have none.
     pub curves: Vec<Curve<'a>>,
     /// The effect of each parameter that varied, in the order of the search space.
     pub sweeps: Vec<Sweep<'a>>,
@@ -115,7 +115,8 @@ fn trials_of(set: &ResultSet, role: StudyRole) -> impl Iterator<Item = &StoredTr
 }
 
 /// The incumbent among `trials`: the best objective among those that meet every constraint, the
-/// earliest of equals, as [`History::best`](slotune_core::History::best) chooses it.
+/// earliest of equals. [`History::best`](slotune_core::History::best), which a search goes by, leaves out
+/// lower bounds besides.
 pub fn best<'a>(
     objective: &Objective,
     trials: impl IntoIterator<Item = &'a StoredTrial>,

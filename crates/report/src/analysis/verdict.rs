@@ -3,7 +3,7 @@
 use slotune_core::Objective;
 use slotune_results::StoredTrial;
 
-use super::{Change, Miss, best, change::differ_beyond_noise, is_feasible, misses, value};
+use super::{Change, Miss, best, differ, is_feasible, misses, value};
 
 /// What a result set says to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,10 +110,7 @@ impl<'a> Recommendation<'a> {
         let of = |trial: &StoredTrial| trial.entry.measurement()?.get(&objective.metric);
         let Some((before, after)) = of(default).zip(of(self.trial)) else { return false };
         // A default of 0 has no ratio, and may still be better or worse.
-        let beyond_noise = self
-            .change
-            .map_or_else(|| differ_beyond_noise(before, after), |change| change.is_beyond_noise());
-        beyond_noise && objective.is_better(after.value, before.value)
+        differ(before, after) && objective.is_better(after.value, before.value)
     }
 }
 

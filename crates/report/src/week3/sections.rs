@@ -36,7 +36,7 @@ pub(super) struct Search {
 
 /// An optimization that looks at single parameters. Its section shows the study of its
 /// [`name`](Self::name) and of the role [`StudyRole::Focus`](slotune_results::StudyRole::Focus),
-/// and where a set has none, the study that varied most.
+/// and where a set has none, the grid, or else the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Focus {
     /// Queue time over `max_num_seqs`.

@@ -1,10 +1,6 @@
 //! `slotune analyse`: past result sets, asked for other targets.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use slotune::{
@@ -13,7 +9,7 @@ use slotune::{
     results::ResultSet,
 };
 
-use super::{Error, NEGATIVE, read};
+use super::{Error, NEGATIVE, print, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -58,12 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let bounds: Vec<Constraint> = least.chain(most).collect();
     let objective = retargeted(&sets[0].1.manifest.objective, goal, &bounds);
     let inquiry = Inquiry::new(&sets, objective)?;
-    let mut out = io::stdout().lock();
-    if options.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&inquiry)?)?;
-    } else {
-        write!(out, "{inquiry}")?;
-    }
+    print(&inquiry, options.json)?;
     Ok(match inquiry.best {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::from(NEGATIVE),

@@ -1,20 +1,13 @@
 //! `slotune baseline`: what the server does as it comes.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Args;
-use slotune::{
-    report::references::References,
-    session::{Ended, REFERENCE, Session},
-};
+use slotune::report::references::References;
 
 use super::{
-    Error, INTERRUPTED, interrupt,
-    progress::Narrator,
-    study::{StudyOptions, command_line, runtime},
+    Error, INTERRUPTED, interrupt, print,
+    study::{StudyOptions, begin, runtime},
 };
 
 #[derive(Debug, Args)]
@@ -33,20 +26,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let stop = interrupt::listen();
         let work = options.study.work()?;
         let studies = [work.search().manifest(&work)];
-        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
-        let done = session.stored().study(REFERENCE).count();
-        let narrator = Narrator::new(REFERENCE, session.references(), done, true);
-        if session.measure_references(&stop, &narrator).await? == Ended::Stopped {
+        let Some(session) = begin(work, &folder, &studies, &stop, true).await? else {
             return Ok(ExitCode::from(INTERRUPTED));
-        }
-        drop(narrator);
+        };
         let references = References::new(session.stored());
-        let mut out = io::stdout().lock();
-        if options.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&references)?)?;
-        } else {
-            write!(out, "{references}")?;
-        }
+        print(&references, options.json)?;
         Ok(ExitCode::SUCCESS)
     })
 }

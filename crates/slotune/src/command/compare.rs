@@ -1,14 +1,11 @@
 //! `slotune compare`: two trials side by side.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Args;
 use slotune::report::{comparison::Comparison, selection::Selection};
 
-use super::{Error, read};
+use super::{Error, print, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -29,11 +26,6 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         (&before, options.before.which.of(&before)?),
         (&after, options.after.which.of(&after)?),
     );
-    let mut out = io::stdout().lock();
-    if options.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&comparison)?)?;
-    } else {
-        writeln!(out, "{comparison}")?;
-    }
+    print(&comparison, options.json)?;
     Ok(ExitCode::SUCCESS)
 }

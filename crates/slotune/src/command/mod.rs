@@ -20,8 +20,13 @@ mod interrupt;
 mod progress;
 mod study;
 
-use std::path::Path;
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::Path,
+};
 
+use serde::Serialize;
 use slotune::results::{Loaded, ResultSet};
 
 /// Any error, on its way to `main`.
@@ -33,6 +38,12 @@ pub(crate) const NEGATIVE: u8 = 3;
 
 /// Exit status when the user ended it, as of a program that Ctrl-C kills.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// Prints an answer to standard output: for people, or as JSON.
+fn print<T: Serialize + Display>(answer: &T, as_json: bool) -> Result<(), Error> {
+    let text = if as_json { serde_json::to_string_pretty(answer)? } else { answer.to_string() };
+    Ok(writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n'))?)
+}
 
 /// Reads a result set and warns of the parts that it had to leave out.
 fn read(folder: &Path) -> Result<Loaded, Error> {

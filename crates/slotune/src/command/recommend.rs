@@ -1,7 +1,6 @@
 //! `slotune recommend`: what a result set says to do.
 
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -9,7 +8,7 @@ use std::{
 use clap::Args;
 use slotune::report::advice::Advice;
 
-use super::{Error, NEGATIVE, read};
+use super::{Error, NEGATIVE, print, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -28,12 +27,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 /// Prints what a set says to do; the exit status tells whether that is a configuration.
 pub(super) fn advise(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
     let advice = Advice::new(&read(results)?.set)?;
-    let mut out = io::stdout().lock();
-    if as_json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&advice)?)?;
-    } else {
-        writeln!(out, "{advice}")?;
-    }
+    print(&advice, as_json)?;
     Ok(match advice.configuration {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::from(NEGATIVE),

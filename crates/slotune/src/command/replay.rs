@@ -1,15 +1,11 @@
 //! `slotune replay`: a sampler on a past result set.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use slotune::{replay::Table, study_file::SamplerName};
 
-use super::{Error, read};
+use super::{Error, print, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -33,11 +29,6 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let table = Table::new(&read(&options.results)?.set)?;
     let replay =
         table.replay(&*options.sampler.sampler(), options.trials as usize, options.seeds)?;
-    let mut out = io::stdout().lock();
-    if options.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&replay)?)?;
-    } else {
-        writeln!(out, "{replay}")?;
-    }
+    print(&replay, options.json)?;
     Ok(ExitCode::SUCCESS)
 }

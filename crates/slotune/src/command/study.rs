@@ -3,12 +3,19 @@
 use std::{
     env, io,
     path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::AtomicBool,
 };
 
 use clap::Args;
-use slotune::{serving::engine_arguments::shell_word, session::Work, study_file::StudyFile};
+use slotune::{
+    results::StudyManifest,
+    serving::engine_arguments::shell_word,
+    session::{Ended, PlannedStudy, REFERENCE, Session, Work},
+    study_file::StudyFile,
+};
 
-use super::Error;
+use super::{Error, INTERRUPTED, progress::Narrator};
 
 #[derive(Debug, Args)]
 pub(super) struct StudyOptions {
@@ -37,8 +44,42 @@ impl StudyOptions {
     }
 }
 
+/// Opens the session of a result set and measures its references; `None` where that was stopped.
+pub(super) async fn begin(
+    work: Work,
+    folder: &Path,
+    studies: &[StudyManifest],
+    stop: &AtomicBool,
+    as_json: bool,
+) -> Result<Option<Session>, Error> {
+    let mut session = Session::open(work, folder, studies, &command_line()).await?;
+    let done = session.stored().study(REFERENCE).count();
+    let narrator = Narrator::new(REFERENCE, session.references(), done, as_json);
+    let ended = session.measure_references(stop, &narrator).await?;
+    drop(narrator);
+    Ok((ended != Ended::Stopped).then_some(session))
+}
+
+/// Conducts a study of the session, a line for each trial.
+pub(super) async fn conduct(
+    session: &Session,
+    study: PlannedStudy,
+    stop: &AtomicBool,
+    as_json: bool,
+) -> Result<Ended, Error> {
+    let done = session.stored().study(&study.name).count();
+    let narrator = Narrator::new(&study.name, study.trials, done, as_json);
+    Ok(session.conduct(study, stop, &narrator).await?)
+}
+
+/// Tells a user who stopped the command how to go on.
+pub(super) fn stopped() -> ExitCode {
+    eprintln!("stopped; the same command goes on");
+    ExitCode::from(INTERRUPTED)
+}
+
 /// How this program was called. No option holds a secret.
-pub(super) fn command_line() -> String {
+fn command_line() -> String {
     let words = env::args().skip(1).map(|word| shell_word(&word));
     std::iter::once("slotune".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

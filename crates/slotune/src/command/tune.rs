@@ -3,13 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use slotune::session::{Ended, REFERENCE, SEARCH, Session};
+use slotune::session::Ended;
 
 use super::{
-    Error, INTERRUPTED, interrupt,
-    progress::Narrator,
+    Error, interrupt,
     recommend::advise,
-    study::{StudyOptions, command_line, runtime},
+    study::{StudyOptions, begin, conduct, runtime, stopped},
 };
 
 #[derive(Debug, Args)]
@@ -29,21 +28,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let work = options.study.work()?;
         let search = work.search();
         let studies = [search.manifest(&work)];
-        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
-        let done = session.stored().study(REFERENCE).count();
-        let references = session.references();
-        let narrator = Narrator::new(REFERENCE, references, done, options.json);
-        if session.measure_references(&stop, &narrator).await? == Ended::Stopped {
-            return Ok(Ended::Stopped);
+        match begin(work, &folder, &studies, &stop, options.json).await? {
+            Some(session) => conduct(&session, search, &stop, options.json).await,
+            None => Ok(Ended::Stopped),
         }
-        drop(narrator);
-        let done = session.stored().study(SEARCH).count();
-        let narrator = Narrator::new(SEARCH, search.trials, done, options.json);
-        Ok::<_, Error>(session.conduct(search, &stop, &narrator).await?)
     })?;
     if ended == Ended::Stopped {
-        eprintln!("stopped; the same command goes on");
-        return Ok(ExitCode::from(INTERRUPTED));
+        return Ok(stopped());
     }
     eprintln!("result set: {0} (`slotune report {0}` writes its page)", folder.display());
     advise(&folder, options.json)

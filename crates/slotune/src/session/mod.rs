@@ -82,7 +82,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// The work of a file; relative paths in it start at `folder`.
+    /// The work of a file; the relative paths of its workload start at `folder`.
     ///
     /// # Errors
     /// As [`StudyFile::plan`].

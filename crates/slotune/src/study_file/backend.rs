@@ -25,7 +25,8 @@ pub enum BackendTable {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatorTable {
-    /// The GPU: a name of `slotune simulate --list`, or a file of one's own that ends in `.toml`. Only
+    /// The GPU: a name of `slotune simulate --list`, or a file of one's own: a path that ends in `.toml` or
+    /// has a folder in it. Only
     /// `h100-sxm` was measured, the others are estimates from the literature.
     pub gpu: String,
     /// The model served: likewise.
