@@ -24,7 +24,7 @@ use slotune::{
     Finished, Observer, Recorder,
     core::{
         Bound, Entry, History, Measurement, Objective, Outcome, State, Trial,
-        sampler::{Bayesian, Random, Sampler, Sobol},
+        sampler::{Random, Sampler},
     },
     report::{
         analysis::{Analysis, Curve, Verdict},
@@ -32,6 +32,7 @@ use slotune::{
     },
     results::{Loaded, Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
     serving::{Progress, Provenance, Run, Stage},
+    study_file::SamplerName,
 };
 use slotune_examples::{Error, RATE_PER_S, Scenario, backend, baseline, default_configuration};
 
@@ -60,26 +61,6 @@ struct Options {
     /// What proposes the configurations of the search
     #[arg(long, value_enum, default_value_t = SamplerName::Bayesian)]
     sampler: SamplerName,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum SamplerName {
-    /// Constrained Bayesian optimisation with Gaussian processes
-    Bayesian,
-    /// Low-discrepancy sequence
-    Sobol,
-    /// Uniformly random
-    Random,
-}
-
-impl SamplerName {
-    fn sampler(self) -> Box<dyn Sampler> {
-        match self {
-            Self::Bayesian => Box::new(Bayesian),
-            Self::Sobol => Box::new(Sobol),
-            Self::Random => Box::new(Random),
-        }
-    }
 }
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ use slotune_results::StudyRole;
 
 use crate::{
     session::{PlannedStudy, Work},
-    study_file::{FieldError, ParameterTable, StudyFile},
+    study_file::{FieldError, ParameterTable, StudyFile, levels_domain},
 };
 
 /// Name of the study of all parameters.
@@ -168,7 +168,7 @@ fn part(
         let allowed = |value: &Value| parameter.domain().contains(value);
         let values: Vec<Value> = documented(name).into_iter().filter(allowed).collect();
         if !values.is_empty() {
-            parameters.push(Parameter::new(name, levels(values)));
+            parameters.push(Parameter::new(name, levels_domain(&values)));
         }
     }
     let varies = |parameter: &Parameter| parameter.domain().size().is_none_or(|size| size > 1);
@@ -181,13 +181,6 @@ fn part(
         // A condition names a parameter that is not here, or vLLM would refuse every value.
         Err(SpaceError::Condition { .. } | SpaceError::NothingAllowed { .. }) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-fn levels(values: Vec<Value>) -> Domain {
-    match values.as_slice() {
-        [Value::Boolean(false), Value::Boolean(true)] => Domain::Boolean,
-        _ => Domain::Levels { values },
     }
 }
 

@@ -33,6 +33,7 @@ pub use plan::Plan;
 pub use read::{Located, StudyFileError};
 pub use schema::json_schema;
 pub use space::ParameterTable;
+pub(crate) use space::levels_domain;
 pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
 
 use schema::{BoundSchema, ParameterNames, SettingSchema};

@@ -107,7 +107,7 @@ fn range(low: &Value, high: &Value) -> Result<Domain, &'static str> {
 
 /// What a list of values is: a switch, names or numbers. What is wrong with it, the search space
 /// says.
-fn levels_domain(levels: &[Value]) -> Domain {
+pub(crate) fn levels_domain(levels: &[Value]) -> Domain {
     let texts = || {
         levels.iter().map(|value| match value {
             Value::Text(text) => Some(text.clone()),
