@@ -52,7 +52,7 @@ struct Options {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
-    /// Prompts of about 290 tokens, outputs of about 220.
+    /// Prompts of about 300 tokens, outputs of about 220.
     Chat,
     /// Prompts of about 1700 tokens, outputs of about 190.
     Rag,
