@@ -39,6 +39,7 @@
 
 pub mod acquisition;
 pub mod gp;
+pub mod importance;
 pub mod random;
 pub mod sampler;
 

@@ -29,6 +29,7 @@ const HEAVY: &[(&str, &[&str])] = &[
     ("argmin-math", &["slotune-core"]),
     ("faer", &["slotune-core"]),
     ("linfa", &["slotune-core"]),
+    ("linfa-trees", &["slotune-core"]),
     ("ndarray", &["slotune-core"]),
     ("sobol_burley", &["slotune-core"]),
     ("polars", &["slotune-results"]),

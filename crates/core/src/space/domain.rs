@@ -172,7 +172,7 @@ impl Domain {
     }
 
     /// The value at `u` in [0, 1] when every level owns an equal share of the axis.
-    pub(super) fn at(&self, u: f64) -> Value {
+    pub(crate) fn at(&self, u: f64) -> Value {
         let u = u.clamp(0.0, 1.0);
         match (self, self.levels()) {
             (_, Some(levels)) => {
