@@ -1,6 +1,6 @@
 //! Numbers and metrics as a reader wants them: rounded, with units, never more digits than known.
 
-use slotune_core::{Bound, Constraint, Direction, Estimate, Objective};
+use slotune_core::{Bound, Constraint, Direction, Estimate, Objective, Value};
 use slotune_serving::metrics::Metric;
 
 /// Digits of a number in running text.
@@ -135,6 +135,28 @@ pub(crate) fn percent(share: f64) -> String {
     } else {
         format!("{}%", fixed(percent, 0))
     }
+}
+
+/// A value of a parameter as it stands in a table.
+pub(crate) fn setting(value: Option<&Value>) -> String {
+    match value {
+        None => "not set".to_owned(),
+        Some(Value::Boolean(true)) => "on".to_owned(),
+        Some(Value::Boolean(false)) => "off".to_owned(),
+        // Integers are names of settings: no commas, so that they can be copied.
+        Some(Value::Float(number)) => {
+            let short = fixed(*number, 4);
+            short.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A share and its standard error in percent: `71 ± 6%`.
+pub(crate) fn plus_minus_percent(share: Estimate) -> String {
+    let percent = Estimate::new(share.value * 100.0, share.standard_error * 100.0);
+    // Whole percents are what such shares are known to.
+    format!("{} ± {}%", fixed(percent.value, 0), fixed(percent.standard_error.ceil(), 0))
 }
 
 /// A number of things: `1 trial`, `3 trials`, `2 studies`.
@@ -313,5 +335,12 @@ mod tests {
         assert_eq!(percent(-0.42), "−42%");
         assert_eq!([count(1, "study"), count(2, "study")], ["1 study", "2 studies"]);
         assert_eq!(count(0, "trial"), "0 trials");
+    }
+
+    #[test]
+    fn settings_are_short_and_can_be_copied() {
+        assert_eq!(setting(Some(&Value::Float(0.900_000_000_1))), "0.9");
+        assert_eq!(setting(Some(&Value::Integer(16_384))), "16384");
+        assert_eq!(setting(None), "not set");
     }
 }

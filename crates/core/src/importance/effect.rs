@@ -77,9 +77,12 @@ impl<'a> Landscape<'a> {
         (configuration, values)
     }
 
-    /// Variances as shares of that of f.
+    /// Variances as shares of that of f: at most all of it, though a part, taken over other points, may
+    /// come out larger.
     fn shares(&self, variances: &[f64]) -> Vec<f64> {
-        let share = |(part, whole): (&f64, &f64)| if *whole > 0.0 { part / whole } else { 0.0 };
+        let share = |(part, whole): (&f64, &f64)| {
+            if *whole > 0.0 { (part / whole).min(1.0) } else { 0.0 }
+        };
         variances.iter().zip(&self.variance).map(share).collect()
     }
 

@@ -3,7 +3,7 @@
 use slotune_core::Estimate;
 
 /// Standard errors beyond which a difference counts as more than noise: 95 % of a normal law.
-const BEYOND_NOISE: f64 = 1.96;
+pub(crate) const BEYOND_NOISE: f64 = 1.96;
 
 /// Whether two values differ by more than noise: as a ratio, or where that says nothing, as a difference.
 pub(crate) fn differ(before: Estimate, after: Estimate) -> bool {

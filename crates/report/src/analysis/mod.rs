@@ -5,6 +5,7 @@
 mod change;
 mod constraint;
 mod curve;
+mod effects;
 mod failure;
 mod sweep;
 mod verdict;
@@ -12,7 +13,8 @@ mod verdict;
 pub use change::Change;
 pub use constraint::{ConstraintEffect, Miss, misses};
 pub use curve::{Curve, CurvePoint};
-pub use failure::{FailureGroup, failure_groups};
+pub use effects::{Effects, RESULT_SET};
+pub use failure::{FailureGroup, Range, failure_groups};
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
 
@@ -20,7 +22,7 @@ use slotune_core::Objective;
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
-pub(crate) use change::differ;
+pub(crate) use change::{BEYOND_NOISE, differ};
 use constraint::constraint_effects;
 
 /// Everything that a report says of a result set.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use slotune_core::importance::Importance;
+
 use super::{Found, Inquiry};
-use crate::format;
+use crate::{analysis::Effects, format};
 
 /// Most lines of a list; JSON has all.
 const LINES: usize = 12;
@@ -11,6 +13,15 @@ const LINES: usize = 12;
 impl fmt::Display for Inquiry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let metric = &self.objective.metric;
+        for set in &self.sets {
+            let gpu = set.gpu.as_deref().unwrap_or("GPU not recorded");
+            let trials = format::count(set.trials, "trial");
+            writeln!(
+                f,
+                "set:   {}, {trials}, {}, vLLM {}, {gpu}",
+                set.set, set.created, set.vllm_version
+            )?;
+        }
         writeln!(f, "asked: {}", format::objective(&self.objective))?;
         for constraint in &self.objective.constraints {
             writeln!(f, "       {constraint}")?;
@@ -44,6 +55,19 @@ impl fmt::Display for Inquiry {
                 }),
             )?;
         }
+        for shift in &self.shifts {
+            writeln!(
+                f,
+                "  {:8} over {} from {} to {}: {metric} {:+.1} ± {:.1} %",
+                shift.judgement,
+                format::count(shift.configurations, "configuration"),
+                shift.before,
+                shift.after,
+                shift.change * 100.0,
+                shift.standard_error * 100.0,
+            )?;
+        }
+        effects(f, &self.effects)?;
         if !self.doubts.is_empty() {
             writeln!(f, "\nto trust less:")?;
             list(
@@ -55,6 +79,62 @@ impl fmt::Display for Inquiry {
         }
         Ok(())
     }
+}
+
+/// What the parameters do.
+fn effects(f: &mut fmt::Formatter<'_>, effects: &Effects) -> fmt::Result {
+    let metric = &effects.metric;
+    match &effects.importance {
+        Err(unknown) => writeln!(f, "\nwhat moves {metric} cannot be told: {unknown}")?,
+        Ok(importance) => {
+            writeln!(
+                f,
+                "\nwhat moves {metric}: share of the variance of a forest on {}, which predicts {} of that of others",
+                format::count(importance.configurations, "configuration"),
+                format::percent(importance.predicted),
+            )?;
+            shares(f, importance)?;
+            if let Some(pair) = &importance.pair {
+                writeln!(
+                    f,
+                    "  {} and {} together {}, of it {} only together",
+                    pair.first,
+                    pair.second,
+                    format::plus_minus_percent(pair.share),
+                    format::plus_minus_percent(pair.interaction),
+                )?;
+            }
+        }
+    }
+    match &effects.start {
+        None => Ok(()),
+        Some(Err(unknown)) => {
+            writeln!(f, "\nwhat decides whether a server can run cannot be told: {unknown}")
+        }
+        Some(Ok(importance)) => {
+            writeln!(f, "\nwhat decides whether a server can run, in the same way:")?;
+            shares(f, importance)
+        }
+    }
+}
+
+fn shares(f: &mut fmt::Formatter<'_>, importance: &Importance) -> fmt::Result {
+    let chance = format::plus_minus_percent(importance.chance);
+    for parameter in &importance.parameters {
+        let remark = if parameter.is_told {
+            String::new()
+        } else {
+            format!("  not told from chance, {chance}")
+        };
+        writeln!(
+            f,
+            "  {:>10} {}, by itself {}{remark}",
+            format::plus_minus_percent(parameter.share),
+            parameter.parameter,
+            format::plus_minus_percent(parameter.alone),
+        )?;
+    }
+    Ok(())
 }
 
 fn line(metric: &str, found: &Found) -> String {

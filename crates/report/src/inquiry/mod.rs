@@ -2,6 +2,11 @@
 //! targets, what latency costs in throughput, what changed between sets, which trials to trust.
 
 mod display;
+mod doubt;
+mod drift;
+
+pub use doubt::Doubt;
+pub use drift::{Drift, Shift};
 
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Direction, Estimate, Objective};
@@ -9,8 +14,8 @@ use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
 use crate::{
-    analysis::misses,
-    comparison::{Judgement, caveats, judge},
+    analysis::{Effects, misses},
+    comparison::caveats,
 };
 
 /// Throughput that latency is weighed against.
@@ -19,6 +24,8 @@ const THROUGHPUT: Metric = Metric::OutputThroughput;
 /// What past sets answer. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Inquiry {
+    /// The sets, as they were named.
+    pub sets: Vec<Asked>,
     /// What is asked for.
     pub objective: Objective,
     /// The trials that were looked at: completed ones of all sets.
@@ -34,6 +41,10 @@ pub struct Inquiry {
     pub front: Vec<Found>,
     /// Configurations that more than one set measured, and how their objective changed.
     pub drift: Vec<Drift>,
+    /// What those configurations say together of each set and the next later one.
+    pub shifts: Vec<Shift>,
+    /// What the parameters of the first set's space do to the objective, over all sets.
+    pub effects: Effects,
     /// Trials to trust less, each with the reason.
     pub doubts: Vec<Doubt>,
     /// In what the sets differ from the first.
@@ -59,30 +70,19 @@ pub struct Found {
     pub misses: Vec<String>,
 }
 
-/// One configuration in two sets.
+/// One of the sets.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Drift {
-    /// The configuration.
-    pub configuration: Configuration,
-    /// The set that was begun earlier, and its objective.
-    pub before: (String, Estimate),
-    /// The set that was begun later, and its objective.
-    pub after: (String, Estimate),
-    /// What the change amounts to.
-    pub judgement: Judgement,
-}
-
-/// A trial to trust less.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Doubt {
-    /// Name of its set.
+pub struct Asked {
+    /// Name of the set.
     pub set: String,
-    /// Its study.
-    pub study: String,
-    /// Its number.
-    pub trial: u64,
-    /// Why.
-    pub reason: String,
+    /// When it was begun, RFC 3339.
+    pub created: String,
+    /// Version of vLLM.
+    pub vllm_version: String,
+    /// The GPU, where it is known.
+    pub gpu: Option<String>,
+    /// Its trials, of any outcome.
+    pub trials: usize,
 }
 
 /// A trial with the name and the set that it is of.
@@ -125,14 +125,18 @@ impl Inquiry {
             );
         let closest = if best.is_some() { None } else { closest(&objective, &seen) };
         let found = |seen: &Seen<'_>| Found::new(&objective, seen);
+        let drift = drift::drift(metric, sets, &seen);
         Ok(Self {
+            sets: sets.iter().map(|(name, set)| Asked::new(name, set)).collect(),
             trials: seen.len(),
             feasible: seen.iter().filter(is_feasible).count(),
             best: best.map(found),
             closest: closest.map(found),
             front: front(&objective, &seen).into_iter().map(found).collect(),
-            drift: drift(metric, sets, &seen),
-            doubts: doubts(&seen),
+            shifts: drift::shifts(metric, sets, &drift),
+            drift,
+            effects: Effects::new(sets, &objective),
+            doubts: doubt::doubts(&objective.metric, &seen),
             caveats: sets[1..]
                 .iter()
                 .flat_map(|(name, set)| {
@@ -160,6 +164,19 @@ pub fn retargeted(
         .filter(|constraint| bounds.iter().all(|bound| bound.metric != constraint.metric));
     let constraints = kept.chain(bounds).cloned().collect();
     Objective { constraints, ..goal.unwrap_or_else(|| objective.clone()) }
+}
+
+impl Asked {
+    fn new(name: &str, set: &ResultSet) -> Self {
+        let backend = &set.manifest.backend;
+        Self {
+            set: name.to_owned(),
+            created: set.manifest.created.clone(),
+            vllm_version: backend.vllm_version.clone(),
+            gpu: backend.hardware.gpu.clone(),
+            trials: set.trials.len(),
+        }
+    }
 }
 
 impl Found {
@@ -223,65 +240,8 @@ fn front<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Vec<&'s Seen<'a
     known.into_iter().map(|(seen, _)| seen).collect()
 }
 
-/// The first trial of each configuration that an earlier and a later set measured.
-fn drift(metric: Metric, sets: &[(String, &ResultSet)], seen: &[Seen<'_>]) -> Vec<Drift> {
-    let mut by_age: Vec<&(String, &ResultSet)> = sets.iter().collect();
-    // RFC 3339 in UTC sorts as text.
-    by_age.sort_by(|(_, a), (_, b)| a.manifest.created.cmp(&b.manifest.created));
-    let of = |name: &str| -> Vec<&Seen<'_>> {
-        let mut first: Vec<&Seen<'_>> = Vec::new();
-        for seen in seen.iter().filter(|seen| seen.name == name) {
-            let is_new = |other: &&Seen<'_>| configuration(other) != configuration(seen);
-            if first.iter().all(is_new) {
-                first.push(seen);
-            }
-        }
-        first
-    };
-    let mut drift = Vec::new();
-    for pair in by_age.windows(2) {
-        let [(before, _), (after, _)] = pair else { unreachable!("windows of two") };
-        let later = of(after);
-        for old in of(before) {
-            let Some(new) = later.iter().find(|new| configuration(new) == configuration(old))
-            else {
-                continue;
-            };
-            drift.push(Drift {
-                configuration: configuration(old).clone(),
-                before: (before.clone(), old.value),
-                after: (after.clone(), new.value),
-                judgement: judge(metric, old.value, new.value),
-            });
-        }
-    }
-    drift
-}
-
 fn configuration<'a>(seen: &Seen<'a>) -> &'a Configuration {
     &seen.trial.entry.trial.configuration
-}
-
-fn doubts(seen: &[Seen<'_>]) -> Vec<Doubt> {
-    let doubt = |seen: &Seen<'_>, reason: String| Doubt {
-        set: seen.name.to_owned(),
-        study: seen.trial.study.clone(),
-        trial: seen.trial.entry.trial.id.0,
-        reason,
-    };
-    seen.iter()
-        .flat_map(|seen| {
-            let bound = seen.value.is_lower_bound.then(|| {
-                doubt(seen, "the run ended early: its latency is a lower bound".to_owned())
-            });
-            let caveats = seen.trial.caveats.iter();
-            bound.into_iter().chain(
-                caveats.map(|caveat| {
-                    doubt(seen, format!("{} ({})", caveat.message, caveat.class.name()))
-                }),
-            )
-        })
-        .collect()
 }
 
 /// Why sets cannot be asked.

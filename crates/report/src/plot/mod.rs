@@ -2,7 +2,9 @@
 
 pub(crate) mod agreement;
 mod dashboard;
+mod effects;
 mod figure;
+mod importance;
 mod latency_percentiles;
 mod queue_time;
 mod throughput;
@@ -12,7 +14,7 @@ use slotune_core::Estimate;
 use slotune_serving::RequestRecord;
 
 use crate::{
-    analysis::Analysis,
+    analysis::{Analysis, Effects},
     format::{bound_value, scaled},
     subject::{Role, Subject},
 };
@@ -33,6 +35,7 @@ pub struct Picture {
 #[derive(Debug)]
 pub(crate) struct Scene<'a> {
     pub(crate) analysis: &'a Analysis<'a>,
+    pub(crate) effects: &'a Effects,
     /// The servers side by side, each with its requests; those may be empty.
     pub(crate) subjects: Vec<(Subject<'a>, Vec<RequestRecord>)>,
     /// Where the numbers come from, in a line.
@@ -47,17 +50,33 @@ pub(crate) const CAPTIONS: [(&str, &str); 4] = [
     ("optimization_summary_dashboard", "Complete overview"),
 ];
 
+/// Names and captions of the pictures of the parameters, which a set has where it tells of them.
+pub(crate) const EFFECT_CAPTIONS: [(&str, &str); 2] = [
+    ("parameter_importance", "Importance of each parameter, and the strongest pair"),
+    ("parameter_effects", "Effect of each parameter"),
+];
+
 /// Draws all pictures; says which failed and why.
 pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, String)> {
     type Draw = fn(&Scene<'_>) -> Result<String, DrawError>;
     const DRAW: [Draw; 4] =
         [queue_time::draw, throughput::draw, latency_percentiles::draw, dashboard::draw];
-    let picture = |((name, _), draw): ((&'static str, &'static str), Draw)| {
-        let svg = draw(scene).map_err(|error| (name, error.to_string()))?;
+    let picture = |name: &'static str, svg: Result<String, DrawError>| {
+        let svg = svg.map_err(|error| (name, error.to_string()))?;
         let png = figure::png(&svg).map_err(|error| (name, error))?;
         Ok(Picture { name, svg, png })
     };
-    CAPTIONS.into_iter().zip(DRAW).map(picture).collect()
+    let mut pictures: Vec<Picture> = CAPTIONS
+        .into_iter()
+        .zip(DRAW)
+        .map(|((name, _), draw)| picture(name, draw(scene)))
+        .collect::<Result<_, _>>()?;
+    if let Ok(importance) = &scene.effects.importance {
+        let [(shares, _), (curves, _)] = EFFECT_CAPTIONS;
+        pictures.push(picture(shares, importance::draw(scene, importance))?);
+        pictures.push(picture(curves, effects::draw(scene, importance))?);
+    }
+    Ok(pictures)
 }
 
 /// Size of a picture with one row of panels, pixels.

@@ -1,5 +1,7 @@
 //! What the owner measured in week 2, as the page of that week gives it.
 
+use crate::analysis::Analysis;
+
 /// A number of week 2.
 pub(super) struct Documented {
     pub(super) metric: &'static str,
@@ -9,15 +11,32 @@ pub(super) struct Documented {
     pub(super) text: &'static str,
 }
 
-/// What week 2 measured of a metric.
-pub(super) fn documented(metric: &str) -> Option<&'static Documented> {
-    WEEK2.iter().find(|documented| documented.metric == metric)
+/// What week 2 says of the system of a set, as far as it is the same: there is a baseline, of the model
+/// that week 2 measured. Of any other set the page does not speak of week 2.
+#[derive(Clone, Copy)]
+pub(super) struct Week2(());
+
+impl Week2 {
+    pub(super) fn of(analysis: &Analysis<'_>) -> Option<Self> {
+        // A folder or an organisation may stand before the name.
+        let model = &analysis.set.manifest.backend.model;
+        let is_same = model.rsplit('/').next() == Some(MODEL);
+        (is_same && analysis.baseline.is_some()).then_some(Self(()))
+    }
+
+    /// What week 2 measured of a metric.
+    pub(super) fn documented(self, metric: &str) -> Option<&'static Documented> {
+        WEEK2.iter().find(|documented| documented.metric == metric)
+    }
+
+    /// What week 2 asks of a metric.
+    pub(super) fn target(self, metric: &str) -> Option<&'static Documented> {
+        TARGETS.iter().find(|target| target.metric == metric)
+    }
 }
 
-/// What week 2 asks of a metric.
-pub(super) fn target(metric: &str) -> Option<&'static Documented> {
-    TARGETS.iter().find(|target| target.metric == metric)
-}
+/// The model that week 2 measured.
+const MODEL: &str = "Qwen2.5-7B-Instruct";
 
 /// All numbers.
 ///

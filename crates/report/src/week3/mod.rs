@@ -1,4 +1,4 @@
-//! The week-3 page: a result set as a Markdown document with four pictures, and the same as one
+//! The week-3 page: a result set as a Markdown document with its pictures, and the same as one
 //! HTML file with the pictures in it and a table of all trials.
 //!
 //! The page has the headings and the order of the template that it fills. The numbers of week 2
@@ -7,7 +7,9 @@
 
 mod arguments;
 mod documented;
+mod effects;
 mod html;
+mod issues;
 mod lessons;
 mod page;
 mod sections;
@@ -29,7 +31,7 @@ pub(crate) use arguments::{python, vllm_serve};
 pub use sections::Focus;
 
 use crate::{
-    analysis::Analysis,
+    analysis::{Analysis, Effects},
     plot::{self, Scene},
     subject::subjects,
 };
@@ -91,7 +93,7 @@ pub enum ReportError {
 /// # Errors
 /// [`ReportError::Page`], for a fault of this crate.
 pub fn page(set: &ResultSet) -> Result<String, ReportError> {
-    Ok(page::fill(&Analysis::new(set))?)
+    Ok(page::fill(&Analysis::new(set), &effects_of(set))?)
 }
 
 /// Writes [`PAGE`], [`HTML_PAGE`] and the pictures into a folder, which is made where it is missing.
@@ -111,7 +113,7 @@ pub fn write<E>(
 where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    let analysis = Analysis::new(set);
+    let (analysis, effects) = (Analysis::new(set), effects_of(set));
     let with_requests = subjects(&analysis).into_iter().map(|subject| {
         let records = requests(subject.trial).map_err(|error| ReportError::Requests {
             study: subject.trial.study.clone(),
@@ -123,11 +125,12 @@ where
     let scene = Scene {
         subjects: with_requests.collect::<Result<_, ReportError>>()?,
         analysis: &analysis,
+        effects: &effects,
         source: wording::source(&set.manifest.backend),
     };
     let pictures = plot::all(&scene)
         .map_err(|(picture, message)| ReportError::Picture { picture, message })?;
-    let markdown = page::fill(&analysis)?;
+    let markdown = page::fill(&analysis, &effects)?;
     let html = html::fill(&analysis, &markdown, &pictures)?;
 
     fs::create_dir_all(folder)
@@ -145,6 +148,11 @@ where
     // Last: where there is a page, its pictures are there.
     write_whole(&written.page, markdown.as_bytes())?;
     Ok(written)
+}
+
+/// What the trials of this set alone say of its parameters.
+fn effects_of(set: &ResultSet) -> Effects {
+    Effects::new(&[(String::new(), set)], &set.manifest.objective)
 }
 
 /// Writes under a temporary name, then renames.

@@ -2,11 +2,15 @@
 
 use minijinja::{Environment, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
+use slotune_core::{Outcome, State};
 use slotune_results::StoredTrial;
 use slotune_serving::{BackendInfo, Provenance};
 
 use super::{
     arguments::{as_run, python, vllm_serve},
+    documented::Week2,
+    effects::EffectsSection,
+    issues::{Issue, issues},
     lessons,
     sections::{Search, Section, search, sections},
     tables::{before_after, parameters, targets},
@@ -14,8 +18,8 @@ use super::{
     wording::{and, configuration, date, kind, list, miss, source},
 };
 use crate::{
-    analysis::{Analysis, Verdict, misses, value},
-    format::{count, heading, objective, quantity, significant},
+    analysis::{Analysis, Effects, Verdict, misses},
+    format::{count, objective, significant, span},
     plot::CAPTIONS,
     subject::{Role, subjects},
 };
@@ -32,12 +36,16 @@ struct Page {
     workload: String,
     kind: &'static str,
     simulated: bool,
-    /// What this set's baseline had, one for each issue of week 2, in their order.
-    reproduced: [String; 4],
+    /// Whether week 2 measured the system of this set.
+    week2: bool,
+    model: String,
+    /// What this set's baseline had, in week 2's order.
+    issues: [Issue; 4],
     objective: String,
     targets: String,
     sections: Vec<Section>,
     search: Search,
+    effects: EffectsSection,
     verdict: String,
     parameters: String,
     /// The advised configuration as programs; empty where none is advised.
@@ -55,8 +63,8 @@ struct Page {
 }
 
 /// The page.
-pub(super) fn fill(analysis: &Analysis<'_>) -> Result<String, minijinja::Error> {
-    render("page.md", TEMPLATE, &Page::new(analysis))
+pub(super) fn fill(analysis: &Analysis<'_>, effects: &Effects) -> Result<String, minijinja::Error> {
+    render("page.md", TEMPLATE, &Page::new(analysis, effects))
 }
 
 /// Fills a template; where its name ends in `.html`, values are escaped.
@@ -75,7 +83,7 @@ pub(super) fn render(
 }
 
 impl Page {
-    fn new(analysis: &Analysis<'_>) -> Self {
+    fn new(analysis: &Analysis<'_>, effects: &Effects) -> Self {
         let manifest = &analysis.set.manifest;
         let backend = &manifest.backend;
         Self {
@@ -85,11 +93,14 @@ impl Page {
             workload: manifest.workload.to_string(),
             kind: kind(backend),
             simulated: backend.provenance != Provenance::Measured,
-            reproduced: reproduced(analysis),
+            week2: Week2::of(analysis).is_some(),
+            model: backend.model.clone(),
+            issues: issues(analysis),
             objective: objective(&manifest.objective),
             targets: targets(analysis),
             sections: sections(analysis),
             search: search(analysis),
+            effects: EffectsSection::new(analysis, effects),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
             programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
@@ -165,39 +176,11 @@ fn banner(analysis: &Analysis<'_>) -> String {
     }
 }
 
-/// The baseline of this set beside each issue of week 2.
-fn reproduced(analysis: &Analysis<'_>) -> [String; 4] {
-    const ISSUES: [&[&str]; 4] = [
-        &["queue_time_p50_s", "queue_share", "e2e_p50_s"],
-        &["e2e_p95_very_long_s", "e2e_p95_tiny_s", "e2e_p95_medium_s"],
-        &["e2e_p50_s", "e2e_p95_s", "e2e_p99_s"],
-        &["output_throughput_tok_per_s", "request_throughput_per_s"],
-    ];
-    let kind = kind(&analysis.set.manifest.backend);
-    ISSUES.map(|metrics| match analysis.baseline {
-        None => "this result set has no baseline trial".to_owned(),
-        Some(trial) if trial.entry.measurement().is_none() => {
-            "the baseline trial was not measured".to_owned()
-        }
-        Some(trial) => {
-            let seen = metrics.iter().filter_map(|metric| Some((metric, value(trial, metric)?)));
-            let seen: Vec<String> = seen
-                .map(|(metric, v)| format!("{} {}", heading(metric), quantity(metric, v)))
-                .collect();
-            if seen.is_empty() {
-                "not recorded".to_owned()
-            } else {
-                format!("{} ({kind})", seen.join("; "))
-            }
-        }
-    })
-}
-
 fn complete(analysis: &Analysis<'_>) -> String {
     let told = analysis.set.trials.iter().filter(|trial| !trial.entry.is_pending()).count();
     let planned: u64 = analysis.set.manifest.studies.iter().map(|study| study.trials).sum();
     let mark = if told as u64 >= planned { "✅" } else { "⏳" };
-    format!("{mark} Complete all Week 3 optimizations: {told} of {planned} trials")
+    format!("{mark} Complete all optimizations: {told} of {planned} trials")
 }
 
 /// Whether what the page advises meets the targets.
@@ -225,6 +208,7 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
 
 /// The steps that the set records, ticked where they are complete.
 fn execution_log(analysis: &Analysis<'_>) -> String {
+    let kind = kind(&analysis.set.manifest.backend);
     let steps = analysis.set.manifest.studies.iter().map(|study| {
         let trials = || analysis.set.study(&study.name);
         let told = trials().filter(|trial| !trial.entry.is_pending()).count();
@@ -232,12 +216,26 @@ fn execution_log(analysis: &Analysis<'_>) -> String {
         let labels: Vec<&str> = trials().filter_map(|trial| trial.label.as_deref()).collect();
         let what =
             if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
+        let outcomes = |is: fn(&Outcome) -> bool, words: &str| match trials()
+            .filter(|t| matches!(&t.entry.state, State::Told { outcome, .. } if is(outcome)))
+            .count()
+        {
+            0 => String::new(),
+            some => format!(", {some} {words}"),
+        };
+        let cost = trials().map(|trial| match trial.entry.state {
+            State::Told { cost, .. } => cost,
+            State::Pending => 0.0,
+        });
         format!(
-            "- [{tick}] Study `{}`, sampler {}, seed {}: {told} of {}{what}",
+            "- [{tick}] Study `{}`, sampler {}, seed {}: {told} of {}{what}{}{}, {} {kind} in all",
             study.name,
             study.sampler,
             study.seed,
             count(usize::try_from(study.trials).unwrap_or(usize::MAX), "trial"),
+            outcomes(|o| matches!(o, Outcome::Infeasible(_)), "could not run"),
+            outcomes(|o| matches!(o, Outcome::Failed(_)), "failed"),
+            span(cost.sum()),
         )
     });
     steps.collect::<Vec<_>>().join("\n")

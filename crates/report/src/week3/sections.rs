@@ -7,11 +7,10 @@ use super::{
     arguments::in_effect,
     lessons::NO_EFFECT,
     tables::{comparison, constraints, failures, improvements, sweep},
-    wording::value as setting,
 };
 use crate::{
     analysis::{Analysis, Curve, Level, Sweep, value},
-    format::{count, label, percent, quantity},
+    format::{count, label, percent, quantity, setting},
 };
 
 /// One of the optimizations that look at single parameters.

@@ -1,11 +1,11 @@
 //! Phrases that several parts of the page use.
 
-use slotune_core::{Configuration, Estimate, Value};
+use slotune_core::{Configuration, Estimate};
 use slotune_serving::{BackendInfo, Provenance};
 
 use crate::{
     analysis::{Change, Miss},
-    format::{bound, fixed, is_worse, plus_minus, quantity_or, significant},
+    format::{bound, fixed, is_worse, plus_minus, quantity_or, setting, significant},
 };
 
 /// Where the numbers come from, in a line; what matters most comes first, as the end may be cut.
@@ -83,26 +83,11 @@ pub(super) fn date(created: &str) -> String {
     utc().unwrap_or_else(|| created.to_owned())
 }
 
-/// A value of a parameter as it stands in a table.
-pub(super) fn value(value: Option<&Value>) -> String {
-    match value {
-        None => "not set".to_owned(),
-        Some(Value::Boolean(true)) => "on".to_owned(),
-        Some(Value::Boolean(false)) => "off".to_owned(),
-        // Integers are names of settings: no commas, so that they can be copied.
-        Some(Value::Float(number)) => {
-            let short = fixed(*number, 4);
-            short.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
-        Some(other) => other.to_string(),
-    }
-}
-
 /// A configuration on one line: `max_num_seqs=512 …`; `None` where it sets nothing.
 pub(super) fn settings(configuration: &Configuration) -> Option<String> {
     let settings: Vec<String> = configuration
         .iter()
-        .map(|(name, setting)| format!("{name}={}", value(Some(setting))))
+        .map(|(name, value)| format!("{name}={}", setting(Some(value))))
         .collect();
     (!settings.is_empty()).then(|| settings.join(" "))
 }
@@ -177,12 +162,5 @@ mod tests {
         assert_eq!(date("2026-11-24T23:05:07.696214343Z"), "2026-11-24 23:05:07 UTC");
         assert_eq!(date("2026-11-24T20:00:00Z"), "2026-11-24 20:00:00 UTC");
         assert_eq!(date("yesterday"), "yesterday");
-    }
-
-    #[test]
-    fn settings_are_short_and_can_be_copied() {
-        assert_eq!(value(Some(&Value::Float(0.900_000_000_1))), "0.9");
-        assert_eq!(value(Some(&Value::Integer(16_384))), "16384");
-        assert_eq!(value(None), "not set");
     }
 }

@@ -120,6 +120,8 @@ fn the_page_says_what_the_markdown_page_says() {
     assert_eq!(elements(&page, "table").count(), tables + 1, "and that of all trials");
     let svgs: Vec<_> = elements(&page, "svg").map(|svg| svg.attribute("aria-label")).collect();
     let captions = [
+        "Importance of each parameter, and the strongest pair",
+        "Effect of each parameter",
         "Queue time before and after",
         "Throughput before and after",
         "Latency percentiles and distribution",

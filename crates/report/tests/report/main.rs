@@ -2,6 +2,7 @@
 
 mod analysis;
 mod answers;
+mod effects;
 mod html;
 mod inquiry;
 mod synthetic;

@@ -28,8 +28,8 @@ pub(crate) struct Options {
     /// Largest value of a metric, in the place of the first set's bound on it
     #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
     at_most: Vec<(String, f64)>,
-    /// Prints one JSON object: `objective`, `trials`, `feasible`, `best`, `closest`, `front`,
-    /// `drift`, `doubts`, `caveats`
+    /// Prints one JSON object: `sets`, `objective`, `trials`, `feasible`, `best`, `closest`, `front`,
+    /// `drift`, `shifts`, `effects`, `doubts`, `caveats`
     #[arg(long)]
     json: bool,
 }

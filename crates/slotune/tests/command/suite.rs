@@ -42,7 +42,7 @@ fn a_suite_fills_the_page_from_one_result_set_and_goes_on_where_it_was_left() {
         "**Status**: ✅ Done: 10 trials of study `chunked_prefill`",
         "- [x] Study `comprehensive`, sampler bayesian, seed 0: 3 of 3 trials",
     ] {
-        assert!(page.lines().any(|other| other == line), "{line}\n{page}");
+        assert!(page.lines().any(|other| other.starts_with(line)), "{line}\n{page}");
     }
     let html = fs::read_to_string(here.join("study-suite/week3.html")).unwrap();
     assert_eq!(html.matches("<td>comprehensive</td>").count(), 3, "every trial has its row");

@@ -68,6 +68,24 @@ impl Axis {
         Self { ticks: log_ticks(low, high), log: true, ..Self::new(&title, low, high) }
     }
 
+    /// From `low` to `high`, neither negative, without room beyond; as many labels as a small panel
+    /// has room for.
+    pub(in super::super) fn within(title: &str, low: f64, high: f64, log: bool) -> Self {
+        /// Labels of five digits that stand side by side in a third of a page.
+        const LABELS: usize = 5;
+        let mut ticks = if log { log_ticks(low, high) } else { linear_ticks(low, high) };
+        let every = ticks.len().div_ceil(LABELS).max(1);
+        for (_, label) in ticks.iter_mut().enumerate().filter(|(i, _)| i % every > 0).map(|t| t.1) {
+            label.clear();
+        }
+        Self { ticks, log, ..Self::new(title, low, high) }
+    }
+
+    /// From 0 to `high` percent, at least 100, of which only those up to 100 have a tick.
+    pub(in super::super) fn shares(title: &str, high: f64) -> Self {
+        Self { ticks: linear_ticks(0.0, 100.0), ..Self::new(title, 0.0, high) }
+    }
+
     /// From 0 to 100 percent.
     pub(in super::super) fn percent(title: &str) -> Self {
         Self { ticks: linear_ticks(0.0, 100.0), ..Self::new(title, 0.0, 100.0) }
@@ -101,6 +119,11 @@ impl Axis {
             .collect();
         let high = ticks.len().max(1) as f64;
         Self { ticks, grid: false, ..Self::new("", 0.0, high) }
+    }
+
+    /// The same with a title.
+    pub(in super::super) fn titled(self, title: &str) -> Self {
+        Self { title: title.to_owned(), ..self }
     }
 
     fn new(title: &str, low: f64, high: f64) -> Self {

@@ -1,14 +1,14 @@
 //! Bars side by side, each with its value above it and its standard error through its top.
 
 use plotters::style::{
-    Color, RGBColor,
+    RGBColor,
     text_anchor::{HPos, VPos},
 };
 use slotune_core::Estimate;
 
 use super::{
-    Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, Style, TINY, colour, line,
-    rectangle, style, text, width,
+    Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, Style, TINY, colour, rectangle,
+    style, text, whisker, width,
 };
 use crate::format::number;
 
@@ -128,11 +128,7 @@ fn annotate(
     let mut top = panel.y(value);
     if standard_error > 0.0 {
         let (high, low) = (panel.y(value + standard_error), panel.y(value - standard_error));
-        let whisker = colour::INK.stroke_width(1);
-        line(panel.canvas, (middle, high), (middle, low), whisker)?;
-        for end in [high, low] {
-            line(panel.canvas, (middle - 4, end), (middle + 4, end), whisker)?;
-        }
+        whisker(panel.canvas, (middle, high), (middle, low))?;
         top = high;
     }
     let style = style(writing.size, colour::INK);

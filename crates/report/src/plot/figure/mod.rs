@@ -24,7 +24,7 @@ pub(super) use axis::Axis;
 pub(super) use bars::{Bar, Group, bars};
 pub(super) use panel::Panel;
 pub(super) use shapes::{Entry, Mark, rectangle};
-use shapes::{dashes, legend, line, mark, path};
+use shapes::{dashes, legend, line, mark, path, polygon, whisker};
 use text::{Style, fit, width};
 pub(super) use text::{style, text};
 

@@ -7,8 +7,11 @@ use plotters::style::{
 
 use super::{
     Axis, Canvas, DrawError, Drawn, Entry, GAP, HEADING, Mark, SMALL, colour, dashes, fit, legend,
-    line, mark, path, style, text, width,
+    line, mark, path, polygon, style, text, whisker, width,
 };
+
+/// How much of its colour a band has.
+const BAND: f64 = 0.25;
 
 /// Where values become pixels.
 pub(in super::super) struct Panel<'c, 'a> {
@@ -140,6 +143,19 @@ impl<'c, 'a> Panel<'c, 'a> {
             pixels.push(next);
         }
         path(self.canvas, pixels, colour.stroke_width(width))
+    }
+
+    /// A filled band between a lower and an upper line: x, low and high of each point.
+    pub(in super::super) fn band(&self, points: &[(f64, f64, f64)], colour: RGBColor) -> Drawn {
+        let upper = points.iter().map(|&(x, _, high)| (self.x(x), self.y(high)));
+        let lower = points.iter().rev().map(|&(x, low, _)| (self.x(x), self.y(low)));
+        polygon(self.canvas, upper.chain(lower).collect(), colour.mix(BAND).filled())
+    }
+
+    /// A level or upright line with ends from one point to another: how well a value is known.
+    pub(in super::super) fn whisker(&self, from: (f64, f64), to: (f64, f64)) -> Drawn {
+        let pixel = |(x, y): (f64, f64)| (self.x(x), self.y(y));
+        whisker(self.canvas, pixel(from), pixel(to))
     }
 
     /// A dashed level line across the panel.

@@ -62,6 +62,21 @@ pub(in super::super) fn rectangle(
     canvas.draw(&Rectangle::new([(x.start, y.start), (x.end, y.end)], colour.filled()))
 }
 
+/// A filled shape with straight sides.
+pub(super) fn polygon(canvas: &Canvas<'_>, corners: Vec<(i32, i32)>, style: ShapeStyle) -> Drawn {
+    canvas.draw(&Polygon::new(corners, style))
+}
+
+/// A thin line, level or upright, with a stroke across each end.
+pub(super) fn whisker(canvas: &Canvas<'_>, from: (i32, i32), to: (i32, i32)) -> Drawn {
+    let ink = INK.stroke_width(1);
+    line(canvas, from, to, ink)?;
+    let across = if from.1 == to.1 && from.0 != to.0 { (0, 4) } else { (4, 0) };
+    [from, to].into_iter().try_for_each(|(x, y)| {
+        line(canvas, (x - across.0, y - across.1), (x + across.0, y + across.1), ink)
+    })
+}
+
 /// How a point or a legend entry is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Mark {

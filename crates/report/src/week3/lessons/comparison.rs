@@ -3,7 +3,7 @@
 use slotune_results::StudyRole;
 
 use super::super::{
-    documented::{Documented, WEEK2},
+    documented::{Documented, WEEK2, Week2},
     wording::kind,
 };
 use crate::{
@@ -137,6 +137,7 @@ pub(super) fn default_share(analysis: &Analysis<'_>) -> Option<String> {
 
 /// The number in which the baseline of this set is furthest from week 2.
 pub(super) fn baseline_against_week2(analysis: &Analysis<'_>) -> Option<String> {
+    Week2::of(analysis)?;
     let baseline = analysis.baseline?;
     let ratio = |documented: &'static Documented| {
         let seen = value(baseline, documented.metric).filter(|seen| *seen > 0.0)?;

@@ -6,10 +6,10 @@ mod comparison;
 
 use slotune_results::StoredTrial;
 
-use super::wording::{and, change, miss, value as setting};
+use super::wording::{and, change, miss};
 use crate::{
     analysis::{Analysis, Change, Level, Recommendation, Sweep, Verdict, value},
-    format::{bound, count, label, percent, quantity},
+    format::{bound, count, label, percent, quantity, setting},
 };
 use caveats::caveats;
 use comparison::{against_others, baseline_against_week2, default_share, search_against_grid};
@@ -192,7 +192,7 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     lessons.extend(baseline_against_week2(analysis));
     if lessons.is_empty() {
         lessons.push(
-            "Nothing that the analysis looks for: idle parameters, larger values that are worse, a comparison that keeps up with the search, a baseline unlike week 2.".to_owned(),
+            "Nothing that the analysis looks for: idle parameters, larger values that are worse, a comparison that keeps up with the search.".to_owned(),
         );
     }
     lessons

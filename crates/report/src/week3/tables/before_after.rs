@@ -4,7 +4,7 @@ use slotune_core::Constraint;
 
 use super::{
     super::{
-        documented::{documented, target},
+        documented::Week2,
         wording::{and, change, kind},
     },
     markdown::Table,
@@ -21,14 +21,18 @@ pub(in super::super) fn targets(analysis: &Analysis<'_>) -> String {
         return "without targets.".to_owned();
     }
     let subjects = subjects(analysis);
-    let mut table = Table::new(
-        ["Target", "Week 2", "Bound"]
-            .into_iter()
-            .chain(subjects.iter().map(|subject| subject.label)),
-    );
+    let week2 = Week2::of(analysis);
+    let mut headings = vec!["Target"];
+    headings.extend(week2.map(|_| "Week 2"));
+    headings.push("Bound");
+    headings.extend(subjects.iter().map(|subject| subject.label));
+    let mut table = Table::new(headings);
     for constraint in &analysis.objective().constraints {
-        let week2 = target(&constraint.metric).map_or("none", |target| target.text);
-        let mut row = vec![heading(&constraint.metric), week2.to_owned(), bound_value(constraint)];
+        let mut row = vec![heading(&constraint.metric)];
+        row.extend(week2.map(|week2| {
+            week2.target(&constraint.metric).map_or("none", |target| target.text).to_owned()
+        }));
+        row.push(bound_value(constraint));
         row.extend(subjects.iter().map(|subject| match value(subject.trial, &constraint.metric) {
             Some(value) => {
                 let verdict = if constraint.is_met(value) { "✅" } else { "❌" };
@@ -54,16 +58,16 @@ pub(in super::super) fn targets(analysis: &Analysis<'_>) -> String {
 fn scaled_targets(analysis: &Analysis<'_>) -> Vec<String> {
     /// Share by which a number may be off and still be called the same.
     const SAME: f64 = 0.005;
+    let Some(week2) = Week2::of(analysis) else { return Vec::new() };
     let same = |a: f64, b: f64| (a - b).abs() <= SAME * b.abs();
     let is_scaled = |constraint: &&Constraint| {
         let bound = constraint.bound.value();
-        target(&constraint.metric).zip(documented(&constraint.metric)).is_some_and(
-            |(target, week2)| {
-                let baseline = analysis.baseline.and_then(|t| value(t, &constraint.metric));
-                !same(bound, target.value)
-                    && baseline.is_some_and(|b| same(bound / b, target.value / week2.value))
-            },
-        )
+        let known = week2.target(&constraint.metric).zip(week2.documented(&constraint.metric));
+        known.is_some_and(|(target, measured)| {
+            let baseline = analysis.baseline.and_then(|t| value(t, &constraint.metric));
+            !same(bound, target.value)
+                && baseline.is_some_and(|b| same(bound / b, target.value / measured.value))
+        })
     };
     let constraints = analysis.objective().constraints.iter();
     constraints.filter(is_scaled).map(|c| format!("on {}", label(&c.metric))).collect()
@@ -82,16 +86,18 @@ const BEFORE_AFTER: [(&str, &str); 9] = [
     ("P95 TTFT", "ttft_p95_s"),
 ];
 
-/// Week 2 as documented, the servers of this set, and what the search gained.
+/// Week 2 as documented where it is about this system, the servers of this set, and what the search gained.
 pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
     let subjects = subjects(analysis);
     let kind = kind(&analysis.set.manifest.backend);
     let found = subjects.iter().find(|subject| subject.role == Role::Found);
     let gains: Vec<&Subject<'_>> =
         subjects.iter().filter(|s| s.role != Role::Found && found.is_some()).collect();
-    let mut headings = vec!["Metric".to_owned(), "Week 2 Baseline (documented)".to_owned()];
+    let week2 = Week2::of(analysis);
+    let mut headings = vec!["Metric".to_owned()];
+    headings.extend(week2.map(|_| "Week 2 Baseline (documented)".to_owned()));
     headings.extend(subjects.iter().map(|subject| match subject.role {
-        Role::Found => format!("Week 3 {} ({kind})", subject.label),
+        Role::Found if week2.is_some() => format!("Week 3 {} ({kind})", subject.label),
         _ => format!("{} ({kind})", subject.label),
     }));
     headings.extend(gains.iter().map(|subject| match subject.role {
@@ -101,8 +107,10 @@ pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
     let mut table = Table::new(headings);
     for (name, metric) in BEFORE_AFTER {
         let of = |subject: &Subject<'_>| subject.trial.entry.measurement()?.get(metric);
-        let mut row =
-            vec![name.to_owned(), documented(metric).map_or("n/a", |d| d.text).to_owned()];
+        let mut row = vec![name.to_owned()];
+        row.extend(week2.map(|week2| {
+            week2.documented(metric).map_or("n/a", |documented| documented.text).to_owned()
+        }));
         row.extend(
             subjects.iter().map(|s| of(s).map_or("n/a".to_owned(), |e| estimate(metric, e))),
         );

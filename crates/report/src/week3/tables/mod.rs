@@ -1,18 +1,20 @@
 //! The tables of the page.
 
 mod before_after;
+mod effects;
 mod markdown;
 mod search;
 
-use super::{arguments::in_effect, wording::value as setting};
+use super::arguments::in_effect;
 use crate::{
     analysis::{Analysis, Sweep, value},
-    format::{heading, label, quantity, quantity_or},
+    format::{heading, label, quantity, quantity_or, setting},
     subject::{Subject, subjects},
 };
 use markdown::Table;
 
 pub(super) use before_after::{before_after, targets};
+pub(super) use effects::{importance, start};
 pub(super) use search::{comparison, constraints, failures, improvements};
 
 /// What a parameter did: one row for each of its values, the medians over all other parameters.

@@ -7,8 +7,8 @@ use super::{
     markdown::Table,
 };
 use crate::{
-    analysis::{Analysis, Curve, value},
-    format::{bound_value, count, estimate, heading, label, quantity, quantity_or, span},
+    analysis::{Analysis, Curve, Range, value},
+    format::{bound_value, count, estimate, heading, label, quantity, quantity_or, setting, span},
 };
 
 /// The trials at which the search got better.
@@ -136,8 +136,18 @@ pub(in super::super) fn failures(analysis: &Analysis<'_>) -> Option<String> {
         "Trials",
         "What was reported, first of them",
         "Its configuration",
+        "Where they all lie",
     ]);
+    let set = analysis.set;
     for group in &analysis.failures {
+        let region: Vec<String> = group
+            .region(&set.manifest.space, &set.trials)
+            .iter()
+            .map(|Range { parameter, low, high }| match (setting(Some(low)), setting(Some(high))) {
+                (low, high) if low == high => format!("`{parameter}` {low}"),
+                (low, high) => format!("`{parameter}` {low} to {high}"),
+            })
+            .collect();
         table.row([
             if group.infeasible { "configuration cannot run" } else { "evaluation failed" },
             group.class,
@@ -145,6 +155,7 @@ pub(in super::super) fn failures(analysis: &Analysis<'_>) -> Option<String> {
             // Backticks would end the code that it is shown as.
             &format!("`{}`", shortened(group.example).replace('`', "'")),
             &configuration(&group.trials[0].entry.trial.configuration),
+            &if region.is_empty() { "anywhere".to_owned() } else { region.join(", ") },
         ]);
     }
     (!analysis.failures.is_empty()).then(|| table.to_string())
