@@ -6,6 +6,9 @@ mod change;
 mod constraint;
 mod curve;
 mod failure;
+mod finals;
+mod judgement;
+mod paired;
 mod sweep;
 mod verdict;
 
@@ -13,6 +16,9 @@ pub use change::Change;
 pub use constraint::{ConstraintEffect, Miss, misses};
 pub use curve::{Curve, CurvePoint};
 pub use failure::{FailureGroup, failure_groups};
+pub use finals::{Contender, Final, Finals, finalists};
+pub use judgement::Judgement;
+pub use paired::Paired;
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
 
@@ -21,6 +27,7 @@ use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
 pub(crate) use change::differ;
+pub(crate) use finals::{CONFIDENCE, Decision};
 use constraint::constraint_effects;
 
 /// Everything that a report says of a result set.
@@ -34,6 +41,10 @@ pub struct Analysis<'a> {
     pub default: Option<&'a StoredTrial>,
     /// What to do.
     pub verdict: Verdict<'a>,
+    /// The best of the search repeated beside the default; `None` where the set has no finals.
+    pub finals: Option<Finals<'a>>,
+    /// Whether the verdict is that of the finals.
+    pub is_decided_by_finals: bool,
     /// What each bound of the objective did to the search, in the objective's order.
     pub constraints: Vec<ConstraintEffect<'a>>,
     /// How each search went, in the manifest's order; reference and focus studies have none.
@@ -57,11 +68,16 @@ impl<'a> Analysis<'a> {
         let sweep_study = sweep_study(set);
         let swept: Vec<&StoredTrial> =
             set.trials.iter().filter(|t| Some(t.study.as_str()) == sweep_study).collect();
+        let finals = Finals::of(set);
+        let found = best(objective, search.iter().copied());
+        let decision = finals.as_ref().map(|finals| finals.decision(objective, found));
         Self {
             set,
             baseline: reference(set, "baseline"),
             default,
-            verdict: Verdict::new(objective, &search, default),
+            verdict: Verdict::new(objective, &search, default, finals.as_ref()),
+            finals,
+            is_decided_by_finals: decision.is_some_and(|decision| decision != Decision::Open),
             constraints: constraint_effects(objective, &search),
             curves: Curve::all(set),
             sweeps: Sweep::all(&set.manifest.space, &swept),

@@ -7,7 +7,7 @@ use slotune_serving::{BackendInfo, Provenance};
 
 use super::{
     arguments::{as_run, python, vllm_serve},
-    lessons,
+    finals, lessons,
     sections::{Search, Section, search, sections},
     tables::{before_after, parameters, targets},
     verdict,
@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Verdict, misses, value},
+    finals::FinalsReport,
     format::{count, heading, objective, quantity, significant},
     plot::CAPTIONS,
     subject::{Role, subjects},
@@ -38,6 +39,8 @@ struct Page {
     targets: String,
     sections: Vec<Section>,
     search: Search,
+    /// Empty where there are none.
+    finals: String,
     verdict: String,
     parameters: String,
     /// The advised configuration as programs; empty where none is advised.
@@ -49,14 +52,19 @@ struct Page {
     unexpected: String,
     complete: String,
     targets_met: String,
+    /// What the finals say under a realistic and under a sustained load; `None` where they do not.
+    validation: [Option<String>; 2],
     execution_log: String,
     hardware: Vec<(&'static str, String)>,
     environment: Vec<(&'static str, String)>,
 }
 
 /// The page.
-pub(super) fn fill(analysis: &Analysis<'_>) -> Result<String, minijinja::Error> {
-    render("page.md", TEMPLATE, &Page::new(analysis))
+pub(super) fn fill(
+    analysis: &Analysis<'_>,
+    finals: &FinalsReport,
+) -> Result<String, minijinja::Error> {
+    render("page.md", TEMPLATE, &Page::new(analysis, finals))
 }
 
 /// Fills a template; where its name ends in `.html`, values are escaped.
@@ -75,7 +83,7 @@ pub(super) fn render(
 }
 
 impl Page {
-    fn new(analysis: &Analysis<'_>) -> Self {
+    fn new(analysis: &Analysis<'_>, finals: &FinalsReport) -> Self {
         let manifest = &analysis.set.manifest;
         let backend = &manifest.backend;
         Self {
@@ -90,6 +98,7 @@ impl Page {
             targets: targets(analysis),
             sections: sections(analysis),
             search: search(analysis),
+            finals: finals::section(finals),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
             programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
@@ -100,6 +109,7 @@ impl Page {
             unexpected: list(&lessons::unexpected(analysis)),
             complete: complete(analysis),
             targets_met: targets_met(analysis),
+            validation: finals::validation(analysis),
             execution_log: execution_log(analysis),
             hardware: hardware(analysis),
             environment: test_environment(analysis),
@@ -210,7 +220,9 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
     let Some(subject) = subjects(analysis).into_iter().find(|subject| subject.role == role) else {
         return "➖ no configuration to check".to_owned();
     };
-    let measurement = subject.trial.entry.measurement();
+    // Where it was repeated, the mean of the repeats is the better answer.
+    let repeated = analysis.finals.as_ref().and_then(|finals| finals.average_of(subject.trial));
+    let measurement = repeated.as_ref().or(subject.trial.entry.measurement());
     let missed: Vec<String> = measurement
         .map_or_else(Vec::new, |m| misses(analysis.objective(), m).iter().map(miss).collect());
     if missed.is_empty() {

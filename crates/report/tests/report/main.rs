@@ -2,6 +2,7 @@
 
 mod analysis;
 mod answers;
+mod finals;
 mod html;
 mod inquiry;
 mod synthetic;

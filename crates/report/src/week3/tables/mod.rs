@@ -10,7 +10,7 @@ use crate::{
     format::{heading, label, quantity, quantity_or},
     subject::{Subject, subjects},
 };
-use markdown::Table;
+pub(super) use markdown::Table;
 
 pub(super) use before_after::{before_after, targets};
 pub(super) use search::{comparison, constraints, failures, improvements};
