@@ -182,7 +182,8 @@ fn hold_finals(
 ) -> Result<(), Error> {
     let own = &scenario.workload;
     let asked = FinalsOptions {
-        finalists: 2,
+        finalists: 1,
+        // The trace has four windows besides that of the search.
         rounds: 4,
         workloads: vec![
             (OWN.to_owned(), own.clone()),
@@ -411,7 +412,10 @@ fn print_summary(analysis: &Analysis<'_>) {
     for one in analysis.finals.iter().flat_map(|finals| &finals.all) {
         for Contender { name, judgement, repeats, .. } in &one.finalists {
             let rounds = repeats.len();
-            println!("{}: {name} is {judgement} beside the default in {rounds} rounds", one.study.name);
+            println!(
+                "{}: {name} is {judgement} beside the default in {rounds} rounds",
+                one.study.name
+            );
         }
     }
     match &analysis.verdict {

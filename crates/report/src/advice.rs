@@ -61,8 +61,7 @@ impl Advice {
         let simulated = matches!(backend.provenance, Provenance::Simulated(_));
         let searches = analysis.curves.iter().map(|curve| (curve.study, curve.points.len() as u64));
         let finals = analysis.finals.iter().flat_map(|finals| &finals.all);
-        let finals =
-            finals.map(|one| (one.study, set.study(&one.study.name).count() as u64));
+        let finals = finals.map(|one| (one.study, set.study(&one.study.name).count() as u64));
         let unfinished: Vec<String> = searches
             .chain(finals)
             .filter(|&(study, done)| done < study.trials)

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use slotune_serving::{Workload, metrics::Slo};
 
 use crate::{
-    Manifest, StudyManifest, StudyRole, WriteError, Writer, durable, layout::MANIFEST,
+    Manifest, StudyManifest, StudyRole, WriteError, Writer, durable,
+    layout::MANIFEST,
     writer::{io_error, manifest_json},
 };
 

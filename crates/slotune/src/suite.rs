@@ -170,7 +170,8 @@ fn part(
         if !values.is_empty() {
             // It exists under the same condition as in the study file.
             let only_if = work.file.space[name].only_if.clone();
-            let table = ParameterTable { levels: Some(values), only_if, ..ParameterTable::default() };
+            let table =
+                ParameterTable { levels: Some(values), only_if, ..ParameterTable::default() };
             parameters.push(table.parameter(name)?);
         }
     }
@@ -279,10 +280,8 @@ mod tests {
         let all = chunked.space.enumerate(100).unwrap();
         // Without chunks there is nothing to vary; with them, the documents' six sizes, of which vLLM's
         // 1024 sequences leave those that are no smaller.
-        let whole: Vec<_> = all
-            .iter()
-            .filter(|one| one.boolean("enable_chunked_prefill") == Some(false))
-            .collect();
+        let whole: Vec<_> =
+            all.iter().filter(|one| one.boolean("enable_chunked_prefill") == Some(false)).collect();
         assert_eq!(whole.len(), 1, "{all:?}");
         assert_eq!(whole[0].get("max_num_batched_tokens"), None);
         assert_eq!(usize::try_from(chunked.trials), Ok(all.len()));

@@ -6,11 +6,7 @@ use slotune_core::{Direction, Estimate, Measurement, Objective, Outcome, State};
 use slotune_results::{ResultSet, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::Workload;
 
-use super::{
-    Judgement, Paired, is_feasible,
-    paired::LEAST_ROUNDS,
-    value,
-};
+use super::{Judgement, Paired, is_feasible, paired::LEAST_ROUNDS, value};
 
 /// How sure all judgements of one final are together.
 pub(crate) const CONFIDENCE: f64 = 0.95;
@@ -85,7 +81,8 @@ impl<'a> Finals<'a> {
     ) -> Decision<'a> {
         let Some(own) = self.all.iter().find(|one| one.is_own) else { return Decision::Open };
         let is_told = |contender: &Contender<'_>| contender.repeats.len() >= LEAST_ROUNDS;
-        let is_repeated = |trial: &StoredTrial| own.contenders().any(|c| is_told(c) && c.is_of(trial));
+        let is_repeated =
+            |trial: &StoredTrial| own.contenders().any(|c| is_told(c) && c.is_of(trial));
         let (true, [default, ..]) = (found.is_none_or(is_repeated), own.default.repeats.as_slice())
         else {
             return Decision::Open;
@@ -95,16 +92,22 @@ impl<'a> Finals<'a> {
         }
         let default_meets = own.default.meets(objective);
         let candidate = |finalist: &Contender<'a>| {
-            let is_better = finalist.judgement == Judgement::Better && !self.is_worse(finalist.name);
+            let is_better =
+                finalist.judgement == Judgement::Better && !self.is_worse(finalist.name);
             let stands = is_told(finalist)
                 && self.runs(finalist.name)
                 && finalist.meets(objective)
                 && (is_better || !default_meets);
-            Some((finalist.original.filter(|_| stands)?, finalist.average().value(&objective.metric)?))
+            Some((
+                finalist.original.filter(|_| stands)?,
+                finalist.average().value(&objective.metric)?,
+            ))
         };
-        let best = own.finalists.iter().filter_map(candidate).reduce(|best, next| {
-            if objective.is_better(next.1, best.1) { next } else { best }
-        });
+        let best = own
+            .finalists
+            .iter()
+            .filter_map(candidate)
+            .reduce(|best, next| if objective.is_better(next.1, best.1) { next } else { best });
         match best {
             Some((winner, _)) => Decision::Winner(winner),
             None if default_meets => Decision::KeepDefault(default),
@@ -205,9 +208,8 @@ impl Contender<'_> {
 
     /// Whether it is the configuration of that trial.
     fn is_of(&self, trial: &StoredTrial) -> bool {
-        let is_same = |own: &&StoredTrial| {
-            own.entry.trial.configuration == trial.entry.trial.configuration
-        };
+        let is_same =
+            |own: &&StoredTrial| own.entry.trial.configuration == trial.entry.trial.configuration;
         self.repeats.first().is_some_and(is_same)
     }
 

@@ -27,8 +27,8 @@ use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
 pub(crate) use change::differ;
-pub(crate) use finals::{CONFIDENCE, Decision};
 use constraint::constraint_effects;
+pub(crate) use finals::{CONFIDENCE, Decision};
 
 /// Everything that a report says of a result set.
 #[derive(Clone, Debug, PartialEq)]

@@ -39,7 +39,8 @@ impl Paired {
     /// `None` for fewer than two pairs, for a value that is not finite, and for a confidence not between
     /// 0 and 1.
     pub fn new(pairs: &[(Estimate, Estimate)], scale: Scale, confidence: f64) -> Option<Self> {
-        let is_positive = |(before, after): &(Estimate, Estimate)| before.value.min(after.value) > 0.0;
+        let is_positive =
+            |(before, after): &(Estimate, Estimate)| before.value.min(after.value) > 0.0;
         let scale = if pairs.iter().all(is_positive) { scale } else { Scale::Linear };
         let distances: Vec<f64> = pairs
             .iter()

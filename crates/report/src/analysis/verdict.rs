@@ -61,10 +61,9 @@ impl<'a> Verdict<'a> {
         match finals.map_or(Decision::Open, |finals| finals.decision(objective, found)) {
             Decision::Open => Self::of_search(objective, found.map(recommend), search, default),
             Decision::Winner(trial) => Self::Change(recommend(trial)),
-            Decision::KeepDefault(repeat) => Self::KeepDefault {
-                default: default.unwrap_or(repeat),
-                best: found.map(recommend),
-            },
+            Decision::KeepDefault(repeat) => {
+                Self::KeepDefault { default: default.unwrap_or(repeat), best: found.map(recommend) }
+            }
             Decision::NoneMeetsTargets => {
                 let repeats = finals.into_iter().flat_map(Finals::own_repeats);
                 NearMiss::among(objective, repeats)

@@ -17,7 +17,11 @@ pub(crate) fn distance(metric: &str, paired: &Paired) -> String {
         Scale::Log => {
             let percent = (effect - 1.0) * 100.0;
             // An interval from few rounds may reach far.
-            if percent > 999.5 { format!("{} times", significant(effect)) } else { signed(percent, "%") }
+            if percent > 999.5 {
+                format!("{} times", significant(effect))
+            } else {
+                signed(percent, "%")
+            }
         }
         Scale::Linear => {
             let sign = if effect > 0.0 { "+" } else { "" };
@@ -31,7 +35,11 @@ pub(crate) fn distance(metric: &str, paired: &Paired) -> String {
 fn signed(number: f64, unit: &str) -> String {
     let decimals = usize::from(number.abs() < 99.95);
     let text = fixed(number, decimals);
-    let sign = if number > 0.0 && text.bytes().any(|digit| (b'1'..=b'9').contains(&digit)) { "+" } else { "" };
+    let sign = if number > 0.0 && text.bytes().any(|digit| (b'1'..=b'9').contains(&digit)) {
+        "+"
+    } else {
+        ""
+    };
     format!("{sign}{text}{unit}")
 }
 

@@ -89,7 +89,9 @@ impl LatencyPercentiles {
 
     /// What it is called over a row.
     pub(crate) fn heading(&self) -> String {
-        let class = LengthClass::ALL.into_iter().find(|class| self.latency == format!("e2e_{}", class.name()));
+        let class = LengthClass::ALL
+            .into_iter()
+            .find(|class| self.latency == format!("e2e_{}", class.name()));
         match (class, self.latency.as_str()) {
             (Some(class), _) => format!("E2E, {}", class.label()),
             (None, "e2e") => "E2E".to_owned(),

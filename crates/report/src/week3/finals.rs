@@ -118,7 +118,10 @@ fn service_levels(report: &FinalsReport, one: &FinalReport) -> Option<String> {
     }
     let served: Vec<String> =
         one.contenders.iter().map(|contender| served(report, contender, &called)).collect();
-    Some(format!("{table}\n\n{}", served.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")))
+    Some(format!(
+        "{table}\n\n{}",
+        served.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
+    ))
 }
 
 /// A latency in seconds, and whether it is within its limit.
@@ -172,7 +175,8 @@ pub(super) fn became_of(analysis: &Analysis<'_>, trial: &StoredTrial) -> Option<
     let distance = finalist.paired.map_or(String::new(), |paired| {
         format!(": {} {}", label(metric), distance(metric, &paired))
     });
-    let targets = if finalist.meets(analysis.objective()) { "" } else { ", and misses the targets" };
+    let targets =
+        if finalist.meets(analysis.objective()) { "" } else { ", and misses the targets" };
     let elsewhere: Vec<String> = finals
         .all
         .iter()
@@ -185,7 +189,9 @@ pub(super) fn became_of(analysis: &Analysis<'_>, trial: &StoredTrial) -> Option<
         studies => format!("; it is worse in {}", and(studies)),
     };
     let rounds = count(finalist.repeats.len(), "round");
-    Some(format!("in {rounds} of the finals it is {than} vLLM's default{distance}{targets}{elsewhere}"))
+    Some(format!(
+        "in {rounds} of the finals it is {than} vLLM's default{distance}{targets}{elsewhere}"
+    ))
 }
 
 /// What the finals say of the advised configuration under a realistic workload and under a sustained
@@ -203,11 +209,13 @@ pub(super) fn validation(analysis: &Analysis<'_>) -> [Option<String>; 2] {
 /// How the advised configuration, or else the first finalist, did in a final.
 fn in_words(analysis: &Analysis<'_>, one: &Final<'_>) -> Option<String> {
     let advised = analysis.verdict.advised();
-    let is_advised = |finalist: &&Contender<'_>| finalist.original.is_some_and(|t| Some(t) == advised);
+    let is_advised =
+        |finalist: &&Contender<'_>| finalist.original.is_some_and(|t| Some(t) == advised);
     let finalist = one.finalists.iter().find(is_advised).or(one.finalists.first())?;
     let metric = &analysis.objective().metric;
-    let distance =
-        finalist.paired.map_or(String::new(), |p| format!(", {} {}", label(metric), distance(metric, &p)));
+    let distance = finalist
+        .paired
+        .map_or(String::new(), |p| format!(", {} {}", label(metric), distance(metric, &p)));
     let mark = match finalist.judgement {
         Judgement::Better => "✅",
         Judgement::Same => "➖",

@@ -125,9 +125,8 @@ where
         })
     };
     let finals = FinalsReport::new(set, &mut requests)?;
-    let with_requests = subjects(&analysis)
-        .into_iter()
-        .map(|subject| Ok((subject, requests(subject.trial)?)));
+    let with_requests =
+        subjects(&analysis).into_iter().map(|subject| Ok((subject, requests(subject.trial)?)));
     let scene = Scene {
         subjects: with_requests.collect::<Result<_, ReportError>>()?,
         analysis: &analysis,

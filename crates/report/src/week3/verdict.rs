@@ -51,7 +51,9 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             let repeated = best.as_ref().and_then(|found| {
                 let which = configuration(&found.trial.entry.trial.configuration);
                 let became = became_of(analysis, found.trial)?;
-                Some(format!("nothing beats it in the finals. The best of the search was {which}; {became}"))
+                Some(format!(
+                    "nothing beats it in the finals. The best of the search was {which}; {became}"
+                ))
             });
             let why = match best {
                 _ if repeated.is_some() => repeated.unwrap_or_default(),

@@ -104,7 +104,8 @@ fn advised(set: &ResultSet) -> String {
 fn finalists_are_the_best_that_meet_the_targets_each_once_and_not_the_default() {
     let set = searched();
     let [first, second] = best(&set);
-    let value = |trial: &StoredTrial| trial.entry.measurement().unwrap().value("e2e_p95_s").unwrap();
+    let value =
+        |trial: &StoredTrial| trial.entry.measurement().unwrap().value("e2e_p95_s").unwrap();
     assert!(value(&first) <= value(&second));
     let all = finalists(&objective(), set.study("bayesian"), None, 100);
     let without = finalists(&objective(), set.study("bayesian"), Some(&first), 100);
@@ -165,7 +166,12 @@ fn finals_overturn_the_winner_of_the_search() {
     let line = format!("finals: {first} against the default: same, P95 E2E latency +0.2% (");
     assert!(text.contains(&line), "{text}");
     let page = week3::page(&set).unwrap();
-    assert!(page.contains("**Keep the default**: it meets every target, and nothing beats it in the finals."), "{page}");
+    assert!(
+        page.contains(
+            "**Keep the default**: it meets every target, and nothing beats it in the finals."
+        ),
+        "{page}"
+    );
     assert!(page.contains("The best that the search found did not last: in 4 rounds"), "{page}");
     let programs = page.split("## Recommended Configuration").nth(1).unwrap();
     assert!(programs.contains("--max-num-seqs 512"), "the default's:\n{programs}");
@@ -186,7 +192,10 @@ fn a_winner_must_not_be_worse_under_another_workload() {
     assert_eq!(advised(&set), "reference/1");
     let page = week3::page(&set).unwrap();
     assert!(page.contains("it is worse in `finals_sustained`"), "{page}");
-    assert!(page.contains("3. Test stability under sustained load: ❌ `finals_sustained`, 4 rounds"), "{page}");
+    assert!(
+        page.contains("3. Test stability under sustained load: ❌ `finals_sustained`, 4 rounds"),
+        "{page}"
+    );
 }
 
 #[test]
@@ -263,7 +272,8 @@ fn too_few_rounds_and_a_better_find_since_decide_nothing() {
 #[test]
 fn a_round_that_the_world_broke_is_no_round() {
     let mut set = repeated(searched(), OWN, [BETTER, BETTER]);
-    let broken = set.trials.iter_mut().find(|t| t.study == OWN && t.label.as_deref() == Some("default"));
+    let broken =
+        set.trials.iter_mut().find(|t| t.study == OWN && t.label.as_deref() == Some("default"));
     let outcome = Outcome::Failed(Reason::new("world", "the port was taken"));
     broken.unwrap().entry.state = State::Told { outcome, cost: 1.0 };
     let analysis = Analysis::new(&set);
@@ -305,7 +315,10 @@ fn service_levels_are_of_the_requests_of_all_rounds() {
     let close = |seen: Option<f64>, expected: f64| (seen.unwrap() - expected).abs() < 1e-9;
     let e2e = of("e2e");
     assert_eq!(e2e.requests, 400);
-    assert!(close(e2e.p50_s, 50.5) && close(e2e.p95_s, 95.05) && close(e2e.p99_s, 99.01), "{e2e:?}");
+    assert!(
+        close(e2e.p50_s, 50.5) && close(e2e.p95_s, 95.05) && close(e2e.p99_s, 99.01),
+        "{e2e:?}"
+    );
     assert!(close(of("ttft").p95_s, 9.505) && close(of("tpot").p50_s, 4.545), "{:?}", of("tpot"));
     assert_eq!(of("e2e_tiny").p99_s, e2e.p99_s);
     assert_eq!((of("e2e_very_long").requests, of("e2e_very_long").p50_s), (0, None));

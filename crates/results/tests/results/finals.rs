@@ -57,11 +57,7 @@ fn finals_are_planned_after_the_search_and_leave_the_rest_as_it_was() {
     assert_eq!(studies, [("finals", 12), ("finals_sustained", 12)]);
     assert_eq!(*planned.workload_of("finals_sustained"), of(20));
     assert_eq!(*planned.workload_of("search-1"), planned.workload);
-    let bare = Manifest {
-        finals: None,
-        studies: planned.studies[..2].to_vec(),
-        ..planned.clone()
-    };
+    let bare = Manifest { finals: None, studies: planned.studies[..2].to_vec(), ..planned.clone() };
     assert_eq!(bare, manifest());
 
     // Who goes on with the search need not know of them, and who has other trials is told.

@@ -369,12 +369,14 @@ fn a_redraw_of_a_replay_is_the_next_window() {
     }
     let whole = Workload::Replay(replay(0.0, None, ReplayRate::Recorded));
     assert_eq!(whole.redrawn(3).unwrap(), whole, "there is no other");
-    let too_long = Workload::Replay(replay(0.0, Some(Size::Requests(20_000)), ReplayRate::Recorded));
+    let too_long =
+        Workload::Replay(replay(0.0, Some(Size::Requests(20_000)), ReplayRate::Recorded));
     assert_eq!(too_long.redrawn(3).unwrap(), too_long, "what is wrong the schedule says");
     let minute = Workload::Replay(replay(5.0, Some(Size::DurationS(60.0)), ReplayRate::Recorded));
     let Workload::Replay(moved) = minute.redrawn(2).unwrap() else { panic!("{minute}") };
     assert!((moved.start_s - 125.0).abs() < 1e-9, "{}", moved.start_s);
-    let half = Workload::Replay(replay(1800.0, Some(Size::DurationS(1750.0)), ReplayRate::Recorded));
+    let half =
+        Workload::Replay(replay(1800.0, Some(Size::DurationS(1750.0)), ReplayRate::Recorded));
     let Workload::Replay(moved) = half.redrawn(1).unwrap() else { panic!("{half}") };
     assert!(moved.start_s < 1e-9, "an hour holds no more after it: {}", moved.start_s);
 }

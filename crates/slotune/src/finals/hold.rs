@@ -81,7 +81,11 @@ impl Finals {
     /// # Errors
     /// As [`hold`](Self::hold), when called from within a runtime, and when the operating system gives
     /// none.
-    pub fn hold_blocking(&self, venue: &Venue, observer: &dyn Observer) -> Result<(), SessionError> {
+    pub fn hold_blocking(
+        &self,
+        venue: &Venue,
+        observer: &dyn Observer,
+    ) -> Result<(), SessionError> {
         let runtime = tuner::runtime()?;
         for planned in &self.studies {
             runtime.block_on(self.hold(planned, venue, &|| None, observer))?;

@@ -117,8 +117,7 @@ impl Finals {
         if found.is_empty() {
             return Err(NoFinals::NoFinalist);
         }
-        let default =
-            Contender { label: DEFAULT.to_owned(), configuration: Configuration::new() };
+        let default = Contender { label: DEFAULT.to_owned(), configuration: Configuration::new() };
         let found = found.into_iter().map(|trial| Contender {
             label: trial.name(),
             configuration: trial.entry.trial.configuration.clone(),
@@ -209,13 +208,17 @@ fn is_outcome_of(trial: &StoredTrial, contender: &Contender, seed: u64) -> bool 
 #[non_exhaustive]
 pub enum NoFinals {
     /// They are not wanted.
-    #[error("`finals.workloads` is empty, so there are no finals to hold; give `\"study\"` at least")]
+    #[error(
+        "`finals.workloads` is empty, so there are no finals to hold; give `\"study\"` at least"
+    )]
     NoWorkload,
     /// There was no search yet.
     #[error("nothing was searched yet, so there is nothing to repeat; run `slotune tune` first")]
     NoSearch,
     /// It found nothing.
-    #[error("no trial of the search but vLLM's default meets every target, so there is nothing to repeat")]
+    #[error(
+        "no trial of the search but vLLM's default meets every target, so there is nothing to repeat"
+    )]
     NoFinalist,
 }
 

@@ -121,8 +121,7 @@ fn what_is_stored_is_not_measured_again_and_what_the_world_broke_is() {
         stored("finals", 2, Some("search/2"), none(), seed(0), crashed),
     ]);
     let finals = Finals::plan(&set, options(&set, 2)).unwrap();
-    let expected =
-        [(0, "search/1"), (1, "search/2"), (1, "search/1"), (1, "default")];
+    let expected = [(0, "search/1"), (1, "search/2"), (1, "search/1"), (1, "default")];
     assert_eq!(missing(&finals), expected);
     assert_eq!((finals.studies[0].trials(), finals.studies[0].next), (7, 3));
 

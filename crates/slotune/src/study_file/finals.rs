@@ -55,12 +55,16 @@ pub enum FinalsWorkload {
 }
 
 impl Default for FinalsTable {
-    /// The two best, four times, under all workloads.
+    /// The two best, six times, under all workloads.
     fn default() -> Self {
         Self {
             finalists: 2,
-            repeats: 4,
-            workloads: vec![FinalsWorkload::Study, FinalsWorkload::Trace, FinalsWorkload::Sustained],
+            repeats: 6,
+            workloads: vec![
+                FinalsWorkload::Study,
+                FinalsWorkload::Trace,
+                FinalsWorkload::Sustained,
+            ],
             trace: None,
             sustained: None,
             slo: SloTable::default(),
@@ -88,7 +92,8 @@ impl StudyFile {
             return error("finalists", "is 0; give 1 or more, or `workloads = []`".to_owned());
         }
         if *repeats < LEAST_REPEATS {
-            let problem = format!("is {repeats}, too few for a verdict; give {LEAST_REPEATS} or more");
+            let problem =
+                format!("is {repeats}, too few for a verdict; give {LEAST_REPEATS} or more");
             return error("repeats", problem);
         }
         let has = |workload| workloads.contains(&workload);
@@ -101,7 +106,8 @@ impl StudyFile {
             ("sustained", FinalsWorkload::Sustained, sustained.is_some()),
         ] {
             if is_given && !has(workload) {
-                let problem = format!("is not among `workloads`; drop it here, or add `\"{name}\"` there");
+                let problem =
+                    format!("is not among `workloads`; drop it here, or add `\"{name}\"` there");
                 return error(name, problem);
             }
         }

@@ -69,7 +69,10 @@ impl StudyFile {
             fixed,
             baseline: (!self.baseline.is_empty()).then_some(baseline),
             workload: self.workload.workload(folder, self.seed)?,
-            options: MeasureOptions { slo: self.slo.limits(&["slo"])?, ..MeasureOptions::default() },
+            options: MeasureOptions {
+                slo: self.slo.limits(&["slo"])?,
+                ..MeasureOptions::default()
+            },
             finals: self.finals(folder)?,
         })
     }

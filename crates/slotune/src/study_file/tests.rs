@@ -107,7 +107,10 @@ fn what_the_example_comments_out_works_too() {
     assert_eq!(plan.options.slo.tpot_s, Some(0.05));
     assert_eq!(file.budget.server_time_s, Some(36_000.0));
     assert!(matches!(file.backend, BackendTable::Vllm(VllmTable { port: 8000, .. })));
-    let said = FinalsTable { slo: SloTable { ttft_s: Some(2.0), tpot_s: Some(0.1), e2e_s: None }, ..FinalsTable::default() };
+    let said = FinalsTable {
+        slo: SloTable { ttft_s: Some(2.0), tpot_s: Some(0.1), e2e_s: None },
+        ..FinalsTable::default()
+    };
     assert_eq!(file.finals, said, "the comments say what is so without them");
 }
 
@@ -247,20 +250,14 @@ fn each_mistake_names_line_field_and_remedy() {
         ),
     ];
     let finals = |fields: &str| format!("trials = 30\n[finals]\n{fields}");
-    let table = table.map(|(old, new, field, line, message)| {
-        (old, new.to_owned(), field, line, message)
-    });
+    let table =
+        table.map(|(old, new, field, line, message)| (old, new.to_owned(), field, line, message));
     let of_finals = [
         ("finalists = 0", "finalists", "finalists", "`workloads = []`"),
         ("repeats = 2", "repeats", "repeats", "give 3 or more"),
         ("workloads = [\"trace\"]", "workloads", "workloads", "lacks `\"study\"`"),
         ("workloads = [\"studdy\"]", "workloads", "workloads", "did you mean `study`?"),
-        (
-            "workloads = [\"study\"]\ntrace = {}",
-            "trace",
-            "trace",
-            "add `\"trace\"` there",
-        ),
+        ("workloads = [\"study\"]\ntrace = {}", "trace", "trace", "add `\"trace\"` there"),
         ("trace = { rate_per_s = -1 }", "trace.rate_per_s", "trace", "above 0"),
         (
             "sustained = { concurrency = 0, prompt_tokens = 9, output_tokens = 9, requests = 9 }",

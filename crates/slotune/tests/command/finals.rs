@@ -30,11 +30,14 @@ fn write_noisy_study(folder: &Path, more: &str) {
     fs::write(path, text + more).expect("writable");
 }
 
+/// As few as may be.
+const REPEATS: &str = "\n[finals]\nrepeats = 3\n";
+
 #[test]
 fn from_a_search_to_a_verdict_with_an_interval_and_service_levels() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    write_noisy_study(here, "\n[finals]\nrepeats = 3\n");
+    write_noisy_study(here, REPEATS);
     let early = slotune(here, &["finals", "study.toml"]);
     assert_eq!(early.status.code(), Some(1));
     assert!(stderr(&early).contains("`slotune tune` writes one"), "{}", stderr(&early));
@@ -54,8 +57,9 @@ fn from_a_search_to_a_verdict_with_an_interval_and_service_levels() {
     for contender in &contenders[1..] {
         let against = &contender["against_default"];
         assert_eq!(against["rounds"], 3);
-        let [low, effect, high] = [&against["interval"][0], &against["effect"], &against["interval"][1]]
-            .map(|number| number.as_f64().unwrap());
+        let [low, effect, high] =
+            [&against["interval"][0], &against["effect"], &against["interval"][1]]
+                .map(|number| number.as_f64().unwrap());
         assert!(low <= effect && effect <= high, "{against}");
         assert!(["better", "same", "worse"].contains(&contender["judgement"].as_str().unwrap()));
         assert!(contender["service"]["goodput_per_s"]["value"].as_f64().unwrap() > 0.0);
@@ -91,12 +95,22 @@ fn from_a_search_to_a_verdict_with_an_interval_and_service_levels() {
     assert_eq!(self::set(here), set, "nothing is measured twice");
 
     let text = ok(here, &["finals", "study.toml"]);
-    for part in ["against the default (95% interval)", "P99", "within TTFT ≤ 2 s, TPOT ≤ 0.1 s", "vllm serve"] {
+    for part in [
+        "against the default (95% interval)",
+        "P99",
+        "within TTFT ≤ 2 s, TPOT ≤ 0.1 s",
+        "vllm serve",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     ok(here, &["report", "study-results"]);
     let page = fs::read_to_string(here.join("study-results/week3.md")).unwrap();
-    for part in ["### 6. Finals", "#### Under a sustained load", "| TTFT latency | 120 |", "- [x] Study `finals`, sampler given"] {
+    for part in [
+        "### 6. Finals",
+        "#### Under a sustained load",
+        "| TTFT latency | 120 |",
+        "- [x] Study `finals`, sampler given",
+    ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
 }
@@ -132,7 +146,7 @@ fn a_study_of_drawn_requests_is_validated_under_a_trace_too() {
     let workloads: Vec<&str> = finals.iter().map(|one| one["workload"].as_str().unwrap()).collect();
     assert_eq!(workloads.len(), 3, "{workloads:?}");
     assert!(workloads[1].starts_with("replay of azure_llm_2023_conv from 0 s, 30 requests"));
-    assert!(workloads[2].starts_with("50 requests, closed loop"), "{workloads:?}");
+    assert!(workloads[2].starts_with("50 requests, 8 in flight"), "{workloads:?}");
     assert_eq!(answer["finals"]["slo"]["e2e_s"], 30.0);
 
     // Other finals need another set; more rounds do not.
@@ -144,7 +158,11 @@ fn a_study_of_drawn_requests_is_validated_under_a_trace_too() {
     with("concurrency = 8", "concurrency = 9");
     let refused = slotune(here, &["finals", "study.toml"]);
     assert_eq!(refused.status.code(), Some(1));
-    assert!(stderr(&refused).contains("`finals.workloads.finals_sustained`"), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).contains("`finals.workloads.finals_sustained`"),
+        "{}",
+        stderr(&refused)
+    );
     with("concurrency = 9", "concurrency = 8");
     with("repeats = 3", "repeats = 4");
     ok(here, &["finals", "study.toml"]);
@@ -154,10 +172,10 @@ fn a_study_of_drawn_requests_is_validated_under_a_trace_too() {
 #[test]
 fn killed_finals_go_on_with_the_trials_of_uninterrupted_ones() {
     let whole = tempfile::tempdir().unwrap();
-    write_noisy_study(whole.path(), "");
+    write_noisy_study(whole.path(), REPEATS);
     ok(whole.path(), &["tune", "study.toml"]);
     let killed = tempfile::tempdir().unwrap();
-    write_noisy_study(killed.path(), "");
+    write_noisy_study(killed.path(), REPEATS);
     ok(killed.path(), &["tune", "study.toml"]);
     ok(whole.path(), &["finals", "study.toml"]);
     let expected = set(whole.path()).trials;
