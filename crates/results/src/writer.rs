@@ -35,8 +35,8 @@ impl<'a> From<&'a Run> for Rows<'a> {
 /// Adds trials to a result set. While it lives, no other writer can open the folder.
 #[derive(Debug)]
 pub struct Writer {
-    folder: PathBuf,
-    manifest: Manifest,
+    pub(crate) folder: PathBuf,
+    pub(crate) manifest: Manifest,
     /// Locked; dropping it unlocks.
     _lock: File,
 }
@@ -167,7 +167,7 @@ impl Writer {
 }
 
 /// The manifest as it is stored, proven to read back as it is.
-fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
+pub(crate) fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
     let unsound = |problem| WriteError::Manifest { problem };
     if manifest.schema_version != SCHEMA_VERSION {
         let version = manifest.schema_version;
@@ -262,7 +262,7 @@ fn writer_name(holder: Option<u32>) -> String {
     holder.map_or("another process".to_owned(), |process| format!("process {process}"))
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> WriteError {
+pub(crate) fn io_error(path: &Path) -> impl Fn(io::Error) -> WriteError {
     move |source| WriteError::Io { path: path.to_owned(), source }
 }
 

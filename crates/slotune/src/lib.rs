@@ -16,6 +16,7 @@
 //! | [`study_file`] | what to tune, for what and on which server, as TOML |
 //! | [`session`] | a study file under way: references, searches, the result set |
 //! | [`suite`] | the Week-3 studies in order |
+//! | [`finals`] | the best of a search repeated beside vLLM's default |
 //! | [`replay`] | a past result set as a lookup problem for samplers |
 //! | [`narration`] | a finished trial in one line |
 
@@ -26,12 +27,14 @@ pub use slotune_serving as serving;
 pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
+pub mod finals;
 pub mod narration;
 pub mod replay;
 pub mod session;
 pub mod study_file;
 pub mod suite;
 
+mod given;
 mod measured_runs;
 mod recorder;
 mod tuner;

@@ -9,8 +9,8 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use command::{
-    analyse, baseline, calibrate, compare, completions, doctor, export, init, recommend, replay,
-    report, schema, simulate, suite, tune,
+    analyse, baseline, calibrate, compare, completions, doctor, export, finals, init, recommend,
+    replay, report, schema, simulate, suite, tune,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
@@ -57,11 +57,21 @@ enum Command {
         after_help = "Examples:\n  slotune tune study.toml\n  slotune tune study.toml --json > advice.json"
     )]
     Tune(tune::Options),
+    /// Repeats the best of a search beside vLLM's default, and says whether it is better
+    ///
+    /// In rounds of alternating order, each with fresh requests that all share: under the workload of
+    /// the study, a replayed trace and a sustained load, as `[finals]` of the study file has it.
+    /// Judges by intervals, prints service levels (P50, P95, P99 by length class, goodput), and
+    /// recommends: the default, where nothing beats it. Goes on where it was left, as `tune` does.
+    #[command(
+        after_help = "Examples:\n  slotune finals study.toml\n  slotune finals study.toml --json > finals.json"
+    )]
+    Finals(finals::Options),
     /// Runs the Week-3 studies in order and writes their page
     ///
     /// Queue time over `max_num_seqs` 256 to 4096, `max_num_seqs`, GPU memory utilisation, chunked
     /// prefill and chunk sizes, then all parameters at once: each a search, or with `--grid` the
-    /// documents' sweep. Values are those of the study file; for a parameter that it does not name,
+    /// documents' sweep. Then the finals, as `finals` holds them. Values are those of the study file; for a parameter that it does not name,
     /// those of the Week-3 documents. Goes on where it was left, as `tune` does.
     #[command(
         after_help = "Examples:\n  slotune suite study.toml\n  slotune suite study.toml --grid --out sweep"
@@ -138,6 +148,7 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(&options),
         Command::Baseline(options) => baseline::run(&options),
         Command::Tune(options) => tune::run(&options),
+        Command::Finals(options) => finals::run(&options),
         Command::Suite(options) => suite::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Report(options) => report::run(&options),

@@ -62,7 +62,7 @@ impl Table {
         let manifest = &set.manifest;
         let problem = Problem::new(manifest.space.clone(), manifest.objective.clone());
         let mut rows: Vec<(Configuration, State)> = Vec::new();
-        for stored in &set.trials {
+        for stored in set.first_runs() {
             let Entry { trial, state } = &stored.entry;
             let is_fact = stored.entry.measurement().is_some() || stored.entry.is_infeasible();
             let is_known = rows.iter().any(|(known, _)| *known == trial.configuration);

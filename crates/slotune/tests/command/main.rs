@@ -1,5 +1,6 @@
 //! The command, run as a user runs it.
 
+mod finals;
 mod guide;
 mod help;
 mod interrupted;
