@@ -110,7 +110,7 @@ fn replays_match_the_prototype() {
 /// The server with the coefficients of the prototype (its "set B").
 fn prototype() -> ServerModel {
     ServerModel {
-        step: StepCosts { fixed_ms: 0.894, per_sequence_ms: 0.0071, ..StepCosts::MEASURED },
+        step: StepCosts { fixed_ms: 0.894, per_sequence_ms: 0.0071, ..StepCosts::measured() },
         host: HostCosts {
             full_ms: 2.5,
             full_per_request_ms: 0.016,

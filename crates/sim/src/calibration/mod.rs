@@ -64,7 +64,7 @@ pub struct FittedCoefficient {
     pub is_at_bound: bool,
 }
 
-/// Fits a preset to runs of `model`. `source` says of which runs, for the preset's file.
+/// Fits a preset to runs of `model`. `fitted_to` says which they are, for the preset's file.
 ///
 /// Least squares of the logarithms of simulated over measured latency ([`TARGETS`], each in units of its
 /// bar, with Cauchy's weights so that one odd run does not decide), over the logarithms of the coefficients,
@@ -77,7 +77,7 @@ pub fn calibrate(
     preset: &GpuPreset,
     model: &ModelShape,
     runs: &[MeasuredRun],
-    source: &str,
+    fitted_to: &str,
 ) -> Result<CalibratedPreset, CalibrationError> {
     if runs.is_empty() {
         return Err(CalibrationError::NoRuns);
@@ -92,12 +92,13 @@ pub fn calibrate(
         .collect();
     let moved = |point: &[f64]| -> Result<GpuPreset, CalibrationError> {
         let mut preset = whole.clone();
+        preset.fitted_to = Some(fitted_to.to_owned());
         for (number, log_factor) in free.iter().zip(point).filter(|(_, at)| **at != 0.0) {
             preset.set(Coefficient {
                 name: number.name.clone(),
                 value: rounded(number.value * libm::exp(*log_factor)),
                 status: Status::Fitted,
-                source: source.to_owned(),
+                source: format!("fit to {fitted_to}"),
             })?;
         }
         Ok(preset)
@@ -159,9 +160,9 @@ pub fn cross_validate(
 /// The preset with every number that a file may hold.
 fn with_all_costs(preset: &GpuPreset) -> Result<GpuPreset, CalibrationError> {
     let mut whole = preset.clone();
-    for number in GpuPreset::named("h100-sxm")?.coefficients {
+    for number in &GpuPreset::measured().coefficients {
         if whole.coefficients.iter().all(|known| known.name != number.name) {
-            whole.set(number)?;
+            whole.set(number.clone())?;
         }
     }
     Ok(whole)

@@ -95,7 +95,7 @@ fn a_fitted_preset_is_a_file_that_says_what_was_fitted() {
         let stored = again.coefficients.iter().find(|known| known.name == number.name);
         let stored = stored.expect("all are written");
         assert!((stored.value - number.after).abs() <= 0.0, "{}", number.name);
-        assert_eq!(stored.source == "runs of a test", number.told > 0.0, "{}", number.name);
+        assert_eq!(stored.source == "fit to runs of a test", number.told > 0.0, "{}", number.name);
     }
 }
 

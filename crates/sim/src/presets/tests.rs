@@ -29,7 +29,7 @@ fn every_shipped_preset_is_well_formed_and_carries_its_name() {
 fn the_measured_costs_are_in_the_measured_gpus_file() {
     let preset = GpuPreset::named("h100-sxm").expect("shipped");
     let costs = (preset.step, preset.host, preset.front_end);
-    assert_eq!(costs, (StepCosts::MEASURED, HostCosts::MEASURED, FrontEndCosts::MEASURED));
+    assert_eq!(costs, (StepCosts::measured(), HostCosts::measured(), FrontEndCosts::measured()));
     assert_eq!(preset.coefficients.len(), 7 + 4 + 13 + 7);
     let qwen = ModelPreset::named("qwen2.5-7b").expect("shipped").shape;
     assert_eq!(preset.server(qwen), ServerModel::measured());
@@ -199,7 +199,7 @@ fn numbers_can_be_set() {
     preset.set(coefficient("matmul_tflop_per_s", 250.0)).expect("a rate");
     preset.set(coefficient("host.eager_ms", 17.5)).expect("a cost");
     assert!((preset.gpu.matmul_operations_per_ms - 250e9).abs() < 1.0);
-    assert_eq!(preset.host, HostCosts { eager_ms: 17.5, ..HostCosts::MEASURED });
+    assert_eq!(preset.host, HostCosts { eager_ms: 17.5, ..HostCosts::measured() });
     let names: Vec<&str> = preset.coefficients.iter().map(|number| number.name.as_str()).collect();
     assert_eq!((names.len(), names[3], names[7]), (7 + 13, "matmul_tflop_per_s", "host.full_ms"));
     let fitted = preset.coefficients.iter().filter(|number| number.source == "a test's").count();
