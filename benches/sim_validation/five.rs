@@ -87,7 +87,7 @@ fn judge(
         let (given, others) = shuffled.split_at(GIVEN);
         let preset =
             if displaced { displace(&replays.preset, choice)? } else { replays.preset.clone() };
-        let fitted = calibrate(&preset, &replays.model, given, "five runs")?.preset;
+        let fitted = calibrate(&preset, &replays.model, given, &[], "five runs")?.preset;
         for run in others {
             judged.before.push(errors(run, &preset, &replays.model)?);
             judged.after.push(errors(run, &fitted, &replays.model)?);

@@ -67,9 +67,13 @@ pub struct FittedCoefficient {
 /// Fits a preset to runs of `model`. `fitted_to` says which they are, for the preset's file.
 ///
 /// Least squares of the logarithms of simulated over measured latency ([`TARGETS`], each in units of its
-/// bar, with Cauchy's weights so that one odd run does not decide), over the logarithms of the coefficients,
-/// which keeps them positive, with a ridge towards the preset. By Levenberg and Marquardt with differences
-/// for derivatives: the simulator is exact and quick.
+/// bar, with Geman and McClure's weights so that one odd run does not decide), over the logarithms of the
+/// coefficients, which keeps them positive, with a ridge towards the preset. By Levenberg and Marquardt with
+/// differences for derivatives: the simulator is exact and quick.
+///
+/// The preset becomes that of the machine of `runs`. Runs of other machines, a list for each, may stand
+/// `beside` them: they tell of the laws too, and how much longer GPU, engine core and API server of each of
+/// those take is fitted besides and forgotten.
 ///
 /// # Errors
 /// [`CalibrationError`] without runs, or where one cannot be replayed.
@@ -77,6 +81,7 @@ pub fn calibrate(
     preset: &GpuPreset,
     model: &ModelShape,
     runs: &[MeasuredRun],
+    beside: &[&[MeasuredRun]],
     fitted_to: &str,
 ) -> Result<CalibratedPreset, CalibrationError> {
     if runs.is_empty() {
@@ -103,21 +108,30 @@ pub fn calibrate(
         }
         Ok(preset)
     };
-    let residuals = |point: &[f64]| -> Result<Vec<f64>, CalibrationError> {
-        let server = moved(point)?.server(model.clone());
+    let own = [runs];
+    let machines = || own.iter().chain(beside);
+    let residuals = |point: &[f64]| -> Result<Vec<Vec<f64>>, CalibrationError> {
+        let (numbers, others) = point.split_at(free.len());
+        let server = moved(numbers)?.server(model.clone());
         let mut all = Vec::new();
-        for run in runs {
-            let simulated = run.replay(&server)?;
-            all.extend(TARGETS.iter().filter_map(|(metric, bar)| {
-                let error = simulated.relative_error(run.measured(), *metric)?;
-                Some(libm::log1p(error) / bar)
-            }));
+        let slowness = std::iter::once(&[0.0; 3]).chain(others.as_chunks().0);
+        for (runs, &[gpu, host, front_end]) in machines().zip(slowness) {
+            let server = server.slower_by([gpu, host, front_end].map(libm::exp));
+            for run in *runs {
+                let simulated = run.replay(&server)?;
+                let residual = |(metric, bar): &(Metric, f64)| {
+                    let error = simulated.relative_error(run.measured(), *metric)?;
+                    Some(libm::log1p(error) / bar)
+                };
+                all.push(TARGETS.iter().filter_map(residual).collect());
+            }
         }
         Ok(all)
     };
+    let variables = free.len() + 3 * beside.len();
     let Minimum { point, told } =
-        minimise(free.len(), PRIOR_DEVIATION, LARGEST_FACTOR.ln(), residuals)?;
-    let fitted = moved(&point)?;
+        minimise(variables, PRIOR_DEVIATION, LARGEST_FACTOR.ln(), residuals)?;
+    let fitted = moved(&point[..free.len()])?;
     let server = fitted.server(model.clone());
     let figures = runs.iter().map(|run| run.replay(&server)).collect::<Result<_, _>>()?;
     let coefficients = free
@@ -137,7 +151,7 @@ pub fn calibrate(
     Ok(CalibratedPreset { preset: fitted, coefficients, figures })
 }
 
-/// What each run gives with a preset that was fitted to all others: how well the simulator knows a run
+/// What each run gives with a preset that was fitted to all others, those `beside` them included: how well the simulator knows a run
 /// that it has not seen.
 ///
 /// # Errors
@@ -146,12 +160,13 @@ pub fn cross_validate(
     preset: &GpuPreset,
     model: &ModelShape,
     runs: &[MeasuredRun],
+    beside: &[&[MeasuredRun]],
 ) -> Result<Vec<RunFigures>, CalibrationError> {
     (0..runs.len())
         .map(|left_out| {
             let mut others = runs.to_vec();
             let run = others.remove(left_out);
-            let fitted = calibrate(preset, model, &others, "cross-validation")?.preset;
+            let fitted = calibrate(preset, model, &others, beside, "cross-validation")?.preset;
             run.replay(&fitted.server(model.clone()))
         })
         .collect()
