@@ -220,6 +220,9 @@ mod tests {
         assert!(basis(&eight).ends_with("what several GPUs take is an estimate"));
         let own = Gpu { name: "mine".into(), ..Gpu::h100_sxm() };
         assert!(basis(&ServerModel::new(own, ModelShape::qwen2_5_7b())).contains("by the caller"));
+        let fitted_to = Some("5 runs of mine".to_owned());
+        let calibrated = ServerModel { fitted_to, ..measured.clone() };
+        assert!(basis(&calibrated).starts_with("calibrated on 5 runs of mine"));
         let step = StepCosts { fixed_ms: 9.0, ..StepCosts::measured() };
         assert!(basis(&ServerModel { step, ..measured }).starts_with("NOT CALIBRATED"));
     }

@@ -9,7 +9,8 @@ use slotune_serving::{
 };
 
 use crate::{
-    Admission, CacheState, InputError, Noise, RunOptions, ServerModel, StartUp, StartUpFailure, simulate,
+    Admission, CacheState, InputError, Noise, RunOptions, ServerModel, StartUp, StartUpFailure,
+    simulate,
 };
 
 /// What a start finds on the machine.

@@ -57,16 +57,16 @@ fn noisy(noise: Noise) -> RunOptions {
     RunOptions { noise, ..RunOptions::default() }
 }
 
-/// By up to 5 %, as three measured runs of the default that differed in their arrivals too (6.01, 6.05 and
-/// 6.60 s): twice the deviation. Near saturation the same host noise spreads it further.
+/// By about 5 %, twice the deviation, as three measured runs of the default that differed in their arrivals
+/// too (6.01, 6.05 and 6.60 s). Near saturation the same host noise spreads it further.
 #[test]
-fn repeated_chat_runs_differ_by_up_to_a_twentieth_in_the_tail() {
+fn repeated_chat_runs_differ_by_about_a_twentieth_in_the_tail() {
     for (run, max_num_seqs, tokens) in
         [("stock_s1024_b8192_u92_chat35", 1024, 8192), ("stock_s256_b2048_u92_chat35", 256, 2048)]
     {
         let tail = |options: &RunOptions| e2e_p95_s(run, max_num_seqs, tokens, options);
         let spread = spread(tail, &noisy(Noise::measured()));
-        assert!((0.01..0.025).contains(&spread), "{run}: {spread}");
+        assert!((0.015..0.05).contains(&spread), "{run}: {spread}");
         // Noise of the steps alone moves the tail nowhere.
         let steps = Noise {
             host_log_deviation: 0.0,

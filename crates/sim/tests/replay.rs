@@ -7,7 +7,8 @@ use slotune_serving::{
     EngineArguments, Load, RequestRecord, RequestSpec, Schedule, engine_arguments::CudagraphMode,
 };
 use slotune_sim::{
-    FrontEndCosts, Gpu, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, Streaming, simulate,
+    FrontEndCosts, Gpu, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, Streaming,
+    simulate,
 };
 
 struct Row {

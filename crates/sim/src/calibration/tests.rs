@@ -72,7 +72,8 @@ fn another_server_is_found_from_its_runs_and_predicted_beyond_them() {
     let replay =
         |preset: &GpuPreset| unseen[0].replay(&preset.server(model.clone())).expect("it runs");
     let before = largest_error(&[replay(&shipped())], &unseen);
-    let fitted = calibrate(&shipped(), &model, &runs, &[], "runs of a test").expect("it can be fitted");
+    let fitted =
+        calibrate(&shipped(), &model, &runs, &[], "runs of a test").expect("it can be fitted");
     let after = largest_error(&[replay(&fitted.preset)], &unseen);
     assert!(before > 0.2 && after < 0.03, "{before} before, {after} after");
     assert!(largest_error(&fitted.figures, &runs) < 0.03);
@@ -88,7 +89,8 @@ fn another_server_is_found_from_its_runs_and_predicted_beyond_them() {
 fn a_fitted_preset_is_a_file_that_says_what_was_fitted() {
     let model = ModelShape::qwen2_5_7b();
     let runs = [run_of(&other(), 20.0, 128)];
-    let fitted = calibrate(&shipped(), &model, &runs, &[], "runs of a test").expect("it can be fitted");
+    let fitted =
+        calibrate(&shipped(), &model, &runs, &[], "runs of a test").expect("it can be fitted");
     let again = GpuPreset::parse("mine.toml", &fitted.preset.to_toml()).expect("a preset");
     assert_eq!(again, fitted.preset);
     for number in &fitted.coefficients {
@@ -108,7 +110,8 @@ fn what_is_not_told_is_kept_as_it_was() {
     preset.set(exact.clone()).expect("a cost");
     let model = ModelShape::qwen2_5_7b();
     let runs = [run_of(&other(), 20.0, 128)];
-    let fitted = calibrate(&preset, &model, &runs, &[], "runs of a test").expect("it can be fitted");
+    let fitted =
+        calibrate(&preset, &model, &runs, &[], "runs of a test").expect("it can be fitted");
     let told = fitted.coefficients.iter().find(|number| number.name == exact.name).expect("free");
     assert_eq!([told.before, told.after].map(f64::to_bits), [exact.value.to_bits(); 2]);
     assert!(fitted.preset.coefficients.contains(&exact));

@@ -86,7 +86,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let server = gpu.server(model.clone());
     let before = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
     let (fitted, left_out) = match options.runs.map(|some| some as usize) {
-        Some(some) if some < runs.len() => fit_some(&gpu, &model, &runs, &beside, some, &fitted_to)?,
+        Some(some) if some < runs.len() => {
+            fit_some(&gpu, &model, &runs, &beside, some, &fitted_to)?
+        }
         _ => {
             let fitted = calibrate(&gpu, &model, &runs, &beside, &fitted_to)?;
             let left_out = if runs.len() > 1 {
@@ -122,12 +124,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 impl Options {
     /// What a preset says that it was fitted to.
-    fn fitted_to(
-        &self,
-        runs: usize,
-        others: &[Vec<MeasuredRun>],
-        model: &ModelShape,
-    ) -> String {
+    fn fitted_to(&self, runs: usize, others: &[Vec<MeasuredRun>], model: &ModelShape) -> String {
         let runs = self.runs.map_or(runs, |some| runs.min(some as usize));
         let set = self.results.file_name().unwrap_or_default().to_string_lossy();
         let study = self.study.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();

@@ -112,8 +112,7 @@ impl EngineFlags {
 
     /// When the server admits a request.
     pub(super) fn admission(&self) -> Admission {
-        let reserves =
-            switch(self.scheduler_reserve_full_isl, self.no_scheduler_reserve_full_isl);
+        let reserves = switch(self.scheduler_reserve_full_isl, self.no_scheduler_reserve_full_isl);
         let vllm = Admission::default();
         Admission {
             reserves_full_prompt: reserves.unwrap_or(vllm.reserves_full_prompt),
