@@ -39,7 +39,7 @@ mod measured_runs;
 mod recorder;
 mod tuner;
 
-pub use measured_runs::{SkipReason, SkippedTrial, measured_runs};
+pub use measured_runs::{SkipReason, SkippedTrial, measured_runs, measured_runs_of};
 pub use recorder::Recorder;
 pub use tuner::{Evaluation, Evaluator, Finished, Observer, TuneError, Tuner};
 

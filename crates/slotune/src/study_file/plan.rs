@@ -31,8 +31,8 @@ pub struct Plan {
 }
 
 impl StudyFile {
-    /// The values that the file stands for; the workload's relative paths start at `folder`, those of presets
-    /// at the current one. Opens no file but those of presets.
+    /// The values that the file stands for; the workload's relative paths start at `folder`. Opens no file
+    /// but those of presets.
     ///
     /// # Errors
     /// [`FieldError`] names the field and the remedy.

@@ -52,6 +52,26 @@ fn the_example_is_what_its_comments_say() {
     assert_eq!(plan.workload.schedule().unwrap().requests.len(), 1000);
 }
 
+/// Wherever the program runs: a preset beside the study file is found, and one that is not there is named.
+#[test]
+fn relative_paths_of_presets_start_at_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let preset = slotune_sim::GpuPreset::named("l4").unwrap().to_toml();
+    std::fs::write(folder.path().join("mine.toml"), preset).unwrap();
+    let study = folder.path().join("study.toml");
+    let with = |gpu: &str| {
+        let text = example_with("gpu = \"h100-sxm\"", &format!("gpu = \"{gpu}\""));
+        std::fs::write(&study, text).unwrap();
+        StudyFile::read(&study)
+    };
+    let BackendTable::Simulator(table) = with("mine.toml").unwrap().backend else { panic!() };
+    assert_eq!(Path::new(&table.gpu), folder.path().join("mine.toml"));
+    let error = with("other.toml").unwrap_err().to_string();
+    assert!(error.contains(&*folder.path().join("other.toml").to_string_lossy()), "{error}");
+    let BackendTable::Simulator(table) = with("l4").unwrap().backend else { panic!() };
+    assert_eq!(table.gpu, "l4");
+}
+
 #[test]
 fn what_the_example_comments_out_works_too() {
     // Every commented field, uncommented in place of what it is an alternative to.
