@@ -3,11 +3,8 @@
 use std::{fs, path::Path};
 
 use slotune::{
-    results::{Loaded, ResultSet, StoredTrial},
-    serving::{
-        Run,
-        metrics::{MeasureOptions, measure},
-    },
+    results::{Loaded, ResultSet},
+    serving::metrics::{MeasureOptions, measure},
 };
 
 fn datasets() -> &'static Path {
@@ -20,24 +17,6 @@ fn load(name: &str) -> Loaded {
     loaded
 }
 
-/// The run that a trial was measured from, as far as it is stored.
-fn run(loaded: &Loaded, trial: &StoredTrial) -> Run {
-    let records = loaded
-        .requests(&trial.study, trial.entry.trial.id)
-        .expect("readable")
-        .expect("requests were kept");
-    let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
-    Run {
-        records,
-        end_s,
-        cost_s: 0.0,
-        server: trial.server.clone().expect("it ran"),
-        timeline: vec![],
-        client: trial.client,
-        caveats: vec![],
-    }
-}
-
 #[test]
 fn metrics_follow_from_the_requests_of_a_real_server() {
     for (name, trials) in [("h100_qwen2.5_7b_chat", 6), ("h100_qwen2.5_7b_grid", 16)] {
@@ -45,7 +24,8 @@ fn metrics_follow_from_the_requests_of_a_real_server() {
         assert_eq!(loaded.set.trials.len(), trials);
         for trial in &loaded.set.trials {
             let stored = trial.entry.measurement().expect("all trials completed");
-            let again = measure(&run(&loaded, trial), &MeasureOptions::default()).expect("sound");
+            let run = loaded.run(trial).expect("readable").expect("requests were kept");
+            let again = measure(&run, &MeasureOptions::default()).expect("sound");
             assert_eq!(&again, stored, "study {} trial {}", trial.study, trial.entry.trial.id);
         }
     }

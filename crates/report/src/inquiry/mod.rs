@@ -2,6 +2,9 @@
 //! targets, what latency costs in throughput, what changed between sets, which trials to trust.
 
 mod display;
+mod goodput;
+
+pub use goodput::{GoodputError, with_goodput};
 
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Direction, Estimate, Objective};

@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod recommend;
 pub(crate) mod replay;
@@ -19,6 +20,7 @@ pub(crate) mod tune;
 mod interrupt;
 mod progress;
 mod study;
+mod targets;
 
 use std::{
     fmt::Display,

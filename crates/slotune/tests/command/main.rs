@@ -2,8 +2,10 @@
 
 mod guide;
 mod help;
+mod import;
 mod interrupted;
 mod real_server;
+mod refused;
 mod stored_set;
 mod study;
 mod suite;
