@@ -92,7 +92,8 @@ enum Command {
     /// Asks past result sets for other targets, without a server
     ///
     /// The best configuration for the targets given, what latency costs in throughput, what changed
-    /// between sets, and which trials to trust less.
+    /// between sets, and which trials to trust less. What is not given is the first set's own: a goal
+    /// takes the place of its goal, a bound that of its bounds on the same metric.
     #[command(
         after_help = "Examples:\n  slotune analyse study-results --at-least output_throughput_tok_per_s=5000\n  slotune analyse january february --minimise ttft_p95_s --json"
     )]

@@ -16,7 +16,6 @@ pub(crate) struct Options {
     /// Folders of the result sets
     #[arg(required = true)]
     results: Vec<PathBuf>,
-    /// In the place of the first set's goal, and of its bounds on the same metrics
     #[command(flatten)]
     targets: Targets,
     /// A limit of a good request, in seconds: `ttft_s`, `tpot_s` or `e2e_s`. Counts goodput again from the

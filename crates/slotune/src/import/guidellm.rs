@@ -178,8 +178,10 @@ fn aggregates(benchmark: &Field<'_>) -> Result<Evidence, Problem> {
         ("output_tokens_per_second", Metric::OutputThroughput),
         ("requests_per_second", Metric::RequestThroughput),
     ] {
-        let mean = metrics.get(name).get("successful").get("mean").optional(Field::number)?;
-        measurement = mean.map_or(measurement.clone(), |mean| measurement.with(metric, mean));
+        let mean = metrics.get(name).get("successful").get("mean");
+        if let Some(mean) = mean.optional(Field::number)? {
+            measurement = measurement.with(metric, mean);
+        }
     }
     let totals = metrics.get("request_totals");
     let [successful, total] = ["successful", "total"].map(|name| totals.get(name).count());

@@ -8,7 +8,7 @@ use slotune_serving::{
     workload::{Replay, ReplayRate, TraceSource},
 };
 
-use super::{ImportError, ImportOptions, trial::Trialled};
+use super::{ImportError, ImportOptions, trial::Reading};
 use crate::session::REFERENCE;
 
 /// What stands where nobody tells and the manifest needs a text.
@@ -16,13 +16,13 @@ const UNKNOWN: &str = "unknown";
 
 /// The manifest of these studies.
 pub(super) fn of(
-    studies: &[(&str, Vec<Trialled>)],
+    studies: &[(&str, Vec<Reading>)],
     options: &ImportOptions,
 ) -> Result<Manifest, ImportError> {
     for metric in options.objective.metrics() {
         Metric::from_name(metric)?;
     }
-    let trials: Vec<&Trialled> = studies.iter().flat_map(|(_, trials)| trials).collect();
+    let trials: Vec<&Reading> = studies.iter().flat_map(|(_, trials)| trials).collect();
     if trials.is_empty() {
         return Err(ImportError::NothingGiven);
     }
@@ -47,7 +47,7 @@ pub(super) fn of(
 }
 
 /// The values that were tried, and no others.
-fn space(trials: &[&Trialled]) -> Result<SearchSpace, ImportError> {
+fn space(trials: &[&Reading]) -> Result<SearchSpace, ImportError> {
     let parameters: Vec<Parameter> = EngineArguments::names()
         .filter_map(|name| {
             let mut values: Vec<Value> =
@@ -69,7 +69,7 @@ fn space(trials: &[&Trialled]) -> Result<SearchSpace, ImportError> {
 
 /// What was sent, in words: no file has the law that it was drawn from. The requests of each trial
 /// are stored where the tool kept them.
-fn workload(trials: &[&Trialled]) -> Workload {
+fn workload(trials: &[&Reading]) -> Workload {
     let mut loads: Vec<&str> = trials.iter().filter_map(|trial| trial.load.as_deref()).collect();
     loads.dedup();
     let tools = tools(trials);
@@ -85,7 +85,7 @@ fn workload(trials: &[&Trialled]) -> Workload {
     })
 }
 
-fn backend(trials: &[&Trialled], options: &ImportOptions) -> Result<BackendInfo, ImportError> {
+fn backend(trials: &[&Reading], options: &ImportOptions) -> Result<BackendInfo, ImportError> {
     let mut models = trials.iter().filter_map(|trial| Some((trial.model.as_ref()?, &trial.label)));
     let first = models.next().map(|(model, _)| model);
     if let (Some(first), Some((other, label))) =
@@ -103,7 +103,7 @@ fn backend(trials: &[&Trialled], options: &ImportOptions) -> Result<BackendInfo,
     })
 }
 
-fn tools(trials: &[&Trialled]) -> String {
+fn tools(trials: &[&Reading]) -> String {
     let mut tools: Vec<&str> = trials.iter().map(|trial| trial.tool).collect();
     tools.sort_unstable();
     tools.dedup();

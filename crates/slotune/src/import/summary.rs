@@ -9,7 +9,7 @@ use serde::Serialize;
 use slotune_core::{Configuration, Outcome};
 use slotune_serving::metrics::Metric;
 
-use super::{ImportOptions, trial::Trialled};
+use super::{ImportOptions, trial::Reading};
 
 /// What an import came to. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,20 +54,20 @@ pub enum Origin {
 impl Imported {
     pub(super) fn new(
         folder: &Path,
-        studies: &[(&str, Vec<Trialled>)],
+        studies: &[(&str, Vec<Reading>)],
         options: &ImportOptions,
     ) -> Self {
         let trials = studies.iter().flat_map(|(study, trials)| {
             trials.iter().enumerate().map(|(place, trial)| ImportedTrial::new(study, place, trial))
         });
-        let all: Vec<&Trialled> = studies.iter().flat_map(|(_, trials)| trials).collect();
+        let all: Vec<&Reading> = studies.iter().flat_map(|(_, trials)| trials).collect();
         Self { folder: folder.to_owned(), trials: trials.collect(), notes: notes(&all, options) }
     }
 }
 
 impl ImportedTrial {
-    fn new(study: &str, trial: usize, trialled: &Trialled) -> Self {
-        let (origin, reason) = match (&trialled.outcome, &trialled.run) {
+    fn new(study: &str, trial: usize, reading: &Reading) -> Self {
+        let (origin, reason) = match (&reading.outcome, &reading.run) {
             (Outcome::Completed(_), Some(_)) => (Origin::Requests, String::new()),
             (Outcome::Completed(_), None) => (Origin::Aggregates, String::new()),
             (Outcome::Failed(reason) | Outcome::Infeasible(reason), _) => {
@@ -77,15 +77,15 @@ impl ImportedTrial {
         Self {
             study: study.to_owned(),
             trial,
-            label: trialled.label.clone(),
-            configuration: trialled.configuration.clone(),
+            label: reading.label.clone(),
+            configuration: reading.configuration.clone(),
             origin,
             reason,
         }
     }
 }
 
-fn notes(trials: &[&Trialled], options: &ImportOptions) -> Vec<String> {
+fn notes(trials: &[&Reading], options: &ImportOptions) -> Vec<String> {
     let mut notes = Vec::new();
     let objective = &options.objective.metric;
     let measured = |name: &str| {

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// A trial to be stored, and what the manifest is made from.
-pub(super) struct Trialled {
+pub(super) struct Reading {
     pub(super) label: String,
     pub(super) tool: &'static str,
     pub(super) begun: Option<String>,
@@ -32,7 +32,7 @@ pub(super) fn of(
     finding: Finding,
     source: &Source,
     options: &ImportOptions,
-) -> Result<Trialled, ImportError> {
+) -> Result<Reading, ImportError> {
     let Finding { label, tool, begun, model, load, parameters, cost_s, evidence } = finding;
     let label = source.label.clone().unwrap_or(label);
     let given = [&options.parameters, &parameters, &source.parameters];
@@ -60,7 +60,7 @@ pub(super) fn of(
             (outcome, Some(facts), run.caveats.clone(), Some(run))
         }
     };
-    Ok(Trialled {
+    Ok(Reading {
         label,
         tool,
         begun,
@@ -90,7 +90,7 @@ fn measured(run: &Run) -> Result<Outcome, MeasureError> {
     }
 }
 
-impl Trialled {
+impl Reading {
     pub(super) fn stored(&self, study: &str, id: TrialId) -> StoredTrial {
         let trial =
             Trial { id, configuration: self.configuration.clone(), origin: Origin::Given, seed: 0 };
