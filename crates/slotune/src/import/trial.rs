@@ -3,7 +3,7 @@
 use slotune_core::{Configuration, Entry, Origin, Outcome, Reason, State, Trial, TrialId};
 use slotune_results::StoredTrial;
 use slotune_serving::{
-    Caveat, EngineArguments, Load, Run, Schedule, ServerFacts,
+    Caveat, EngineArguments, Run, Schedule, ServerFacts,
     metrics::{MeasureError, MeasureOptions, measure},
 };
 

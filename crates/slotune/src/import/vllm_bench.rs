@@ -87,7 +87,7 @@ fn parameters(root: &Field<'_>) -> Result<Configuration, Problem> {
 /// `20261128-030952`, in a time zone that is not told and taken for UTC.
 fn begun(date: &str) -> Option<String> {
     let date = jiff::civil::DateTime::strptime("%Y%m%d-%H%M%S", date).ok()?;
-    Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().to_string())
+    Some(jiff::tz::TimeZone::UTC.to_timestamp(date).ok()?.to_string())
 }
 
 /// How requests were released. Under a cap, the next is sent when one ends.
