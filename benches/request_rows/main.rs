@@ -179,3 +179,18 @@ fn agree(ours: &Answer, plain: &Answer) -> Result<usize, Error> {
 fn size(folder: &Path) -> Result<u64, Error> {
     fs::read_dir(folder.join("requests"))?.map(|entry| Ok(entry?.metadata()?.len())).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_give_the_same_metrics() {
+        let folder = env::temp_dir().join(format!("slotune-request-rows-{}", std::process::id()));
+        rows::write(&folder, 1500, 3).unwrap();
+        let (ours, plain) = (ours::analyse(&folder).unwrap(), plain::analyse(&folder).unwrap());
+        fs::remove_dir_all(&folder).unwrap();
+        let metrics = agree(&ours, &plain).unwrap();
+        assert_eq!((ours.len(), metrics), (3, 3 * 26));
+    }
+}

@@ -7,8 +7,9 @@ use std::{
 };
 
 use polars::prelude::{
-    BooleanChunked, ChunkAgg, ChunkCompareEq, ChunkCompareIneq, ChunkFilter, ChunkQuantile,
-    DataType, Float64Chunked, Int64Chunked, ParquetReader, QuantileMethod, SerReader,
+    BooleanChunked, ChunkAgg, ChunkCast, ChunkCompareEq, ChunkCompareIneq, ChunkFilter,
+    ChunkQuantile, DataType, Float64Chunked, Int64Chunked, ParquetReader, QuantileMethod,
+    SerReader,
 };
 use slotune::serving::{
     LengthClass,

@@ -140,7 +140,8 @@ fn the_card_of_the_cpu_study_says_what_the_set_holds() {
                 let arguments = &trial.server.as_ref().expect("it ran").arguments;
                 let value = |metric| measurement.value(metric).expect("measured");
                 let share = measurement.value("queue_share");
-                let share = share.map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
+                let share =
+                    share.map_or("–".to_owned(), |share| format!("{:.1} %", 100.0 * share));
                 format!(
                     "| {name} | {} | {} | {:.3} s | {:.3} s | {:.1} tok/s | {share} |",
                     arguments.max_num_seqs.expect("told"),

@@ -1,7 +1,10 @@
 //! What one run of another tool is found to be.
 
 use slotune_core::{Configuration, Measurement, Reason};
-use slotune_serving::{Caveat, CaveatClass, Load, Run};
+use slotune_serving::{
+    Caveat, CaveatClass, Load, Run,
+    metrics::{Metric, Statistic},
+};
 
 /// One run of another tool.
 #[derive(Debug)]
@@ -27,12 +30,15 @@ pub(super) struct Finding {
 #[derive(Debug)]
 pub(super) enum Evidence {
     /// What happened to each request.
-    Requests(Run, Load),
+    Requests(Box<Run>, Load),
     /// The tool's own aggregates, and what limits them.
     Aggregates(Measurement, Vec<Caveat>),
     /// Why there was no run.
     Failure(Reason),
 }
+
+/// The metric that a statistic of some latency is.
+pub(super) type LatencyMetric = fn(Statistic) -> Metric;
 
 /// A note that the tool's file cannot tell what slotune would.
 pub(super) fn other_tool(message: impl Into<String>) -> Caveat {

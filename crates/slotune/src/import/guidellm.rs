@@ -13,7 +13,7 @@ use slotune_serving::{
 
 use super::{
     field::{Field, Problem},
-    finding::{Evidence, Finding, aggregates_only},
+    finding::{Evidence, Finding, LatencyMetric, aggregates_only},
     vllm_bench::from_the_first,
 };
 
@@ -113,7 +113,7 @@ fn evidence(benchmark: &Field<'_>, strategy: &Field<'_>) -> Result<Evidence, Pro
         client: None,
         caveats: vec![],
     };
-    Ok(Evidence::Requests(run, load))
+    Ok(Evidence::Requests(Box::new(run), load))
 }
 
 /// What happened to a request; `None` of one that was never sent.
@@ -155,7 +155,7 @@ fn record(request: &Field<'_>, status: &str, load: Load) -> Result<Option<Reques
 fn aggregates(benchmark: &Field<'_>) -> Result<Evidence, Problem> {
     let metrics = benchmark.get("metrics");
     let mut measurement = Measurement::new();
-    let latencies: [(&str, fn(Statistic) -> Metric, f64); 3] = [
+    let latencies: [(&str, LatencyMetric, f64); 3] = [
         ("request_latency", Metric::E2e, 1.0),
         ("time_to_first_token_ms", Metric::Ttft, 1e-3),
         ("inter_token_latency_ms", Metric::Tpot, 1e-3),

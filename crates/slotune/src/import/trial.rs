@@ -53,7 +53,7 @@ pub(super) fn of(
             (Outcome::Completed(measurement), Some(facts), caveats, None)
         }
         Evidence::Requests(run, load) => {
-            let mut run = Run { server: facts.clone(), ..run };
+            let mut run = Run { server: facts.clone(), ..*run };
             run.examine(&Schedule { load, ..Schedule::replaying(&run.records) });
             let outcome = measured(&run)
                 .map_err(|problem| ImportError::Measure { label: label.clone(), problem })?;

@@ -12,7 +12,7 @@ use slotune_serving::{
 
 use super::{
     field::{Field, Problem},
-    finding::{Evidence, Finding, aggregates_only, other_tool},
+    finding::{Evidence, Finding, LatencyMetric, aggregates_only, other_tool},
     source::{argument_name, parse_value},
 };
 
@@ -194,7 +194,7 @@ fn requests(root: &Field<'_>, cost_s: f64) -> Result<Evidence, Problem> {
         client: None,
         caveats: caveats.into_iter().collect(),
     };
-    Ok(Evidence::Requests(run, load))
+    Ok(Evidence::Requests(Box::new(run), load))
 }
 
 /// Counts all times from when the first request was to be sent.
@@ -213,7 +213,7 @@ pub(super) fn from_the_first(records: &mut [RequestRecord]) {
 }
 
 /// Latencies, and what the file calls them.
-const LATENCIES: [(&str, fn(Statistic) -> Metric); 4] =
+const LATENCIES: [(&str, LatencyMetric); 4] =
     [("ttft", Metric::Ttft), ("tpot", Metric::Tpot), ("itl", Metric::Itl), ("e2el", Metric::E2e)];
 
 /// Statistics, and what the file may call them.
