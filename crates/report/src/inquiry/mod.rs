@@ -4,9 +4,11 @@
 mod display;
 mod doubt;
 mod drift;
+mod goodput;
 
 pub use doubt::Doubt;
 pub use drift::{Drift, Shift};
+pub use goodput::{GoodputError, with_goodput};
 
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Direction, Estimate, Objective};

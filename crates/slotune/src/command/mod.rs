@@ -8,6 +8,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod finals;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod recommend;
 pub(crate) mod replay;
@@ -20,6 +21,7 @@ pub(crate) mod tune;
 mod interrupt;
 mod progress;
 mod study;
+mod targets;
 
 use std::{
     fmt::Display,

@@ -106,7 +106,7 @@ pub(super) fn stopped() -> ExitCode {
 }
 
 /// How this program was called. No option holds a secret.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let words = env::args().skip(1).map(|word| shell_word(&word));
     std::iter::once("slotune".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

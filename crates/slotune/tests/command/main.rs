@@ -3,8 +3,10 @@
 mod finals;
 mod guide;
 mod help;
+mod import;
 mod interrupted;
 mod real_server;
+mod refused;
 mod stored_set;
 mod study;
 mod suite;
