@@ -240,7 +240,7 @@ mod tests {
     fn every_sampler_finds_the_best_of_a_set_that_it_sees_whole() {
         let table = Table::new(&measured_on_an_h100()).unwrap();
         assert!((table.best - 13.2).abs() < 0.05, "{}", table.best);
-        let samplers: [&dyn Sampler; 3] = [&Bayesian, &Sobol, &Random];
+        let samplers: [&dyn Sampler; 3] = [&Bayesian::default(), &Sobol, &Random];
         for sampler in samplers {
             let replay = table.replay(sampler, 100, 3).unwrap();
             assert_eq!(replay.configurations, table.rows.len());

@@ -118,7 +118,7 @@ impl SamplerName {
     /// The sampler of that name.
     pub fn sampler(self) -> Box<dyn Sampler> {
         match self {
-            Self::Bayesian => Box::new(Bayesian),
+            Self::Bayesian => Box::new(Bayesian::default()),
             Self::Sobol => Box::new(Sobol),
             Self::Random => Box::new(Random),
         }
