@@ -109,7 +109,7 @@ fn run(options: &Options) -> Result<(), Error> {
     let grid = scenario.grid()?;
     let grid_trials = u32::try_from(scenario.size(&grid, &objective)?)?;
     let plan = [
-        (StudyRole::Search, "search", options.sampler.sampler(), options.trials),
+        (StudyRole::Search, "search", options.sampler.sampler(vec![]), options.trials),
         (StudyRole::Comparison, "random", Box::new(Random) as Box<dyn Sampler>, options.trials),
         (StudyRole::Comparison, "grid", Box::new(grid), grid_trials),
     ]

@@ -46,7 +46,14 @@ pub(crate) fn keep(
     let stored = recorder.record(entry, Some(label), run)?;
     let history = History::from_iter([entry.clone()]);
     observer
-        .finished(&Finished { entry, label: Some(label), run, history: &history, objective })
+        .finished(&Finished {
+            entry,
+            label: Some(label),
+            run,
+            history: &history,
+            objective,
+            remaining_gain: None,
+        })
         .map_err(TuneError::Observer)?;
     Ok(stored)
 }

@@ -1,15 +1,16 @@
 //! A finished trial in one line, for people who watch.
 
-use slotune_core::{Outcome, State};
+use slotune_core::{Outcome, Scale, State};
 
 use crate::Finished;
 
 /// One line on a trial: what came of it, the incumbent or what the trial is known as, the
 /// configuration.
 ///
-/// `trials` is how many trials the study may take.
+/// `trials` is how many trials the study may take. What further trials are expected to gain stands in
+/// brackets, where it is known.
 pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
-    let Finished { entry, label, history, objective, .. } = finished;
+    let Finished { entry, label, history, objective, remaining_gain, .. } = finished;
     let metric = &objective.metric;
     let outcome = match &entry.state {
         State::Told { outcome: Outcome::Completed(measurement), .. } => {
@@ -31,7 +32,11 @@ pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
     };
     let best = history.best(objective).and_then(|best| {
         let value = best.measurement()?.value(metric)?;
-        Some(format!("best {value:.4} (trial {})", best.trial.id))
+        let gain = remaining_gain.map_or_else(String::new, |gain| match objective.scale {
+            Scale::Log => format!(", {:.1} % to gain", 100.0 * gain.expected()),
+            Scale::Linear => format!(", {:.4} to gain", gain.expected()),
+        });
+        Some(format!("best {value:.4} (trial {}{gain})", best.trial.id))
     });
     let known_as = label.map(str::to_owned).or(best);
     format!(

@@ -133,7 +133,9 @@ fn planned(
     };
     let (sampler, trials): (Box<dyn Sampler>, _) = match manner {
         Manner::Search => {
-            (work.file.sampler.sampler(), size.map_or(budget, |size| size.min(budget)))
+            // Past trials are of the whole space.
+            let past = if space == work.plan.space { work.past.clone() } else { vec![] };
+            (work.file.sampler.sampler(past), size.map_or(budget, |size| size.min(budget)))
         }
         Manner::Sweep => {
             let levels = space.parameters().iter().map(|parameter| match parameter.domain() {

@@ -28,7 +28,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let table = Table::new(&read(&options.results)?.set)?;
     let replay =
-        table.replay(&*options.sampler.sampler(), options.trials as usize, options.seeds)?;
+        table.replay(&*options.sampler.sampler(vec![]), options.trials as usize, options.seeds)?;
     print(&replay, options.json)?;
     Ok(ExitCode::SUCCESS)
 }

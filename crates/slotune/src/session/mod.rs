@@ -17,7 +17,8 @@ use std::{
 };
 
 use slotune_core::{
-    Configuration, Parameter, Problem, SearchSpace, State, Study, StudyError, sampler::Sampler,
+    Configuration, History, Parameter, Problem, SearchSpace, State, Study, StudyError,
+    sampler::{RemainingGain, Sampler},
 };
 use slotune_results::{
     Fault, Loaded, Manifest, MissingTrial, ReadError, ResultSet, StoredTrial, StudyManifest,
@@ -40,6 +41,9 @@ pub const REFERENCE: &str = "reference";
 
 /// Name of the study that searches.
 pub const SEARCH: &str = "search";
+
+/// The probability that further trials gain too little at which a search ends.
+const SURE_OF_LITTLE: f64 = 0.95;
 
 /// Folder of a result set for the logs of real servers.
 const LOGS: &str = "logs";
@@ -82,15 +86,20 @@ pub struct Work {
     pub file: StudyFile,
     /// The values.
     pub plan: Plan,
+    /// The trials of past result sets, as configurations of the plan's space.
+    pub past: Vec<History>,
 }
 
 impl Work {
-    /// The work of a file; the relative paths of its workload start at `folder`.
+    /// The work of a file; the relative paths of its workload start at `folder`. Reads the past result
+    /// sets that it names.
     ///
     /// # Errors
-    /// As [`StudyFile::plan`].
+    /// As [`StudyFile::plan`], and when a past result set cannot be used.
     pub fn of_file(file: &StudyFile, folder: &Path) -> Result<Self, FieldError> {
-        Ok(Self { plan: file.plan(folder)?, file: file.clone() })
+        let plan = file.plan(folder)?;
+        let past = file.history.read(&plan.space)?;
+        Ok(Self { file: file.clone(), plan, past })
     }
 
     /// The same for a suite: with the parameters of the Week-3 documents that the file does not name.
@@ -102,7 +111,8 @@ impl Work {
         // The file alone does not tell where its relative paths start; workloads are as they were.
         let Plan { workload, finals, .. } = self.plan;
         let plan = Plan { workload, finals, ..file.plan(Path::new(""))? };
-        Ok(Self { file, plan })
+        let past = file.history.read(&plan.space)?;
+        Ok(Self { file, plan, past })
     }
 
     /// The search that the file asks for.
@@ -110,7 +120,7 @@ impl Work {
         PlannedStudy {
             name: SEARCH.to_owned(),
             role: StudyRole::Search,
-            sampler: self.file.sampler.sampler(),
+            sampler: self.file.sampler.sampler(self.past.clone()),
             space: self.plan.space.clone(),
             knows_default: true,
             trials: self.file.budget.trials,
@@ -159,6 +169,8 @@ pub enum Ended {
     WallTime,
     /// Its server time is spent.
     ServerTime,
+    /// Further trials would gain too little.
+    LittleLeft,
     /// It was asked to stop.
     Stopped,
 }
@@ -177,7 +189,7 @@ impl Session {
         command: &str,
     ) -> Result<Self, SessionError> {
         let begun = now();
-        let Work { file, plan } = &work;
+        let Work { file, plan, .. } = &work;
         let schedule = Arc::new(plan.workload.schedule()?);
         let backend = file.backend.start(&folder.join(LOGS)).await?;
         let manifest = manifest(&work, backend.describe(), studies, command);
@@ -261,7 +273,8 @@ impl Session {
             Arc::clone(&self.schedule),
             fixed.clone(),
             *options,
-        )?;
+        )?
+        .looking_ahead();
         let budget = &self.work.file.budget;
         loop {
             let history = tuner.study().history();
@@ -277,6 +290,12 @@ impl Session {
             let cost_s: f64 = history.entries().iter().map(|entry| cost_s(&entry.state)).sum();
             if budget.server_time_s.is_some_and(|limit_s| cost_s >= limit_s) {
                 return Ok(Ended::ServerTime);
+            }
+            let is_little = |(limit, gain): (f64, &RemainingGain)| {
+                gain.probability_below(limit) >= SURE_OF_LITTLE
+            };
+            if budget.remaining_gain.zip(tuner.remaining_gain()).is_some_and(is_little) {
+                return Ok(Ended::LittleLeft);
             }
             if !tuner.step(&observer).await? {
                 return Ok(Ended::Exhausted);

@@ -7,12 +7,14 @@
 //! - `space`: the parameters and their values.
 //! - `workload`, `backend`: what is sent, and to which server.
 //! - `finals`: how the best is repeated.
+//! - `history`: past result sets to learn from.
 //! - `plan`: what follows from the file, and what cannot work.
 //! - `read`, `locate`: errors with their place in the text.
 //! - `schema`: the same as a JSON schema, for editors.
 
 mod backend;
 mod finals;
+mod history;
 mod locate;
 mod plan;
 mod read;
@@ -26,12 +28,13 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use slotune_core::{
-    Bound, Value,
+    Bound, History, Value,
     sampler::{Bayesian, Random, Sampler, Sobol},
 };
 
 pub use backend::{BackendStartError, BackendTable, NoiseName, SimulatorTable, VllmTable};
 pub use finals::{FinalsPlan, FinalsTable, FinalsWorkload};
+pub use history::HistoryTable;
 pub use plan::Plan;
 pub use read::{Located, StudyFileError};
 pub use schema::json_schema;
@@ -97,6 +100,9 @@ pub struct StudyFile {
     /// How the best is repeated beside vLLM's default.
     #[serde(default)]
     pub finals: FinalsTable,
+    /// Past result sets that the search learns from.
+    #[serde(default)]
+    pub history: HistoryTable,
 }
 
 /// What proposes configurations.
@@ -115,10 +121,10 @@ pub enum SamplerName {
 }
 
 impl SamplerName {
-    /// The sampler of that name.
-    pub fn sampler(self) -> Box<dyn Sampler> {
+    /// The sampler of that name, which learns from past studies if it can.
+    pub fn sampler(self, past: Vec<History>) -> Box<dyn Sampler> {
         match self {
-            Self::Bayesian => Box::new(Bayesian::default()),
+            Self::Bayesian => Box::new(Bayesian::learning_from(past)),
             Self::Sobol => Box::new(Sobol),
             Self::Random => Box::new(Random),
         }
@@ -166,12 +172,17 @@ pub struct Budget {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub server_time_s: Option<f64>,
+    /// The search ends when further trials would, with a probability of 0.95, gain less than this: a
+    /// share of the best objective, such as 0.01 (of a metric that may be 0: in its unit).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub remaining_gain: Option<f64>,
 }
 
 impl Default for Budget {
     /// Thirty trials, however long they take.
     fn default() -> Self {
-        Self { trials: 30, wall_time_s: None, server_time_s: None }
+        Self { trials: 30, wall_time_s: None, server_time_s: None, remaining_gain: None }
     }
 }
 

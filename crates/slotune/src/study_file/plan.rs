@@ -147,7 +147,8 @@ fn check_budget(budget: &Budget) -> Result<(), FieldError> {
         return Err(FieldError::new(["budget", "trials"], "is 0; give 1 or more"));
     }
     positive(&["budget", "wall_time_s"], budget.wall_time_s)?;
-    positive(&["budget", "server_time_s"], budget.server_time_s)
+    positive(&["budget", "server_time_s"], budget.server_time_s)?;
+    positive(&["budget", "remaining_gain"], budget.remaining_gain)
 }
 
 /// A number, where one is given, must be finite and above 0.

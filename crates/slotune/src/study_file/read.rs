@@ -10,7 +10,8 @@ use slotune_serving::nearest::{did_you_mean, nearest};
 use super::{FieldError, StudyFile, locate::Document};
 
 impl StudyFile {
-    /// Reads and checks a file. Relative paths of presets start at its folder from then on.
+    /// Reads and checks a file. Relative paths of presets and past result sets start at its folder
+    /// from then on.
     ///
     /// # Errors
     /// [`StudyFileError`] when the file cannot be read, or with the place of the first field that
@@ -22,8 +23,8 @@ impl StudyFile {
         Ok(Self::parse_in(folder, &path.display().to_string(), &text)?)
     }
 
-    /// Reads and checks the text of a file; `file` names it in errors. Relative paths of presets start at
-    /// the current folder.
+    /// Reads and checks the text of a file; `file` names it in errors. Relative paths of presets and past
+    /// result sets start at the current folder.
     ///
     /// # Errors
     /// [`Located`] tells the first field that cannot work.
@@ -39,6 +40,7 @@ impl StudyFile {
             Located::new(file, text, span.start, path, with_hint(error.message()))
         })?;
         study.backend.start_paths_at(folder);
+        study.history.start_paths_at(folder);
         match study.plan(Path::new("")) {
             Ok(_) => Ok(study),
             Err(FieldError { path, problem }) => {

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 pub use evaluator::{Evaluation, Evaluator};
 
-use slotune_core::{AskError, Direction, Entry, History, Objective, Study, TellError, Trial};
+use slotune_core::{
+    AskError, Direction, Entry, History, Objective, Origin, Study, TellError, Trial,
+    sampler::RemainingGain,
+};
 use slotune_serving::{
     Backend, EngineArguments, GiveUp, Latency, Progress, Run, Schedule, Silent,
     engine_arguments::ArgumentError,
@@ -23,6 +26,9 @@ pub struct Tuner {
     evaluator: Evaluator,
     /// Arguments that every trial has in common; a configuration overrides them.
     fixed: EngineArguments,
+    /// Whether each trial of the model's is told with what further ones may gain.
+    looks_ahead: bool,
+    remaining_gain: Option<RemainingGain>,
 }
 
 /// Hears of each trial. What it returns as an error ends the loop, so a trial that could not be
@@ -62,6 +68,8 @@ pub struct Finished<'a> {
     pub history: &'a History,
     /// What the study optimises.
     pub objective: &'a Objective,
+    /// What further trials may gain, where the tuner looks ahead and the model is at work.
+    pub remaining_gain: Option<&'a RemainingGain>,
 }
 
 impl Tuner {
@@ -92,7 +100,21 @@ impl Tuner {
             fixed.updated(&space.configuration_at(&corner))?;
         }
         let evaluator = Evaluator::new(backend, schedule, options, record_chunk_times);
-        Ok(Self { study, evaluator, fixed })
+        let (looks_ahead, remaining_gain) = (false, None);
+        Ok(Self { study, evaluator, fixed, looks_ahead, remaining_gain })
+    }
+
+    /// The same, which also works out after each trial of the model's what further ones may gain: about
+    /// as much work as proposing it.
+    #[must_use]
+    pub fn looking_ahead(self) -> Self {
+        Self { looks_ahead: true, ..self }
+    }
+
+    /// What further trials may gain, as of the last one; `None` where the tuner does not look ahead, the
+    /// model is not yet at work or no trial meets the targets.
+    pub fn remaining_gain(&self) -> Option<&RemainingGain> {
+        self.remaining_gain.as_ref()
     }
 
     /// The study so far.
@@ -140,6 +162,12 @@ impl Tuner {
         let Evaluation { outcome, run, cost_s } =
             self.evaluator.evaluate(arguments, trial.seed, self.give_up(), observer).await?;
         self.study.tell(trial.id, outcome, cost_s)?;
+        let is_modelled = matches!(trial.origin, Origin::Model | Origin::Repeat);
+        self.remaining_gain = if self.looks_ahead && is_modelled {
+            self.study.remaining_gain().map_err(AskError::from)?
+        } else {
+            None
+        };
         let history = self.study.history();
         let entry = history.get(trial.id).expect("the trial was just told");
         observer
@@ -149,6 +177,7 @@ impl Tuner {
                 run: run.as_ref(),
                 history,
                 objective: self.study.problem().objective(),
+                remaining_gain: self.remaining_gain.as_ref(),
             })
             .map_err(TuneError::Observer)
     }
