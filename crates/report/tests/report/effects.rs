@@ -18,8 +18,8 @@ fn effects(set: &ResultSet) -> Effects {
 /// The same set, begun later, by another version, and slower by that factor.
 fn slower(set: &ResultSet, factor: f64) -> ResultSet {
     let mut later = set.clone();
-    later.manifest.created = "2026-12-24T20:00:00Z".to_owned();
-    later.manifest.backend.vllm_version = "0.26.0".to_owned();
+    later.manifest.created = "2026-12-24T20:00:00Z".into();
+    later.manifest.backend.vllm_version = "0.26.0".into();
     for trial in &mut later.trials {
         if let State::Told { outcome: Outcome::Completed(measured), .. } = &mut trial.entry.state {
             let mut p95 = measured.get("e2e_p95_s").expect("it was measured");
