@@ -74,11 +74,11 @@ fn effect(
     };
     let is_line = range.is_some() && !shows_all;
     let (colour, remark) = if parameter.is_told {
-        (colour::BLUE, "of the variance")
+        (colour::BLUE, " of the variance")
     } else {
-        (colour::GREY, "not told from chance")
+        (colour::GREY, ", not told from chance")
     };
-    let share = format!("{}, {remark}", plus_minus_percent(parameter.share));
+    let share = format!("{}{remark}", plus_minus_percent(parameter.share));
     let panel =
         Panel::new(canvas, &parameter.parameter, &[Entry::new(Mark::Line, colour, share)], x, y)?;
     let place = |i: usize, point: &EffectPoint| match point.value.number() {
