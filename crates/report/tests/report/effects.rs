@@ -75,7 +75,7 @@ fn trials_that_are_no_point_of_the_space_or_only_bounds_are_told() {
     assert_eq!((after.lower_bounds, after.left_out), (1, 1));
     let page = week3::page(&set).expect("it can be filled");
     assert!(page.contains(" Of 1 trial only a lower bound is known, which is what counts."));
-    assert!(page.contains(" Left out: 1 measured trial, which set only some parameters."));
+    assert!(page.contains(" Left out: 1 measured trial, at no point of the whole space."));
     // The world in the way is no fact about a configuration.
     let failed = Outcome::Failed(Reason::new("port", "taken"));
     set.trials.push(trial("focus", 2, configuration(256, 0.9, false), failed));
