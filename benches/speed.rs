@@ -44,7 +44,8 @@ fn study_of(n: usize) -> Study {
             .with("throughput", 1.0 + x.iter().sum::<f64>());
         study.tell(trial.id, Outcome::Completed(measurement), 1.0).expect("a plain outcome");
     }
-    Study::resume(problem, Box::new(Bayesian), 0, study.history().clone()).expect("its own history")
+    Study::resume(problem, Box::new(Bayesian::default()), 0, study.history().clone())
+        .expect("its own history")
 }
 
 fn ask(criterion: &mut Criterion) {
@@ -56,8 +57,13 @@ fn ask(criterion: &mut Criterion) {
         group.bench_function(format!("{n} trials, 6 parameters, 2 outcomes"), |bencher| {
             bencher.iter_batched(
                 || {
-                    Study::resume(problem.clone(), Box::new(Bayesian), 0, history.clone())
-                        .expect("its own history")
+                    Study::resume(
+                        problem.clone(),
+                        Box::new(Bayesian::default()),
+                        0,
+                        history.clone(),
+                    )
+                    .expect("its own history")
                 },
                 |mut study| black_box(study.ask().expect("a suggestion")),
                 BatchSize::LargeInput,

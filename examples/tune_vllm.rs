@@ -247,7 +247,7 @@ async fn tune(
     println!("\nsearching: lowest P95 E2E latency with at least {least:.1} output tokens/s");
     let history = stored.set.history("search")?;
     let problem = Problem::new(space, objective);
-    let mut search = Study::resume(problem, Box::new(Bayesian), options.seed, history)?;
+    let mut search = Study::resume(problem, Box::new(Bayesian::default()), options.seed, history)?;
     let done = search.history().len();
     for &(seqs, tokens) in options.tries.iter().skip(done) {
         search.enqueue(configuration(seqs, tokens))?;

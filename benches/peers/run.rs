@@ -34,7 +34,7 @@ pub(crate) enum Contender {
 impl Contender {
     fn sampler(self) -> Box<dyn Sampler> {
         match self {
-            Self::Slotune => Box::new(Bayesian),
+            Self::Slotune => Box::new(Bayesian::default()),
             Self::Sobol => Box::new(Sobol),
             // A peer's proposals are enqueued, so that the study never asks this one.
             Self::Random | Self::Python(_) => Box::new(Random),

@@ -87,7 +87,7 @@ fn judge(
         let (given, others) = shuffled.split_at(GIVEN);
         let preset =
             if displaced { displace(&replays.preset, choice)? } else { replays.preset.clone() };
-        let fitted = calibrate(&preset, &replays.model, given, "five runs")?.preset;
+        let fitted = calibrate(&preset, &replays.model, given, &[], "five runs")?.preset;
         for run in others {
             judged.before.push(errors(run, &preset, &replays.model)?);
             judged.after.push(errors(run, &fitted, &replays.model)?);
@@ -130,8 +130,9 @@ mod tests {
     /// know the others within the bars.
     #[test]
     fn five_runs_of_the_first_machine_are_enough_for_its_others() {
-        let set = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets/h100_qwen2.5_7b_grid");
-        let replays = Replays::new(&set).expect("a set");
+        let set = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets").join(name);
+        let replays = Replays::new(&set("h100_qwen2.5_7b_grid"), &set("h100_qwen2.5_7b_chat"));
+        let replays = replays.expect("both are sets");
         let runs = replays.of_machine(MACHINES[0]);
         let judged = judge(&replays, &runs, true, 3).expect("it can be fitted");
         for (place, (metric, bar)) in TARGETS.into_iter().enumerate() {

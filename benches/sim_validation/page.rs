@@ -47,31 +47,15 @@ pub(crate) fn coefficients() -> Result<String, Error> {
 /// What the simulator says of every run.
 pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
     let mut text = include_str!("runs.md").to_owned();
-    text.push_str("\n| run |");
-    for (heading, ..) in COMPARED {
-        write!(text, " {heading} |")?;
-    }
-    text.push_str(" steps |\n|---|");
-    text.push_str(&"---|".repeat(COMPARED.len() + 1));
+    text.push_str(&head());
     for machine in MACHINES {
         write!(text, "\n| *{}* |", machine.replace('-', " "))?;
         text.push_str(&" |".repeat(COMPARED.len() + 1));
         for run in replays.runs.iter().filter(|run| run.machine() == machine) {
-            write!(text, "\n| `{}` |", run.label())?;
-            for (_, metric, scale, decimals) in COMPARED {
-                text.push_str(&cell(run, metric, scale, decimals));
-            }
-            let steps =
-                |steps: Option<u64>| steps.map_or("–".to_owned(), |steps| steps.to_string());
-            write!(
-                text,
-                " {} / {} ({}) |",
-                steps(run.predicted.engine_steps()),
-                steps(run.measured().engine_steps()),
-                percent(run.steps_error())
-            )?;
+            text.push_str(&row(run.label(), run));
         }
     }
+    text.push_str(&far_off(&replays.runs));
     text.push_str("\n\n### Against the bars\n\n");
     text.push_str("Absolute errors in %: the median over runs, and the worst.\n\n| | bar |");
     for machine in MACHINES {
@@ -109,6 +93,65 @@ pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
     )?;
     text.push_str("\n![Simulated against measured latency](images/simulator_agreement.png)\n");
     Ok(text)
+}
+
+/// What the simulator says of a machine that it was not fitted to.
+pub(crate) fn third(replays: &Replays) -> Result<String, std::fmt::Error> {
+    let mut text = include_str!("third.md").to_owned();
+    text.push_str(&head());
+    for run in &replays.third {
+        text.push_str(&row(run.name(), run));
+    }
+    text.push_str(&far_off(&replays.third));
+    text.push_str("\n\n| | bar | median | worst |\n|---|---|---|---|\n");
+    for (metric, bar) in TARGETS {
+        let errors = || replays.third.iter().filter_map(|run| run.error(metric));
+        let worst = errors().map(f64::abs).fold(0.0, f64::max);
+        let median = percent(median(errors()));
+        let median = median.trim_start_matches('+');
+        let (label, bar, worst) = (metric.label(), 100.0 * bar, 100.0 * worst);
+        writeln!(text, "| {label} | {bar:.0} | {median} | {worst:.1} |")?;
+    }
+    Ok(text)
+}
+
+/// How far off a run may be, by the bars.
+const FAR: f64 = 0.15;
+
+/// The runs whose E2E latency is further off than [`FAR`].
+fn far_off(runs: &[Replay]) -> String {
+    let metrics = [Metric::E2e(Statistic::Mean), Metric::E2e(Statistic::P99)];
+    let is_far = |run: &&Replay| {
+        metrics.iter().any(|metric| run.error(*metric).is_some_and(|error| error.abs() > FAR))
+    };
+    let far: Vec<String> = runs
+        .iter()
+        .filter(is_far)
+        .map(|run| {
+            let [mean, p99] = metrics.map(|metric| percent(run.error(metric)));
+            format!("`{}` ({mean}, {p99})", run.name())
+        })
+        .collect();
+    let which = if far.is_empty() { "none".to_owned() } else { far.join(", ") };
+    format!("\n\nMore than 15 % off in mean or P99 E2E latency: {which}.")
+}
+
+fn head() -> String {
+    let headings: Vec<&str> = COMPARED.iter().map(|(heading, ..)| *heading).collect();
+    let rule = "---|".repeat(COMPARED.len() + 2);
+    format!("\n| run | {} | steps |\n|{rule}", headings.join(" | "))
+}
+
+fn row(label: &str, run: &Replay) -> String {
+    let cells = COMPARED.map(|(_, metric, scale, decimals)| cell(run, metric, scale, decimals));
+    let steps = |steps: Option<u64>| steps.map_or("–".to_owned(), |steps| steps.to_string());
+    format!(
+        "\n| `{label}` |{} {} / {} ({}) |",
+        cells.concat(),
+        steps(run.predicted.engine_steps()),
+        steps(run.measured().engine_steps()),
+        percent(run.steps_error())
+    )
 }
 
 fn cell(run: &Replay, metric: Metric, scale: f64, decimals: usize) -> String {

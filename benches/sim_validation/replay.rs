@@ -29,6 +29,8 @@ pub(crate) struct Replays {
     pub(crate) preset: GpuPreset,
     pub(crate) model: ModelShape,
     pub(crate) runs: Vec<Replay>,
+    /// Those of a machine that nothing was fitted to.
+    pub(crate) third: Vec<Replay>,
 }
 
 /// A measured run, and what the simulator says of it.
@@ -46,19 +48,20 @@ impl Deref for Replay {
 }
 
 impl Replays {
-    pub(crate) fn new(results: &Path) -> Result<Self, Error> {
-        let (runs, skipped) = measured_runs(&ResultSet::read(results)?);
-        if let Some(trial) = skipped.first() {
-            return Err(trial.to_string().into());
-        }
+    pub(crate) fn new(results: &Path, third: &Path) -> Result<Self, Error> {
         let preset = GpuPreset::named("h100-sxm")?;
         let model = ModelPreset::named("qwen2.5-7b")?.shape;
         let server = preset.server(model.clone());
-        let runs = runs
-            .into_iter()
-            .map(|run| Ok(Replay { predicted: run.replay(&server)?, run }))
-            .collect::<Result<_, Error>>()?;
-        Ok(Self { preset, model, runs })
+        let replayed = |results: &Path| -> Result<Vec<Replay>, Error> {
+            let (runs, skipped) = measured_runs(&ResultSet::read(results)?);
+            if let Some(trial) = skipped.first() {
+                return Err(trial.to_string().into());
+            }
+            let replayed = |run: MeasuredRun| Ok(Replay { predicted: run.replay(&server)?, run });
+            runs.into_iter().map(replayed).collect()
+        };
+        let (runs, third) = (replayed(results)?, replayed(third)?);
+        Ok(Self { preset, model, runs, third })
     }
 
     /// Measured runs of one machine.

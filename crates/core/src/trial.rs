@@ -40,6 +40,8 @@ pub enum Origin {
     InitialDesign,
     /// The model.
     Model,
+    /// The model, to measure an evaluated configuration once more.
+    Repeat,
     /// A sampler that uses no model.
     Sampled,
 }
@@ -51,6 +53,7 @@ impl Origin {
             Self::Given => "given",
             Self::InitialDesign => "initial_design",
             Self::Model => "model",
+            Self::Repeat => "repeat",
             Self::Sampled => "sampled",
         }
     }

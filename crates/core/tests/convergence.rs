@@ -66,7 +66,7 @@ fn median_regret(sampler: fn() -> Box<dyn Sampler>, trials: usize) -> f64 {
 
 #[test]
 fn bayesian_search_beats_random_search_by_a_wide_margin() {
-    let bayesian = median_regret(|| Box::new(Bayesian), 25);
+    let bayesian = median_regret(|| Box::new(Bayesian::default()), 25);
     let random = median_regret(|| Box::new(Random), 25);
     assert!(bayesian < 0.1 * random && bayesian < 0.02, "{bayesian:.4} against {random:.4}");
 }

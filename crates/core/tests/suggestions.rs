@@ -59,7 +59,7 @@ fn grid(space: &SearchSpace) -> Grid {
 }
 
 fn samplers(space: &SearchSpace) -> Vec<Box<dyn Sampler>> {
-    vec![Box::new(Random), Box::new(Sobol), Box::new(grid(space)), Box::new(Bayesian)]
+    vec![Box::new(Random), Box::new(Sobol), Box::new(grid(space)), Box::new(Bayesian::default())]
 }
 
 /// Asks and tells one by one, until `trials` are told or nothing is left.
@@ -101,7 +101,9 @@ fn suggestions_are_allowed_new_and_the_same_every_time() {
 
 #[test]
 fn seeds_differ() {
-    for sampler in [Box::new(Random) as Box<dyn Sampler>, Box::new(Sobol), Box::new(Bayesian)] {
+    for sampler in
+        [Box::new(Random) as Box<dyn Sampler>, Box::new(Sobol), Box::new(Bayesian::default())]
+    {
         let suggest = |seed| sampler.suggest(&problem(), &History::new(), 3, seed).unwrap();
         assert_ne!(suggest(0), suggest(1), "{}", sampler.name());
     }
@@ -123,7 +125,7 @@ fn first_five_suggestions_of_seed_0_are_stable() {
         let parts = text.split(' ').filter(|part| !part.starts_with("fill")).collect::<Vec<_>>();
         parts.join(" ")
     };
-    let model: Vec<String> = first(Box::new(Bayesian), 6).iter().map(discrete).collect();
+    let model: Vec<String> = first(Box::new(Bayesian::default()), 6).iter().map(discrete).collect();
     assert_eq!(model, BAYESIAN);
 }
 
@@ -149,11 +151,11 @@ const GRID: [&str; 5] = [
     "fill=0.5 kind=b split=false width=64",
 ];
 const BAYESIAN: [&str; 5] = [
-    "kind=b split=false width=36",
-    "kind=c split=false width=60",
-    "kind=b split=false width=35",
-    "kind=b split=false width=58",
-    "kind=b split=false width=61",
+    "kind=b split=false width=38",
+    "kind=c split=false width=62",
+    "kind=b split=false width=71",
+    "kind=b split=false width=62",
+    "kind=b split=false width=62",
 ];
 
 fn small(parameters: Vec<Parameter>, rules: Vec<Rule>) -> Problem {
@@ -165,7 +167,8 @@ fn small(parameters: Vec<Parameter>, rules: Vec<Rule>) -> Problem {
 fn an_exhausted_space_gives_fewer_and_then_none() {
     let parameters = vec![Parameter::integer("width", 1, 4), Parameter::boolean("split")];
     let problem = small(parameters, vec![Rule::at_least("width", 2.0)]);
-    let samplers: [Box<dyn Sampler>; 3] = [Box::new(Random), Box::new(Sobol), Box::new(Bayesian)];
+    let samplers: [Box<dyn Sampler>; 3] =
+        [Box::new(Random), Box::new(Sobol), Box::new(Bayesian::default())];
     for sampler in samplers {
         let name = sampler.name();
         let all = sampler.suggest(&problem, &History::new(), 10, 0).unwrap();
@@ -182,7 +185,8 @@ fn rules_that_leave_almost_nothing_are_no_end() {
     let names = ["a", "b", "c", "d", "e", "f", "g", "h", "i"];
     let parameters = || names.map(|name| Parameter::integer(name, 0, 100)).to_vec();
     let rules = || names.windows(2).map(|pair| Rule::at_least(pair[1], pair[0])).collect();
-    let samplers: [Box<dyn Sampler>; 3] = [Box::new(Random), Box::new(Sobol), Box::new(Bayesian)];
+    let samplers: [Box<dyn Sampler>; 3] =
+        [Box::new(Random), Box::new(Sobol), Box::new(Bayesian::default())];
     for sampler in samplers {
         let evaluate = |configuration: &Configuration| {
             let apart = configuration.float("i").unwrap() - configuration.float("a").unwrap();
@@ -196,7 +200,7 @@ fn rules_that_leave_almost_nothing_are_no_end() {
 #[test]
 fn one_parameter_of_two_levels_is_enough() {
     let problem = small(vec![Parameter::boolean("split")], vec![]);
-    let study = run(problem, Box::new(Bayesian), 0, 5, evaluate);
+    let study = run(problem, Box::new(Bayesian::default()), 0, 5, evaluate);
     assert_eq!(study.history().len(), 2);
 }
 
@@ -205,7 +209,7 @@ fn equal_outcomes_are_no_obstacle() {
     let equal = |_: &Configuration| {
         Outcome::Completed(Measurement::new().with("latency", 2.0).with("throughput", 40.0))
     };
-    assert_eq!(run(problem(), Box::new(Bayesian), 1, 12, equal).history().len(), 12);
+    assert_eq!(run(problem(), Box::new(Bayesian::default()), 1, 12, equal).history().len(), 12);
 }
 
 /// The largest and smallest numbers that can be told, and errors that drown every difference.
@@ -222,7 +226,7 @@ fn absurd_numbers_do_not_end_the_search() {
         for objective in [Objective::minimise("latency"), Objective::maximise("latency").linear()] {
             let constraint = Constraint::at_least("throughput", 1e100);
             let problem = Problem::new(mixed(), objective.subject_to(constraint));
-            let mut study = Study::new(problem, Box::new(Bayesian), 3).unwrap();
+            let mut study = Study::new(problem, Box::new(Bayesian::default()), 3).unwrap();
             for i in 0..12 {
                 let trial = study.ask().unwrap_or_else(|error| panic!("case {case}: {error}"));
                 let (value, standard_error) = told(i);
@@ -241,7 +245,8 @@ fn without_a_feasible_trial_the_search_goes_towards_feasibility() {
     let objective =
         Objective::minimise("latency").subject_to(Constraint::at_least("throughput", 1e4));
     let problem = Problem::new(mixed(), objective);
-    let study = run(problem, Box::new(Bayesian), 2, 14, |c| Outcome::Completed(measurement(c)));
+    let study =
+        run(problem, Box::new(Bayesian::default()), 2, 14, |c| Outcome::Completed(measurement(c)));
     let best = |entries: &[slotune_core::Entry]| {
         let throughput = entries.iter().filter_map(|e| e.measurement()?.value("throughput"));
         throughput.fold(0.0, f64::max)
@@ -254,7 +259,7 @@ fn without_a_feasible_trial_the_search_goes_towards_feasibility() {
 
 #[test]
 fn when_nothing_works_the_search_keeps_spreading() {
-    let study = run(problem(), Box::new(Bayesian), 3, 15, |_| {
+    let study = run(problem(), Box::new(Bayesian::default()), 3, 15, |_| {
         Outcome::Infeasible(Reason::new("memory", "does not fit"))
     });
     assert_eq!(study.history().len(), 15);
@@ -288,7 +293,7 @@ fn crashes_are_avoided_after_a_few() {
         )
     };
     let problem = Problem::new(mixed(), Objective::minimise("latency"));
-    let study = run(problem, Box::new(Bayesian), 5, 30, evaluate);
+    let study = run(problem, Box::new(Bayesian::default()), 5, 30, evaluate);
     let late = &study.history().entries()[15..];
     let crashes = late.iter().filter(|entry| entry.is_infeasible()).count();
     assert!(crashes <= 6, "{crashes} of 15");
@@ -298,7 +303,7 @@ fn crashes_are_avoided_after_a_few() {
 
 #[test]
 fn pending_trials_and_batches_are_kept_apart() {
-    let mut study = run(problem(), Box::new(Bayesian), 6, 10, evaluate);
+    let mut study = run(problem(), Box::new(Bayesian::default()), 6, 10, evaluate);
     let mut batch = study.ask_many(3).unwrap();
     batch.extend(study.ask_many(2).unwrap());
     let mut configurations = asked(&study);
@@ -321,7 +326,7 @@ fn names_of_categories_do_not_matter() {
             let latency = 1.0 + (width - 40.0).abs() + 3.0 * kind.unwrap() as f64;
             Outcome::Completed(Measurement::new().with("latency", latency))
         };
-        let study = run(problem, Box::new(Bayesian), 0, 10, evaluate);
+        let study = run(problem, Box::new(Bayesian::default()), 0, 10, evaluate);
         asked(&study)
             .join("\n")
             .replace(names[0], "0")
@@ -349,16 +354,22 @@ fn units_do_not_matter() {
             ],
             vec![],
         );
-        let study = run(Problem::new(space.unwrap(), objective), Box::new(Bayesian), 8, 12, |c| {
-            let m = measurement(c);
-            let [latency, throughput] =
-                ["latency", "throughput"].map(|name| m.value(name).unwrap());
-            Outcome::Completed(
-                Measurement::new()
-                    .with("latency", latency * latency_unit)
-                    .with("throughput", throughput * throughput_unit),
-            )
-        });
+        let study = run(
+            Problem::new(space.unwrap(), objective),
+            Box::new(Bayesian::default()),
+            8,
+            12,
+            |c| {
+                let m = measurement(c);
+                let [latency, throughput] =
+                    ["latency", "throughput"].map(|name| m.value(name).unwrap());
+                Outcome::Completed(
+                    Measurement::new()
+                        .with("latency", latency * latency_unit)
+                        .with("throughput", throughput * throughput_unit),
+                )
+            },
+        );
         asked(&study)
     };
     for linear in [false, true] {
@@ -399,7 +410,7 @@ fn crowded_and_contradictory_histories_are_no_obstacle() {
         };
         study.tell(trial.id, outcome, 1.0).unwrap();
     }
-    let suggest = |history: &History| Bayesian.suggest(study.problem(), history, 1, 0);
+    let suggest = |history: &History| Bayesian::default().suggest(study.problem(), history, 1, 0);
     assert_eq!(suggest(study.history()).unwrap().len(), 1);
 
     let mut again = Study::new(study.problem().clone(), Box::new(Random), 0).unwrap();

@@ -9,6 +9,7 @@ use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
     analysis::{Analysis, Verdict, value},
+    finals::{FinalsReport, distance},
     format,
     week3::as_run,
 };
@@ -20,7 +21,7 @@ pub struct Advice {
     pub verdict: &'static str,
     /// Whether the numbers are simulated.
     pub simulated: bool,
-    /// Whether every search has spent its trials.
+    /// Whether every search, and every final, has spent its trials.
     pub complete: bool,
     /// Study of the advised trial; this and what follows is `None` where none is advised.
     pub study: Option<String>,
@@ -32,6 +33,9 @@ pub struct Advice {
     pub metrics: Option<Measurement>,
     /// The shell command that starts its server.
     pub vllm_serve: Option<String>,
+    /// Its finals, where they were [asked for](Self::with_finals).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finals: Option<FinalsReport>,
     /// The lines of the text below the first and above the command.
     #[serde(skip)]
     notes: Vec<String>,
@@ -55,10 +59,11 @@ impl Advice {
         let trial = analysis.verdict.advised();
         let backend = &set.manifest.backend;
         let simulated = matches!(backend.provenance, Provenance::Simulated(_));
-        let unfinished: Vec<String> = analysis
-            .curves
-            .iter()
-            .map(|curve| (curve.study, curve.points.len() as u64))
+        let searches = analysis.curves.iter().map(|curve| (curve.study, curve.points.len() as u64));
+        let finals = analysis.finals.iter().flat_map(|finals| &finals.all);
+        let finals = finals.map(|one| (one.study, set.study(&one.study.name).count() as u64));
+        let unfinished: Vec<String> = searches
+            .chain(finals)
             .filter(|&(study, done)| done < study.trials)
             .map(|(study, done)| {
                 format!("not complete: study {} has {done} of {} trials", study.name, study.trials)
@@ -70,6 +75,7 @@ impl Advice {
             .map(|arguments| arguments.vllm_serve_command(&backend.model));
         let complete = unfinished.is_empty();
         let mut notes = unfinished;
+        notes.extend(final_notes(&analysis));
         if let Verdict::NoneFeasible(near) = &analysis.verdict {
             notes.push(format!(
                 "{} was missed by most, even in the trial that came closest",
@@ -85,10 +91,33 @@ impl Advice {
             configuration: trial.map(|trial| trial.entry.trial.configuration.clone()),
             metrics: trial.and_then(|trial| trial.entry.measurement().cloned()),
             vllm_serve: command,
+            finals: None,
             notes,
             summary: summary(&analysis, verdict, trial, simulated),
         })
     }
+
+    /// The same with the finals of the set, if it has any.
+    #[must_use]
+    pub fn with_finals(self, finals: FinalsReport) -> Self {
+        Self { finals: (!finals.finals.is_empty()).then_some(finals), ..self }
+    }
+}
+
+/// What became of each finalist, in a line.
+fn final_notes(analysis: &Analysis<'_>) -> Vec<String> {
+    let metric = &analysis.objective().metric;
+    let finals = analysis.finals.iter().flat_map(|finals| &finals.all);
+    let lines = finals.flat_map(|one| {
+        one.finalists.iter().map(|finalist| {
+            let distance = finalist.paired.map_or("not measured".to_owned(), |paired| {
+                format!("{} {}", format::label(metric), distance(metric, &paired))
+            });
+            let (name, judgement) = (finalist.name, finalist.judgement);
+            format!("{}: {name} against the default: {judgement}, {distance}", one.study.name)
+        })
+    });
+    lines.collect()
 }
 
 fn summary(

@@ -12,6 +12,8 @@ use crate::{
     format,
 };
 
+pub use crate::analysis::Judgement;
+
 /// Two trials side by side. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
@@ -55,20 +57,6 @@ pub struct Row {
     pub interval: Option<[f64; 2]>,
     /// Whether the change is for the better or the worse beyond noise.
     pub judgement: Judgement,
-}
-
-/// What a change amounts to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Judgement {
-    /// Better beyond noise.
-    Better,
-    /// No different beyond noise.
-    Same,
-    /// Worse beyond noise.
-    Worse,
-    /// Not measured in both, or known only to be above a bound.
-    Unknown,
 }
 
 impl Comparison {
@@ -156,17 +144,6 @@ pub(crate) fn caveats(before: &ResultSet, after: &ResultSet) -> Vec<String> {
     .into_iter()
     .flatten()
     .collect()
-}
-
-impl fmt::Display for Judgement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Better => "better",
-            Self::Same => "same",
-            Self::Worse => "worse",
-            Self::Unknown => "unknown",
-        })
-    }
 }
 
 impl fmt::Display for Side {

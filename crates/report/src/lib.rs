@@ -7,7 +7,8 @@
 //!
 //! [`advice`], [`comparison`] and [`export`] answer single questions: what to do, what changed
 //! between two trials, and what the configuration is as a command, a program or a manifest;
-//! [`inquiry`] asks any number of past sets for other targets.
+//! [`finals`] what repeats beside the default came to; [`inquiry`] asks any number of past sets for
+//! other targets.
 //!
 //! ```
 //! use slotune_report::{analysis::{Analysis, Verdict}, week3};
@@ -34,6 +35,7 @@ pub mod advice;
 pub mod analysis;
 pub mod comparison;
 pub mod export;
+pub mod finals;
 pub mod inquiry;
 pub mod references;
 pub mod selection;

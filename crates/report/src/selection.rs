@@ -95,7 +95,7 @@ impl Which {
 
 /// How the trials of a set are called.
 fn known(set: &ResultSet) -> Vec<String> {
-    let labels = set.trials.iter().filter_map(|trial| trial.label.clone());
+    let labels = set.first_runs().filter_map(|trial| trial.label.clone());
     let studies = set.manifest.studies.iter().filter_map(|study| {
         let last = set.study(&study.name).last()?.entry.trial.id;
         Some(format!("{0}/0 to {0}/{last}", study.name))

@@ -14,12 +14,20 @@ use crate::layout::TEMPORARY;
 /// changes, else a crash could leave the name on an empty file.
 pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = folder.join(format!("{name}{TEMPORARY}"));
-    let mut file = File::create(&temporary)?;
+    let written =
+        write_through(&temporary, bytes).and_then(|()| fs::rename(&temporary, folder.join(name)));
+    if written.is_err() {
+        // A full disk has no room for a file that is not whole. What matters is the first error.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.and_then(|()| sync_folder(folder))
+}
+
+/// Writes a file and forces its bytes to the disk.
+fn write_through(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    drop(file);
-    fs::rename(&temporary, folder.join(name))?;
-    sync_folder(folder)
+    file.sync_all()
 }
 
 /// Forces the names in a folder to the disk.

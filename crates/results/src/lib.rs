@@ -36,6 +36,7 @@
 
 mod durable;
 mod fault;
+mod finals;
 mod layout;
 mod manifest;
 mod read;
@@ -48,6 +49,7 @@ mod trial_part;
 mod writer;
 
 pub use fault::{Fault, PartProblem};
+pub use finals::FinalsManifest;
 pub use manifest::{Manifest, SCHEMA_VERSION, StudyManifest, StudyRole};
 pub use read::{Loaded, ReadError};
 pub use set::{MissingTrial, ResultSet, StoredTrial};

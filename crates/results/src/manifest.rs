@@ -7,7 +7,7 @@ use serde_json::Value;
 use slotune_core::{Objective, SearchSpace};
 use slotune_serving::{BackendInfo, Workload, metrics::Metric};
 
-use crate::trial_part;
+use crate::{FinalsManifest, trial_part};
 
 /// Version of the file layout and of the columns. A reader refuses newer ones.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -36,6 +36,9 @@ pub struct Manifest {
     pub backend: BackendInfo,
     /// The studies of the set, in the order they were begun.
     pub studies: Vec<StudyManifest>,
+    /// Under what its finals are held; absent while there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finals: Option<FinalsManifest>,
 }
 
 /// One study of the set.
@@ -65,6 +68,8 @@ pub enum StudyRole {
     Comparison,
     /// A look at some of the parameters, the others left to vLLM.
     Focus,
+    /// The best of the search repeated beside vLLM's default, as [`FinalsManifest`] tells.
+    Finals,
 }
 
 impl Manifest {
@@ -88,6 +93,7 @@ impl Manifest {
             workload,
             backend,
             studies: vec![],
+            finals: None,
         }
     }
 
@@ -126,6 +132,7 @@ impl Manifest {
         {
             return Err(format!("`metrics` lacks `{metric}`, which the objective needs; add it"));
         }
+        self.check_finals()?;
         let mut columns = BTreeSet::new();
         for column in trial_part::column_names(self) {
             if !columns.insert(column.to_lowercase()) {
@@ -140,13 +147,13 @@ impl Manifest {
     /// The first field in which another manifest of the same set must agree and does not: its
     /// path, the value here, the value there.
     pub(crate) fn first_difference(&self, other: &Self) -> Option<(String, String, String)> {
-        // When it was begun, how, by which version, and how long it may go on may differ.
+        // When it was begun, how, by which version, how long it may go on and its finals may differ.
         let comparable = |manifest: &Self| {
             let mut fixed = Self {
                 created: String::new(),
                 slotune_version: String::new(),
                 command: String::new(),
-                ..manifest.clone()
+                ..manifest.without_finals()
             };
             fixed.studies.iter_mut().for_each(|study| study.trials = 0);
             serde_json::to_value(fixed).expect("a manifest is plain data with text keys")

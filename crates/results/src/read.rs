@@ -6,13 +6,13 @@ use std::{
 };
 
 use serde::Deserialize;
-use slotune_core::TrialId;
-use slotune_serving::{RequestRecord, ServerSample};
+use slotune_core::{State, TrialId};
+use slotune_serving::{RequestRecord, Run, ServerSample};
 
 use crate::{
     Fault, Manifest, PartProblem, ResultSet, SCHEMA_VERSION, StoredTrial,
     layout::{self, MANIFEST, REQUESTS, TIMELINES, TRIALS},
-    request_part,
+    request_part, seal,
     table::Columns,
     timeline_part, trial_part,
 };
@@ -100,6 +100,35 @@ impl Loaded {
         self.part(REQUESTS, study, trial, request_part::read)
     }
 
+    /// The run that a trial was measured from, as far as it is stored, without its timeline; `None`
+    /// where its requests were not kept. They are read from the folder at each call, so going from
+    /// trial to trial takes the memory of one.
+    ///
+    /// When a run was stopped is not stored: where requests were under way then, it ends when its client
+    /// did, or else with the last thing that is known of it.
+    ///
+    /// # Errors
+    /// [`Fault`] when they are stored and cannot be read.
+    pub fn run(&self, trial: &StoredTrial) -> Result<Option<Run>, Fault> {
+        let Some(records) = self.requests(&trial.study, trial.entry.trial.id)? else {
+            return Ok(None);
+        };
+        let last_s = |record: &RequestRecord| record.last_token_s.unwrap_or(record.sent_s);
+        let seen_s = records.iter().map(last_s).fold(0.0, f64::max);
+        let is_cut_short = records.iter().any(RequestRecord::is_unfinished);
+        let stopped_s = trial.client.filter(|_| is_cut_short).map_or(0.0, |client| client.wall_s);
+        let State::Told { cost: cost_s, .. } = trial.entry.state else { return Ok(None) };
+        Ok(Some(Run {
+            records,
+            end_s: seen_s.max(stopped_s),
+            cost_s,
+            server: trial.server.clone().unwrap_or_default(),
+            timeline: vec![],
+            client: trial.client,
+            caveats: trial.caveats.clone(),
+        }))
+    }
+
     /// What the server was seen to do during one trial, by time; `None` where nobody looked. It is
     /// read from the folder at each call.
     ///
@@ -163,6 +192,7 @@ fn parse_manifest(bytes: &[u8]) -> Result<Manifest, ManifestProblem> {
         return Err(ManifestProblem::Newer(schema_version));
     }
     let manifest: Manifest = serde_json::from_slice(bytes).map_err(other)?;
+    seal::check_json(bytes).map_err(ManifestProblem::Other)?;
     manifest.check().map_err(ManifestProblem::Other)?;
     Ok(manifest)
 }

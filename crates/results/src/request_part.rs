@@ -58,7 +58,7 @@ pub(crate) fn read(
     let first_token_s = columns.take("first_token_s")?;
     let last_token_s = columns.take("last_token_s")?;
     let queue_time_s = columns.take("queue_time_s")?;
-    let status = columns.take_full::<String>("status")?;
+    let status = columns.take_texts("status", StatusName::parse)?;
     let mut status_message = columns.take::<String>("status_message")?;
     let mut chunk_times_s = columns.take::<Vec<f64>>("chunk_times_s")?;
     columns.finish()?;
@@ -74,32 +74,63 @@ pub(crate) fn read(
                 last_token_s: last_token_s[row],
                 queue_time_s: queue_time_s[row],
                 chunk_times_s: chunk_times_s[row].take().unwrap_or_default(),
-                status: parse_status(&status[row], status_message[row].take())?,
+                status: read_status(status[row], status_message[row].take())?,
             })
         })
         .collect()
 }
 
-fn status(status: &RequestStatus) -> (&'static str, Option<&str>) {
-    match status {
-        RequestStatus::Completed => ("completed", None),
-        RequestStatus::Rejected(message) => ("rejected", Some(message)),
-        RequestStatus::Failed(message) => ("failed", Some(message)),
-        RequestStatus::Unfinished => ("unfinished", None),
-        RequestStatus::NotSent => ("not_sent", None),
+/// How a request ended, without the message that may go with it.
+#[derive(Clone, Copy, Debug)]
+enum StatusName {
+    Completed,
+    Rejected,
+    Failed,
+    Unfinished,
+    NotSent,
+}
+
+impl StatusName {
+    const ALL: [Self; 5] =
+        [Self::Completed, Self::Rejected, Self::Failed, Self::Unfinished, Self::NotSent];
+
+    fn text(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Unfinished => "unfinished",
+            Self::NotSent => "not_sent",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, PartProblem> {
+        let found = Self::ALL.into_iter().find(|name| name.text() == text);
+        found.ok_or_else(|| PartProblem::column("status", format!("is `{text}`, which is none")))
     }
 }
 
-fn parse_status(name: &str, message: Option<String>) -> Result<RequestStatus, PartProblem> {
+fn status(status: &RequestStatus) -> (&'static str, Option<&str>) {
+    let (name, message) = match status {
+        RequestStatus::Completed => (StatusName::Completed, None),
+        RequestStatus::Rejected(message) => (StatusName::Rejected, Some(message)),
+        RequestStatus::Failed(message) => (StatusName::Failed, Some(message)),
+        RequestStatus::Unfinished => (StatusName::Unfinished, None),
+        RequestStatus::NotSent => (StatusName::NotSent, None),
+    };
+    (name.text(), message.map(String::as_str))
+}
+
+fn read_status(name: StatusName, message: Option<String>) -> Result<RequestStatus, PartProblem> {
     match (name, message) {
-        ("completed", None) => Ok(RequestStatus::Completed),
-        ("rejected", Some(message)) => Ok(RequestStatus::Rejected(message)),
-        ("failed", Some(message)) => Ok(RequestStatus::Failed(message)),
-        ("unfinished", None) => Ok(RequestStatus::Unfinished),
-        ("not_sent", None) => Ok(RequestStatus::NotSent),
-        _ => Err(PartProblem::column(
+        (StatusName::Completed, None) => Ok(RequestStatus::Completed),
+        (StatusName::Rejected, Some(message)) => Ok(RequestStatus::Rejected(message)),
+        (StatusName::Failed, Some(message)) => Ok(RequestStatus::Failed(message)),
+        (StatusName::Unfinished, None) => Ok(RequestStatus::Unfinished),
+        (StatusName::NotSent, None) => Ok(RequestStatus::NotSent),
+        (name, _) => Err(PartProblem::column(
             "status",
-            format!("is `{name}`, which does not go with its message"),
+            format!("is `{}`, which does not go with its message", name.text()),
         )),
     }
 }

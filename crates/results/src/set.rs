@@ -3,7 +3,7 @@
 use slotune_core::{Entry, History};
 use slotune_serving::{Caveat, ClientFacts, ServerFacts};
 
-use crate::Manifest;
+use crate::{Manifest, StudyRole};
 
 /// A result set as it was read: its manifest and all trials that could be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,10 +31,26 @@ pub struct StoredTrial {
     pub caveats: Vec<Caveat>,
 }
 
+impl StoredTrial {
+    /// What it is called within its set: its study and number, such as `search/12`.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.study, self.entry.trial.id)
+    }
+}
+
 impl ResultSet {
     /// The trials of one study, by number.
     pub fn study<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a StoredTrial> {
         self.trials.iter().filter(move |trial| trial.study == name)
+    }
+
+    /// The trials of every study but the finals: those under the workload of the set itself.
+    pub fn first_runs(&self) -> impl Iterator<Item = &StoredTrial> {
+        let finals = |trial: &StoredTrial| {
+            let mut studies = self.manifest.studies.iter();
+            studies.any(|study| study.name == trial.study && study.role == StudyRole::Finals)
+        };
+        self.trials.iter().filter(move |trial| !finals(trial))
     }
 
     /// The history of one study, to resume it or to model it.

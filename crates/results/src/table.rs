@@ -96,22 +96,35 @@ impl Columns {
 
     /// Takes a column out.
     pub(crate) fn take<T: Cell>(&mut self, name: &str) -> Result<Vec<Option<T>>, PartProblem> {
-        let Some(column) = self.unread.remove(name) else {
-            return if self.later.contains(&name) {
-                Ok(std::iter::repeat_with(|| None).take(self.rows).collect())
-            } else {
-                Err(PartProblem::column(name, "is missing"))
-            };
-        };
-        T::from_column(&column).map_err(|_| {
-            PartProblem::column(name, format!("is of type {}, not {}", column.dtype(), T::KIND))
-        })
+        if !self.unread.contains_key(name) && self.later.contains(&name) {
+            return Ok(std::iter::repeat_with(|| None).take(self.rows).collect());
+        }
+        let column = self.remove(name)?;
+        T::from_column(&column).map_err(|_| mistyped(name, &column, T::KIND))
+    }
+
+    /// Takes a column of text without missing values out, each text made into something else at once:
+    /// there may be millions, and only a few that differ.
+    pub(crate) fn take_texts<T>(
+        &mut self,
+        name: &str,
+        make: impl Fn(&str) -> Result<T, PartProblem>,
+    ) -> Result<Vec<T>, PartProblem> {
+        let column = self.remove(name)?;
+        let texts = column.str().map_err(|_| mistyped(name, &column, String::KIND))?;
+        let texts =
+            texts.iter().map(|text| text.ok_or_else(|| lacks_a_value(name)).and_then(&make));
+        texts.collect()
+    }
+
+    fn remove(&mut self, name: &str) -> Result<Column, PartProblem> {
+        self.unread.remove(name).ok_or_else(|| PartProblem::column(name, "is missing"))
     }
 
     /// Takes a column without missing values out.
     pub(crate) fn take_full<T: Cell>(&mut self, name: &str) -> Result<Vec<T>, PartProblem> {
         let values: Option<Vec<T>> = self.take(name)?.into_iter().collect();
-        values.ok_or_else(|| PartProblem::column(name, "lacks a value"))
+        values.ok_or_else(|| lacks_a_value(name))
     }
 
     /// Takes the value of a column of one row out.
@@ -151,11 +164,14 @@ impl Columns {
 
     /// Takes the columns out that say whose the rows are: all of this trial.
     pub(crate) fn take_owners(&mut self, study: &str, trial: TrialId) -> Result<(), PartProblem> {
-        let studies = self.take_full::<String>("study")?;
         let trials = self.take_full::<u64>("trial")?;
-        let mut owners = studies.into_iter().zip(trials);
-        match owners.find(|(s, t)| s != study || *t != trial.0) {
-            Some((study, trial)) => Err(PartProblem::Misplaced { study, trial }),
+        let owned =
+            self.take_texts("study", |owner| Ok((owner != study).then(|| owner.to_owned())))?;
+        let mut owners = owned.into_iter().zip(trials);
+        match owners.find(|(other, of)| other.is_some() || *of != trial.0) {
+            Some((other, trial)) => {
+                Err(PartProblem::Misplaced { study: other.unwrap_or(study.to_owned()), trial })
+            }
             None => Ok(()),
         }
     }
@@ -172,6 +188,14 @@ impl Columns {
             None => Ok(()),
         }
     }
+}
+
+fn mistyped(name: &str, column: &Column, kind: &str) -> PartProblem {
+    PartProblem::column(name, format!("is of type {}, not {kind}", column.dtype()))
+}
+
+fn lacks_a_value(name: &str) -> PartProblem {
+    PartProblem::column(name, "lacks a value")
 }
 
 /// Counts are stored signed, so that differences of them cannot wrap in pandas or fail in SQL.
@@ -222,7 +246,10 @@ impl Cell for Vec<f64> {
     }
 
     fn from_column(column: &Column) -> PolarsResult<Vec<Option<Self>>> {
-        column.list()?;
+        // Mostly there are none, and looking at each takes long.
+        if column.list()?.null_count() == column.len() {
+            return Ok(vec![None; column.len()]);
+        }
         (0..column.len())
             .map(|row| match column.get(row)? {
                 AnyValue::List(floats) => Ok(Some(floats.f64()?.iter().flatten().collect())),

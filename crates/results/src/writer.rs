@@ -12,7 +12,7 @@ use slotune_serving::{RequestRecord, Run, ServerSample};
 use crate::{
     Manifest, ReadError, ResultSet, SCHEMA_VERSION, StoredTrial, durable,
     layout::{self, LOCK, MANIFEST, PARTS, REQUESTS, TEMPORARY, TIMELINES, TRIALS},
-    read, request_part,
+    read, request_part, seal,
     table::Table,
     timeline_part, trial_part,
 };
@@ -35,8 +35,8 @@ impl<'a> From<&'a Run> for Rows<'a> {
 /// Adds trials to a result set. While it lives, no other writer can open the folder.
 #[derive(Debug)]
 pub struct Writer {
-    folder: PathBuf,
-    manifest: Manifest,
+    pub(crate) folder: PathBuf,
+    pub(crate) manifest: Manifest,
     /// Locked; dropping it unlocks.
     _lock: File,
 }
@@ -167,7 +167,7 @@ impl Writer {
 }
 
 /// The manifest as it is stored, proven to read back as it is.
-fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
+pub(crate) fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
     let unsound = |problem| WriteError::Manifest { problem };
     if manifest.schema_version != SCHEMA_VERSION {
         let version = manifest.schema_version;
@@ -179,6 +179,7 @@ fn manifest_json(manifest: &Manifest) -> Result<Vec<u8>, WriteError> {
     let mut json =
         serde_json::to_vec_pretty(manifest).map_err(|error| unsound(error.to_string()))?;
     json.push(b'\n');
+    let json = seal::seal_json(&json);
     // JSON has no infinity and no NaN; serde_json writes null for them.
     match serde_json::from_slice::<Manifest>(&json) {
         Ok(again) if again == *manifest => Ok(json),
@@ -262,7 +263,20 @@ fn writer_name(holder: Option<u32>) -> String {
     holder.map_or("another process".to_owned(), |process| format!("process {process}"))
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> WriteError {
+/// What to do about the operating system's answer; what is stored stays whatever it was.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            "make room and start again; every stored trial is kept"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "make it writable, or choose another folder"
+        }
+        _ => "choose another folder, or mend that and start again; every stored trial is kept",
+    }
+}
+
+pub(crate) fn io_error(path: &Path) -> impl Fn(io::Error) -> WriteError {
     move |source| WriteError::Io { path: path.to_owned(), source }
 }
 
@@ -380,7 +394,7 @@ pub enum WriteError {
         problem: String,
     },
     /// The operating system refuses.
-    #[error("{} cannot be written: {source}", path.display())]
+    #[error("{} cannot be written: {source}; {}", path.display(), remedy(source))]
     Io {
         /// The file or folder.
         path: PathBuf,

@@ -62,6 +62,8 @@ pub enum CaveatClass {
     Shared,
     /// The server is not what it was said to be.
     Server,
+    /// Another tool measured it, and cannot tell what slotune would.
+    OtherTool,
 }
 
 impl CaveatClass {
@@ -79,6 +81,7 @@ impl CaveatClass {
             Self::NotDrained => "not_drained",
             Self::Shared => "shared",
             Self::Server => "server",
+            Self::OtherTool => "other_tool",
         }
     }
 

@@ -104,6 +104,11 @@ impl ModelShape {
         VALUE_BYTES * self.parameters() / GIB + WEIGHTS_SURPLUS_GIB
     }
 
+    /// GiB of the output head.
+    pub(crate) fn head_gib(&self) -> f64 {
+        VALUE_BYTES * self.head_parameters() / GIB
+    }
+
     /// Bytes of keys and values of one token.
     pub fn kv_bytes_per_token(&self) -> f64 {
         2.0 * VALUE_BYTES

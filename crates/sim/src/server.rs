@@ -5,7 +5,10 @@ use slotune_serving::{
     engine_arguments::{Environment, ResolvedEngineArguments, VllmVersion},
 };
 
-use crate::{FrontEndCosts, Gpu, HostCosts, InputError, ModelShape, StepCosts};
+use crate::{
+    FrontEndCosts, Gpu, HostCosts, InputError, ModelShape, StepCosts,
+    presets::{GpuPreset, Least, Number, numbers},
+};
 
 /// The version that was measured.
 const VLLM_VERSION: VllmVersion = VllmVersion::new(0, 25, 1);
@@ -29,6 +32,8 @@ pub struct ServerModel {
     pub host: HostCosts,
     /// Costs in the API server.
     pub front_end: FrontEndCosts,
+    /// What its numbers were fitted to, where [`calibrate`](crate::calibrate) did that.
+    pub fitted_to: Option<String>,
     /// How fast weights get to each GPU, GiB/s: from a disk, or made up on the spot (dummy weights).
     pub load_gib_per_s: f64,
     /// Whether CUDA graphs are taken from the memory budget, as newer versions of vLLM do; in the
@@ -43,9 +48,10 @@ impl ServerModel {
             gpu,
             gpus: 1,
             model,
-            step: StepCosts::MEASURED,
-            host: HostCosts::MEASURED,
-            front_end: FrontEndCosts::MEASURED,
+            step: StepCosts::measured(),
+            host: HostCosts::measured(),
+            front_end: FrontEndCosts::measured(),
+            fitted_to: None,
             load_gib_per_s: DUMMY_GIB_PER_S,
             graphs_in_budget: false,
         }
@@ -53,13 +59,29 @@ impl ServerModel {
 
     /// Qwen2.5-7B on an H100 SXM: what was measured.
     pub fn measured() -> Self {
-        Self::new(Gpu::h100_sxm(), ModelShape::qwen2_5_7b())
+        GpuPreset::measured().server(ModelShape::qwen2_5_7b())
     }
 
     /// The same on a machine with `gpus` GPUs.
     #[must_use]
     pub fn with_gpus(self, gpus: u32) -> Self {
         Self { gpus, ..self }
+    }
+
+    /// The same server on a machine whose GPU, engine core and API server take so many times as long.
+    pub(crate) fn slower_by(&self, [gpu, host, front_end]: [f64; 3]) -> Self {
+        let mut slower = self.clone();
+        for rate in [
+            &mut slower.gpu.weight_bytes_per_ms,
+            &mut slower.gpu.cache_bytes_per_ms,
+            &mut slower.gpu.matmul_operations_per_ms,
+            &mut slower.gpu.attention_operations_per_ms,
+        ] {
+            *rate /= gpu;
+        }
+        slower.host.numbers().for_each(|(_, time_ms)| *time_ms *= host);
+        slower.front_end = slower.front_end.slower_by(front_end);
+        slower
     }
 
     /// The arguments as this server's vLLM fills them in.
@@ -102,42 +124,7 @@ impl ServerModel {
     /// Checks that every number is one that times can be made of: with one that is not, the clock
     /// could stand still for ever.
     pub(crate) fn check(&self) -> Result<(), InputError> {
-        let Self { gpu, model, step, host, front_end, .. } = self;
-        let above_0 = [
-            ("gpu.memory_gib", gpu.memory_gib),
-            ("gpu.weight_bytes_per_ms", gpu.weight_bytes_per_ms),
-            ("gpu.cache_bytes_per_ms", gpu.cache_bytes_per_ms),
-            ("gpu.matmul_operations_per_ms", gpu.matmul_operations_per_ms),
-            ("gpu.attention_operations_per_ms", gpu.attention_operations_per_ms),
-            ("gpu.link_bytes_per_ms", gpu.link_bytes_per_ms),
-            ("load_gib_per_s", self.load_gib_per_s),
-        ];
-        let at_least_0 = [
-            ("gpu.link_latency_ms", gpu.link_latency_ms),
-            ("step.fixed_ms", step.fixed_ms),
-            ("step.per_sequence_ms", step.per_sequence_ms),
-            ("step.mixed_ms", step.mixed_ms),
-            ("host.full_ms", host.full_ms),
-            ("host.full_per_request_ms", host.full_per_request_ms),
-            ("host.piecewise_ms", host.piecewise_ms),
-            ("host.piecewise_per_prefill_ms", host.piecewise_per_prefill_ms),
-            ("host.piecewise_gap_per_prefill_ms", host.piecewise_gap_per_prefill_ms),
-            ("host.eager_ms", host.eager_ms),
-            ("host.eager_gap_ms", host.eager_gap_ms),
-            ("host.eager_gap_per_prefill_ms", host.eager_gap_per_prefill_ms),
-            ("host.eager_uncompiled_ms", host.eager_uncompiled_ms),
-            ("host.eager_uncompiled_gap_ms", host.eager_uncompiled_gap_ms),
-            ("host.eager_uncompiled_gap_per_prefill_ms", host.eager_uncompiled_gap_per_prefill_ms),
-            ("host.launch_ms", host.launch_ms),
-            ("host.launch_tail_ms", host.launch_tail_ms),
-            ("front_end.per_request_ms", front_end.per_request_ms),
-            ("front_end.per_prompt_token_ms", front_end.per_prompt_token_ms),
-            ("front_end.per_step_ms", front_end.per_step_ms),
-            ("front_end.per_token_ms", front_end.per_token_ms),
-            ("front_end.per_chunk_ms", front_end.per_chunk_ms),
-            ("front_end.to_engine_ms", front_end.to_engine_ms),
-            ("front_end.to_client_ms", front_end.to_client_ms),
-        ];
+        let Self { mut gpu, model, mut step, mut host, mut front_end, .. } = self.clone();
         for (field, value) in [
             ("model.layers", model.layers),
             ("model.hidden", model.hidden),
@@ -151,19 +138,17 @@ impl ServerModel {
                 return Err(InputError::Number { field, value: 0.0, allowed: "at least 1" });
             }
         }
-        for (field, value) in above_0 {
-            if !(value.is_finite() && value > 0.0) {
-                return Err(InputError::Number { field, value, allowed: "finite and above 0" });
+        for Number { name, field, unit, least } in
+            numbers(&mut gpu, &mut step, &mut host, &mut front_end)
+        {
+            if !least.allows(*field) {
+                let (value, allowed) = (*field / unit, least.text());
+                return Err(InputError::Number { field: name, value, allowed });
             }
         }
-        for (field, value) in at_least_0 {
-            if !(value.is_finite() && value >= 0.0) {
-                return Err(InputError::Number { field, value, allowed: "finite and at least 0" });
-            }
-        }
-        if step.norm.is_nan() || step.norm < 1.0 {
-            let (field, value) = ("step.norm", step.norm);
-            return Err(InputError::Number { field, value, allowed: "at least 1" });
+        let (field, value) = ("load_gib_per_s", self.load_gib_per_s);
+        if !Least::Above0.allows(value) {
+            return Err(InputError::Number { field, value, allowed: Least::Above0.text() });
         }
         Ok(())
     }
@@ -175,18 +160,23 @@ impl ServerModel {
 
     fn basis_of_one_gpu(&self) -> String {
         const FIT: &str = "vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) \
-                           on two H100 SXM hosts, one day each";
+                           on an H100 SXM, beside runs of a second one, one day each";
+        let measured = GpuPreset::measured();
+        if let Some(runs) = self.fitted_to.as_ref().filter(|_| self.fitted_to != measured.fitted_to)
+        {
+            return format!(
+                "calibrated on {runs}; what those do not tell is as in the preset that the fit began with"
+            );
+        }
         let costs = (self.step, self.host, self.front_end);
-        if costs != (StepCosts::MEASURED, HostCosts::MEASURED, FrontEndCosts::MEASURED) {
-            return "NOT CALIBRATED as shipped: coefficients were given by the caller, such as a preset \
-                    of `slotune calibrate`"
-                .into();
+        if costs != (measured.step, measured.host, measured.front_end) {
+            return "NOT CALIBRATED: coefficients were given by the caller".into();
         }
         let shipped = Gpu::named(&self.gpu.name).ok();
         if shipped.as_ref() != Some(&self.gpu) {
-            return "NOT CALIBRATED as shipped: the GPU's numbers were given by the caller".into();
+            return "NOT CALIBRATED: the GPU's numbers were given by the caller".into();
         }
-        if self.gpu != Gpu::h100_sxm() {
+        if self.gpu != measured.gpu {
             return format!(
                 "NOT MEASURED: GPU rates are estimates from the literature, host and front-end \
                  times are those of {FIT}; for demonstrations only"
@@ -198,8 +188,8 @@ impl ServerModel {
             );
         }
         format!(
-            "fitted to {FIT}; end-to-end means are within 2.5 % of one host's compiled runs, to which \
-             it was fitted, and P95 within 11.5 % of a third host's, to which it was not"
+            "fitted to {FIT}; end-to-end means are within 2.5 % of that host's compiled runs, to which \
+             it was fitted, and P95 within 7.5 % of a third host's, to which it was not"
         )
     }
 }
@@ -230,7 +220,10 @@ mod tests {
         assert!(basis(&eight).ends_with("what several GPUs take is an estimate"));
         let own = Gpu { name: "mine".into(), ..Gpu::h100_sxm() };
         assert!(basis(&ServerModel::new(own, ModelShape::qwen2_5_7b())).contains("by the caller"));
-        let step = StepCosts { fixed_ms: 9.0, ..StepCosts::MEASURED };
+        let fitted_to = Some("5 runs of mine".to_owned());
+        let calibrated = ServerModel { fitted_to, ..measured.clone() };
+        assert!(basis(&calibrated).starts_with("calibrated on 5 runs of mine"));
+        let step = StepCosts { fixed_ms: 9.0, ..StepCosts::measured() };
         assert!(basis(&ServerModel { step, ..measured }).starts_with("NOT CALIBRATED"));
     }
 }

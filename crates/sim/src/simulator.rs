@@ -9,7 +9,8 @@ use slotune_serving::{
 };
 
 use crate::{
-    CacheState, InputError, Noise, RunOptions, ServerModel, StartUp, StartUpFailure, simulate,
+    Admission, CacheState, InputError, Noise, RunOptions, ServerModel, StartUp, StartUpFailure,
+    simulate,
 };
 
 /// What a start finds on the machine.
@@ -49,6 +50,7 @@ enum Machine {
 pub struct Simulator {
     server: ServerModel,
     noise: Noise,
+    admission: Admission,
     time_limit_s: Option<f64>,
     machine: Machine,
 }
@@ -59,6 +61,7 @@ impl Simulator {
         Self {
             server,
             noise: Noise::none(),
+            admission: Admission::default(),
             time_limit_s: None,
             machine: Machine::Remembers(Mutex::new(CacheState::cold())),
         }
@@ -68,6 +71,12 @@ impl Simulator {
     #[must_use]
     pub fn with_noise(self, noise: Noise) -> Self {
         Self { noise, ..self }
+    }
+
+    /// The same with servers that admit requests so.
+    #[must_use]
+    pub fn with_admission(self, admission: Admission) -> Self {
+        Self { admission, ..self }
     }
 
     /// The same with runs that end after so many simulated seconds, whatever is unfinished.
@@ -113,6 +122,7 @@ impl Simulator {
         progress.stage(Stage::Measuring { ended: 0, scheduled });
         let options = RunOptions {
             noise: self.noise,
+            admission: self.admission,
             seed: request.seed,
             record_chunk_times: request.record_chunk_times,
             time_limit_s: self.time_limit_s,

@@ -16,6 +16,8 @@
 //! | [`study_file`] | what to tune, for what and on which server, as TOML |
 //! | [`session`] | a study file under way: references, searches, the result set |
 //! | [`suite`] | the Week-3 studies in order |
+//! | [`finals`] | the best of a search repeated beside vLLM's default |
+//! | [`import`] | results of other load generators as a result set |
 //! | [`replay`] | a past result set as a lookup problem for samplers |
 //! | [`narration`] | a finished trial in one line |
 
@@ -26,17 +28,20 @@ pub use slotune_serving as serving;
 pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
+pub mod finals;
+pub mod import;
 pub mod narration;
 pub mod replay;
 pub mod session;
 pub mod study_file;
 pub mod suite;
 
+mod given;
 mod measured_runs;
 mod recorder;
 mod tuner;
 
-pub use measured_runs::{SkipReason, SkippedTrial, measured_runs};
+pub use measured_runs::{SkipReason, SkippedTrial, measured_runs, measured_runs_of};
 pub use recorder::Recorder;
 pub use tuner::{Evaluation, Evaluator, Finished, Observer, TuneError, Tuner};
 
@@ -54,3 +59,13 @@ struct RealServerGuide;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guide/simulator.md")]
 struct SimulatorGuide;
+
+/// Compiles and runs the code of the guide to backends, conformance suite and all.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/own-backend.md")]
+struct OwnBackendGuide;
+
+/// Compiles and runs the code of the guide to samplers.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guide/own-sampler.md")]
+struct OwnSamplerGuide;

@@ -9,8 +9,8 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 use command::{
-    analyse, baseline, calibrate, compare, completions, doctor, export, init, recommend, replay,
-    report, schema, simulate, suite, tune,
+    analyse, baseline, calibrate, compare, completions, doctor, export, finals, import, init,
+    recommend, replay, report, schema, simulate, suite, tune,
 };
 
 /// Auto-tunes LLM servers with Bayesian optimisation.
@@ -57,11 +57,21 @@ enum Command {
         after_help = "Examples:\n  slotune tune study.toml\n  slotune tune study.toml --json > advice.json"
     )]
     Tune(tune::Options),
+    /// Repeats the best of a search beside vLLM's default, and says whether it is better
+    ///
+    /// In rounds of alternating order, each with fresh requests that all share: under the workload of
+    /// the study, a replayed trace and a sustained load, as `[finals]` of the study file has it.
+    /// Judges by intervals, prints service levels (P50, P95, P99 by length class, goodput), and
+    /// recommends: the default, where nothing beats it. Goes on where it was left, as `tune` does.
+    #[command(
+        after_help = "Examples:\n  slotune finals study.toml\n  slotune finals study.toml --json > finals.json"
+    )]
+    Finals(finals::Options),
     /// Runs the Week-3 studies in order and writes their page
     ///
     /// Queue time over `max_num_seqs` 256 to 4096, `max_num_seqs`, GPU memory utilisation, chunked
     /// prefill and chunk sizes, then all parameters at once: each a search, or with `--grid` the
-    /// documents' sweep. Values are those of the study file; for a parameter that it does not name,
+    /// documents' sweep. Then the finals, as `finals` holds them. Values are those of the study file; for a parameter that it does not name,
     /// those of the Week-3 documents. Goes on where it was left, as `tune` does.
     #[command(
         after_help = "Examples:\n  slotune suite study.toml\n  slotune suite study.toml --grid --out sweep"
@@ -92,7 +102,8 @@ enum Command {
     /// Asks past result sets for other targets, without a server
     ///
     /// The best configuration for the targets given, what latency costs in throughput, what changed
-    /// between sets, and which trials to trust less.
+    /// between sets, and which trials to trust less. What is not given is the first set's own: a goal
+    /// takes the place of its goal, a bound that of its bounds on the same metric.
     #[command(
         after_help = "Examples:\n  slotune analyse study-results --at-least output_throughput_tok_per_s=5000\n  slotune analyse january february --minimise ttft_p95_s --json"
     )]
@@ -104,6 +115,16 @@ enum Command {
         after_help = "Examples:\n  slotune replay study-suite-grid --sampler bayesian\n  slotune replay study-suite-grid --sampler random --seeds 20 --json"
     )]
     Replay(replay::Options),
+    /// Makes a result set of what another load generator measured
+    ///
+    /// Reads the JSON of `vllm bench serve --save-result` (best with --save-detailed), of `vllm bench sweep`
+    /// (`summary.json`, or a run's or failure's own file) and of GuideLLM. From requests come slotune's own
+    /// metrics; without them the tool's aggregates are kept and marked. A sweep tells the engine arguments
+    /// that it varied; say the others.
+    #[command(
+        after_help = "Examples:\n  slotune import sweep/*/summary.json --out past-results\n  slotune import a.json:max_num_seqs=256 b.json:max_num_seqs=512 --vllm-version 0.25.1 --out past-results\n  slotune import tuned.json --baseline today.json --parameter max_num_seqs=256 --out past-results"
+    )]
+    Import(import::Options),
     /// Simulates one configuration of a server under a list of requests
     ///
     /// Latencies, throughput, memory and start-up time of a vLLM server with the given engine arguments,
@@ -138,11 +159,13 @@ fn main() -> ExitCode {
         Command::Init(options) => init::run(&options),
         Command::Baseline(options) => baseline::run(&options),
         Command::Tune(options) => tune::run(&options),
+        Command::Finals(options) => finals::run(&options),
         Command::Suite(options) => suite::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Report(options) => report::run(&options),
         Command::Recommend(options) => recommend::run(&options),
         Command::Export(options) => export::run(&options),
+        Command::Import(options) => import::run(&options),
         Command::Analyse(options) => analyse::run(&options),
         Command::Replay(options) => replay::run(&options),
         Command::Simulate(options) => simulate::run(&options),

@@ -17,8 +17,20 @@ use slotune_sim::{CalibrationError, MeasuredRun};
 /// # Ok::<(), slotune::results::ReadError>(())
 /// ```
 pub fn measured_runs(loaded: &Loaded) -> (Vec<MeasuredRun>, Vec<SkippedTrial>) {
+    of_studies(loaded, |_| true)
+}
+
+/// The same of one study, which may be all that ran on one machine.
+pub fn measured_runs_of(loaded: &Loaded, study: &str) -> (Vec<MeasuredRun>, Vec<SkippedTrial>) {
+    of_studies(loaded, |name| name == study)
+}
+
+fn of_studies(
+    loaded: &Loaded,
+    is_wanted: impl Fn(&str) -> bool,
+) -> (Vec<MeasuredRun>, Vec<SkippedTrial>) {
     let (mut runs, mut skipped) = (Vec::new(), Vec::new());
-    for trial in &loaded.set.trials {
+    for trial in loaded.set.trials.iter().filter(|trial| is_wanted(&trial.study)) {
         let id = trial.entry.trial.id;
         let run = || {
             let server = trial.server.as_ref().ok_or(SkipReason::NoRun)?;

@@ -60,7 +60,7 @@ impl Observer for Recorder {
         &self,
         trial: &Finished<'_>,
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        self.record(trial.entry, None, trial.run)?;
+        self.record(trial.entry, trial.label, trial.run)?;
         Ok(())
     }
 }

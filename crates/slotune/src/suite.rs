@@ -21,7 +21,7 @@ use slotune_results::StudyRole;
 
 use crate::{
     session::{PlannedStudy, Work},
-    study_file::{FieldError, ParameterTable, StudyFile, levels_domain},
+    study_file::{FieldError, ParameterTable, StudyFile},
 };
 
 /// Name of the study of all parameters.
@@ -168,7 +168,11 @@ fn part(
         let allowed = |value: &Value| parameter.domain().contains(value);
         let values: Vec<Value> = documented(name).into_iter().filter(allowed).collect();
         if !values.is_empty() {
-            parameters.push(Parameter::new(name, levels_domain(&values)));
+            // It exists under the same condition as in the study file.
+            let only_if = work.file.space[name].only_if.clone();
+            let table =
+                ParameterTable { levels: Some(values), only_if, ..ParameterTable::default() };
+            parameters.push(table.parameter(name)?);
         }
     }
     let varies = |parameter: &Parameter| parameter.domain().size().is_none_or(|size| size > 1);
@@ -256,6 +260,31 @@ mod tests {
                 ("comprehensive", 4, 174),
             ]
         );
+    }
+
+    #[test]
+    fn a_sweep_keeps_the_conditions_of_the_study_file() {
+        // Declared after what it depends on.
+        let start = EXAMPLE.find("[space.max_num_batched_tokens]").unwrap();
+        let end = EXAMPLE.find("[space.gpu_memory_utilization]").unwrap();
+        let tokens = EXAMPLE[start..end].trim_end().to_owned()
+            + "\nonly_if = { enable_chunked_prefill = true }\n\n[fixed]";
+        let text = EXAMPLE[..start].to_owned() + &EXAMPLE[end..].replacen("[fixed]", &tokens, 1);
+        // A model short enough for whole prompts in the default's step.
+        let text = text
+            .replace("max_num_batched_tokens = 2048\n", "")
+            .replace("max_model_len = 16384", "max_model_len = 8192");
+        let sweep = suite(&text, Manner::Sweep);
+        let chunked = &sweep.studies[3];
+        assert_eq!(chunked.name, "chunked_prefill");
+        let all = chunked.space.enumerate(100).unwrap();
+        // Without chunks there is nothing to vary; with them, the documents' six sizes, of which vLLM's
+        // 1024 sequences leave those that are no smaller.
+        let whole: Vec<_> =
+            all.iter().filter(|one| one.boolean("enable_chunked_prefill") == Some(false)).collect();
+        assert_eq!(whole.len(), 1, "{all:?}");
+        assert_eq!(whole[0].get("max_num_batched_tokens"), None);
+        assert_eq!(usize::try_from(chunked.trials), Ok(all.len()));
     }
 
     #[test]

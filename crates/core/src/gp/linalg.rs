@@ -108,6 +108,11 @@ impl Cholesky {
         }
     }
 
+    /// Entry i of L z: independent normal numbers z become correlated ones.
+    pub(super) fn correlate(&self, i: usize, z: &[f64]) -> f64 {
+        dot(&self.row(i)[..=i], &z[..=i])
+    }
+
     /// Squared lengths of the vectors L⁻¹ b, for every row b of `rows` (t × n), which is used up.
     pub(super) fn squared_half_solves(&self, rows: &mut Array2<f64>) -> Vec<f64> {
         if self.lower.nrows() < PLAIN_BELOW {

@@ -41,12 +41,13 @@ mod prior;
 mod targets;
 
 use ndarray::Array2;
+use rand_distr::{Distribution, StandardNormal};
 
-use crate::Column;
+use crate::{Column, random::Pcg64};
 pub use error::GpError;
 use inference::{Inference, row};
 use kernel::ByColumns;
-use linalg::dot;
+use linalg::{Cholesky, dot};
 pub use targets::Observations;
 use targets::Standardisation;
 
@@ -239,6 +240,57 @@ impl Gp {
         (prior[0] - dot(&half(a), &half(b))) * self.standardisation.scale.powi(2)
     }
 
+    /// Joint draws of the process, without noise, at the rows of `points` (t × d): `count` × t values in
+    /// the targets' unit.
+    ///
+    /// # Errors
+    /// When the points' covariance cannot be factored.
+    ///
+    /// # Panics
+    /// When `points` has not one column for each of the process.
+    pub fn draws(
+        &self,
+        points: &Array2<f64>,
+        count: usize,
+        random: &mut Pcg64,
+    ) -> Result<Array2<f64>, GpError> {
+        let points = points.as_standard_layout().into_owned();
+        let t = points.nrows();
+        let Inference { kernel, alpha, cholesky, .. } = &self.inference;
+        let halves: Vec<Vec<f64>> = (0..t)
+            .map(|i| {
+                self.check_point(row(&points, i));
+                let mut half = self.inference.covariances(row(&points, i));
+                cholesky.half_solve(&mut half);
+                half
+            })
+            .collect();
+        let others = ByColumns::new(&points);
+        let mut covariance = Array2::zeros((t, t));
+        for (i, mut entries) in covariance.rows_mut().into_iter().enumerate() {
+            let entries = entries.as_slice_mut().expect("rows of a standard array are contiguous");
+            kernel.values(row(&points, i), &others, &mut entries[..=i]);
+            entries.iter_mut().zip(&halves[..=i]).for_each(|(k, half)| *k -= dot(half, &halves[i]));
+        }
+        // Points that nearly coincide make it nearly singular.
+        covariance.diag_mut().iter_mut().for_each(|entry| *entry += 1e-9 * kernel.variance());
+        let factor = Cholesky::new(&covariance).map_err(|failure| {
+            GpError::NotPositiveDefinite { row: failure.row, jitter: failure.jitter }
+        })?;
+        let means: Vec<f64> =
+            (0..t).map(|i| dot(&self.inference.covariances(row(&points, i)), alpha)).collect();
+        let mut draws = Array2::zeros((count, t));
+        for mut draw in draws.rows_mut() {
+            let normal: Vec<f64> = (0..t).map(|_| StandardNormal.sample(random)).collect();
+            for (i, value) in draw.iter_mut().enumerate() {
+                let standardised =
+                    self.hyperparameters.mean + means[i] + factor.correlate(i, &normal);
+                *value = self.standardisation.backward(standardised);
+            }
+        }
+        Ok(draws)
+    }
+
     /// Mean and variance at every row of `points` (t × d), which is quicker than one by one.
     ///
     /// # Panics
@@ -347,6 +399,11 @@ impl Gp {
     /// What the fit found, on the scale of standardised targets.
     pub fn hyperparameters(&self) -> &Hyperparameters {
         &self.hyperparameters
+    }
+
+    /// The learned noise variance, in the targets' squared unit.
+    pub fn noise_variance(&self) -> f64 {
+        self.hyperparameters.noise_variance * self.standardisation.scale.powi(2)
     }
 
     /// log p(y | x, hyperparameters) of the standardised targets.

@@ -5,14 +5,15 @@ use crate::{
     Problem, Scale, Trial, TrialId,
     acquisition::log_feasibility,
     gp::Posterior,
-    sampler::{Noise, SuggestError, Surrogate},
+    sampler::{Noise, SURE, SuggestError, Surrogate},
 };
-
-/// A configuration is recommended only if it meets all targets, and starts, with this probability.
-const SURE: f64 = 0.9;
 
 /// Half the width of a 95 % interval of a normal variable, in standard deviations.
 const HALF_WIDTH: f64 = 1.959_963_984_540_054;
+
+/// A gain is beyond noise where 0 lies this many standard deviations below it: the quantile of 99.5 %,
+/// since what is compared with trial 0 is the best of many.
+const BEYOND_NOISE: f64 = 2.575_829_303_548_901;
 
 /// What the trials of a study come to.
 ///
@@ -21,13 +22,13 @@ const HALF_WIDTH: f64 = 1.959_963_984_540_054;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Recommendation {
     /// The best configuration among those that meet the targets, and start, with a probability of at
-    /// least 0.9: better than that of trial 0 beyond noise, or trial 0 is no choice.
+    /// least 0.95: better than that of trial 0 beyond noise, or trial 0 is no choice.
     Better(Candidate),
     /// Nothing is better than the configuration of trial 0 beyond noise. Trial 0 is no choice where it
-    /// was not measured, or where its measurement says with a probability of at least 0.9 that it
-    /// misses a target.
+    /// was not measured, or where it misses a target with a probability of at least 0.95, by its own
+    /// measurements and by the model.
     KeepDefault(Candidate),
-    /// No evaluated configuration meets the targets and starts with a probability of at least 0.9,
+    /// No evaluated configuration meets the targets and starts with a probability of at least 0.95,
     /// and trial 0 is no choice.
     NoneMeetsTargets {
         /// The trial that most probably does; `None` before anything was measured.
@@ -67,36 +68,27 @@ pub struct Gain {
 impl Recommendation {
     /// From the models of the search, which here take measurement errors for noise.
     pub(crate) fn of(problem: &Problem, history: &History) -> Result<Self, SuggestError> {
-        let surrogate = Surrogate::fit(problem, history, Noise::MeasuredAndLearnt)?;
+        let surrogate = Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt)?;
         let view =
             View { problem, surrogate: &surrogate, default: default_point(problem, history) };
-        let mut usable = Vec::new();
-        let mut closest: Option<Seen> = None;
-        for (trial, measurement) in history.completed() {
-            let seen = view.see(trial);
-            if closest.as_ref().is_none_or(|closest| seen.chance() > closest.chance()) {
-                closest = Some(seen.clone());
-            }
-            let sure = seen.candidate.meets_targets >= SURE && seen.valid >= SURE;
-            if sure && problem.objective().is_feasible(measurement) {
-                usable.push(seen);
-            }
-        }
+        let evaluated = evaluated(history);
+        let seen: Vec<Seen> = evaluated.iter().map(|evaluated| view.see(evaluated)).collect();
+        let usable: Vec<&Seen> = seen.iter().filter(|seen| seen.is_usable()).collect();
         let best = best(&usable, problem.objective());
-        let surely_better =
-            |seen: &&Seen| seen.candidate.gain.is_none_or(|Gain { low, .. }| low > 0.0);
-        let default = history.entries().first().and_then(|entry| {
-            let chance = measured_chance(problem.objective(), entry.measurement()?);
-            (chance >= 1.0 - SURE).then(|| view.see(&entry.trial).candidate)
-        });
+        let is_first = |seen: &&Seen| seen.candidate.trial == TrialId(0);
+        let default = seen.iter().find(is_first).filter(|seen| seen.may_meet_targets());
         match (default, best) {
-            (Some(default), best) if !best.as_ref().is_some_and(surely_better) => {
-                Ok(Self::KeepDefault(default))
+            (Some(default), best) if !best.is_some_and(|best| best.beyond_noise) => {
+                Ok(Self::KeepDefault(default.candidate.clone()))
             }
             (_, Some(best)) => Ok(Self::Better(best.candidate.clone())),
             (_, None) => {
-                let binding = closest.as_ref().and_then(|seen| view.binding(&seen.point));
-                let closest = closest.map(|seen| seen.candidate);
+                // The first of those that most probably meet them.
+                let closest = seen.iter().reduce(|closest, next| {
+                    if next.chance() > closest.chance() { next } else { closest }
+                });
+                let binding = closest.and_then(|seen| view.binding(&seen.point));
+                let closest = closest.map(|seen| seen.candidate.clone());
                 Ok(Self::NoneMeetsTargets { closest, binding })
             }
         }
@@ -111,17 +103,71 @@ impl Recommendation {
     }
 }
 
+/// An evaluated configuration: the trial that measured it first, and all its measurements.
+struct Evaluated<'a> {
+    trial: &'a Trial,
+    measurements: Vec<&'a Measurement>,
+}
+
+/// The configurations that were measured, in the order in which they first were.
+fn evaluated(history: &History) -> Vec<Evaluated<'_>> {
+    let mut all: Vec<Evaluated<'_>> = Vec::new();
+    for (trial, measurement) in history.completed() {
+        match all.iter_mut().find(|seen| seen.trial.configuration == trial.configuration) {
+            Some(seen) => seen.measurements.push(measurement),
+            None => all.push(Evaluated { trial, measurements: vec![measurement] }),
+        }
+    }
+    all
+}
+
+impl Evaluated<'_> {
+    /// The mean of the measurements of a metric, and its standard error.
+    fn pooled(&self, metric: &str) -> Option<Estimate> {
+        let all: Option<Vec<Estimate>> = self.measurements.iter().map(|m| m.get(metric)).collect();
+        let all = all?;
+        let n = all.len() as f64;
+        let value = all.iter().map(|estimate| estimate.value).sum::<f64>() / n;
+        let variances: f64 = all.iter().map(|estimate| estimate.standard_error.powi(2)).sum();
+        Some(Estimate::new(value, variances.sqrt() / n))
+    }
+
+    /// The probability that all targets are met, from the measurements alone.
+    fn measured_chance(&self, objective: &Objective) -> f64 {
+        let each = |constraint: &Constraint| match self.pooled(&constraint.metric) {
+            Some(Estimate { value, standard_error, .. }) if standard_error > 0.0 => {
+                log_feasibility(value, standard_error, constraint.bound).value.exp()
+            }
+            Some(Estimate { value, .. }) if constraint.is_met(value) => 1.0,
+            _ => 0.0,
+        };
+        objective.constraints.iter().map(each).product()
+    }
+}
+
 /// An evaluated configuration as the model sees it.
-#[derive(Clone)]
 struct Seen {
     candidate: Candidate,
     point: Vec<f64>,
     valid: f64,
+    /// The probability that all targets are met, from its measurements alone.
+    measured: f64,
+    /// Whether it is better than trial 0 beyond noise, or there is no trial 0 to compare with.
+    beyond_noise: bool,
 }
 
 impl Seen {
     fn chance(&self) -> f64 {
         self.candidate.meets_targets * self.valid
+    }
+
+    /// Whether it surely meets the targets and starts, and its measurements do not speak against it.
+    fn is_usable(&self) -> bool {
+        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= 0.5
+    }
+
+    fn may_meet_targets(&self) -> bool {
+        self.candidate.meets_targets.max(self.measured) >= 1.0 - SURE
     }
 }
 
@@ -133,14 +179,18 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn see(&self, trial: &Trial) -> Seen {
+    fn see(&self, evaluated: &Evaluated<'_>) -> Seen {
+        let trial = evaluated.trial;
         let point = self.problem.space().encode(&trial.configuration).coordinates().to_vec();
         let objective = self.surrogate.objective(&point);
-        let gain = self.default.as_ref().and_then(|default| {
-            let Posterior { mean, variance } = self.surrogate.difference(default, &point)?;
+        let difference =
+            self.default.as_ref().and_then(|default| self.surrogate.difference(default, &point));
+        let gain = difference.map(|Posterior { mean, variance }| {
             let half = HALF_WIDTH * variance.sqrt();
-            Some(Gain { low: mean - half, high: mean + half })
+            Gain { low: mean - half, high: mean + half }
         });
+        let beyond_noise = difference
+            .is_none_or(|Posterior { mean, variance }| mean > BEYOND_NOISE * variance.sqrt());
         let share = |logarithm: f64| match self.problem.objective().direction {
             Direction::Minimise => -(-logarithm).exp_m1(),
             Direction::Maximise => logarithm.exp_m1(),
@@ -159,7 +209,8 @@ impl View<'_> {
             gain,
         };
         let valid = self.surrogate.validity(&point);
-        Seen { candidate, point, valid }
+        let measured = evaluated.measured_chance(self.problem.objective());
+        Seen { candidate, point, valid, measured, beyond_noise }
     }
 
     /// The constraint least likely to be met.
@@ -170,28 +221,10 @@ impl View<'_> {
     }
 }
 
-/// The probability that a configuration meets all targets, from its own measurement alone.
-fn measured_chance(objective: &Objective, measurement: &Measurement) -> f64 {
-    let each = |constraint: &Constraint| {
-        let Some(Estimate { value, standard_error, .. }) = measurement.get(&constraint.metric)
-        else {
-            return 0.0;
-        };
-        if standard_error > 0.0 {
-            log_feasibility(value, standard_error, constraint.bound).value.exp()
-        } else if constraint.is_met(value) {
-            1.0
-        } else {
-            0.0
-        }
-    };
-    objective.constraints.iter().map(each).product()
-}
-
 /// The first of those with the best expected objective.
-fn best<'a>(usable: &'a [Seen], objective: &Objective) -> Option<&'a Seen> {
+fn best<'a>(usable: &[&'a Seen], objective: &Objective) -> Option<&'a Seen> {
     let value = |seen: &Seen| seen.candidate.objective.unwrap_or(f64::NAN);
-    usable.iter().filter(|seen| seen.candidate.objective.is_some()).reduce(|best, next| {
+    usable.iter().copied().filter(|seen| seen.candidate.objective.is_some()).reduce(|best, next| {
         if objective.is_better(value(next), value(best)) { next } else { best }
     })
 }

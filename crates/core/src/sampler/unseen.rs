@@ -52,8 +52,14 @@ impl<'a> Unseen<'a> {
 
     /// Whether the configuration breaks no rule and was not tried.
     pub(super) fn holds(&self, configuration: &Configuration) -> bool {
-        let key = key(&self.space.encode(configuration));
-        self.seen.get(&key).is_none_or(|&count| count < TRIED) && self.space.allows(configuration)
+        self.point(configuration).is_some()
+    }
+
+    /// The design point of a configuration that breaks no rule and was not tried.
+    pub(super) fn point(&self, configuration: &Configuration) -> Option<DesignPoint> {
+        let point = self.space.encode(configuration);
+        let is_tried = self.seen.get(&key(&point)).is_some_and(|&count| count >= TRIED);
+        (!is_tried && self.space.allows(configuration)).then_some(point)
     }
 
     /// All of them in lexicographic order, if the space is small enough to be enumerated.

@@ -6,7 +6,7 @@ use crate::{
     Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome, Problem,
     Recommendation, State, Trial, TrialId,
     random::derive,
-    sampler::{Sampler, SuggestError, Suggestion},
+    sampler::{RemainingGain, Sampler, SuggestError, Suggestion},
 };
 
 /// Numbers beyond this are taken for a mistake, and would overflow where they are squared.
@@ -147,6 +147,15 @@ impl Study {
     /// When the models of the outcomes cannot be fitted.
     pub fn recommend(&self) -> Result<Recommendation, SuggestError> {
         Recommendation::of(&self.problem, &self.history)
+    }
+
+    /// How much better than the incumbent a configuration not yet evaluated may be; `None` until a trial
+    /// meets every target. A study may end when this is below what is worth a trial.
+    ///
+    /// # Errors
+    /// When the models of the outcomes cannot be fitted.
+    pub fn remaining_gain(&self) -> Result<Option<RemainingGain>, SuggestError> {
+        RemainingGain::of(&self.problem, &self.history, &[], self.seed)
     }
 
     /// What is optimised, and where.

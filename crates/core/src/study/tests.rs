@@ -143,12 +143,12 @@ fn resuming_equals_never_having_stopped() {
         }
         study
     };
-    let new = || Study::new(problem(), Box::new(Bayesian), 4).unwrap();
+    let new = || Study::new(problem(), Box::new(Bayesian::default()), 4).unwrap();
     let uninterrupted = run(new(), 12);
     for stop in [3, 8] {
         let stored = serde_json::to_string(run(new(), stop).history()).unwrap();
         let history: History = serde_json::from_str(&stored).unwrap();
-        let resumed = Study::resume(problem(), Box::new(Bayesian), 4, history).unwrap();
+        let resumed = Study::resume(problem(), Box::new(Bayesian::default()), 4, history).unwrap();
         assert_eq!(run(resumed, 12).history(), uninterrupted.history(), "stopped after {stop}");
     }
     assert!(uninterrupted.history().entries().iter().any(Entry::is_infeasible));

@@ -7,6 +7,9 @@ mod constraint;
 mod curve;
 mod effects;
 mod failure;
+mod finals;
+mod judgement;
+mod paired;
 mod sweep;
 mod verdict;
 
@@ -15,6 +18,9 @@ pub use constraint::{ConstraintEffect, Miss, misses};
 pub use curve::{Curve, CurvePoint};
 pub use effects::{Effects, RESULT_SET};
 pub use failure::{FailureGroup, Range, failure_groups};
+pub use finals::{Contender, Final, Finals, finalists};
+pub use judgement::Judgement;
+pub use paired::Paired;
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
 
@@ -24,6 +30,7 @@ use slotune_serving::metrics::percentile;
 
 pub(crate) use change::{BEYOND_NOISE, differ};
 use constraint::constraint_effects;
+pub(crate) use finals::{CONFIDENCE, Decision};
 
 /// Everything that a report says of a result set.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +43,10 @@ pub struct Analysis<'a> {
     pub default: Option<&'a StoredTrial>,
     /// What to do.
     pub verdict: Verdict<'a>,
+    /// The best of the search repeated beside the default; `None` where the set has no finals.
+    pub finals: Option<Finals<'a>>,
+    /// Whether the verdict is that of the finals.
+    pub is_decided_by_finals: bool,
     /// What each bound of the objective did to the search, in the objective's order.
     pub constraints: Vec<ConstraintEffect<'a>>,
     /// How each search went, in the manifest's order; reference and focus studies have none.
@@ -59,11 +70,16 @@ impl<'a> Analysis<'a> {
         let sweep_study = sweep_study(set);
         let swept: Vec<&StoredTrial> =
             set.trials.iter().filter(|t| Some(t.study.as_str()) == sweep_study).collect();
+        let finals = Finals::of(set);
+        let found = best(objective, search.iter().copied());
+        let decision = finals.as_ref().map(|finals| finals.decision(objective, found));
         Self {
             set,
             baseline: reference(set, "baseline"),
             default,
-            verdict: Verdict::new(objective, &search, default),
+            verdict: Verdict::new(objective, &search, default, finals.as_ref()),
+            finals,
+            is_decided_by_finals: decision.is_some_and(|decision| decision != Decision::Open),
             constraints: constraint_effects(objective, &search),
             curves: Curve::all(set),
             sweeps: Sweep::all(&set.manifest.space, &swept),

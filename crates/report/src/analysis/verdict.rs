@@ -3,9 +3,9 @@
 use slotune_core::Objective;
 use slotune_results::StoredTrial;
 
-use super::{Change, Miss, best, differ, is_feasible, misses, value};
+use super::{Change, Decision, Finals, Miss, best, differ, is_feasible, misses, value};
 
-/// What a result set says to do.
+/// What a result set says to do. Where its finals have decided, it is what they say.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict<'a> {
     /// The search found a configuration that meets every target, and the default misses one, was
@@ -48,14 +48,37 @@ pub struct NearMiss<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    /// Judges the trials of a search, and the default beside them.
+    /// Judges the trials of a search, and the default beside them; by the finals, once they have
+    /// decided.
     pub fn new(
         objective: &'a Objective,
         search: &[&'a StoredTrial],
         default: Option<&'a StoredTrial>,
+        finals: Option<&Finals<'a>>,
     ) -> Self {
-        let found = best(objective, search.iter().copied())
-            .map(|trial| Recommendation::new(objective, trial, default));
+        let found = best(objective, search.iter().copied());
+        let recommend = |trial| Recommendation::new(objective, trial, default);
+        match finals.map_or(Decision::Open, |finals| finals.decision(objective, found)) {
+            Decision::Open => Self::of_search(objective, found.map(recommend), search, default),
+            Decision::Winner(trial) => Self::Change(recommend(trial)),
+            Decision::KeepDefault(repeat) => {
+                Self::KeepDefault { default: default.unwrap_or(repeat), best: found.map(recommend) }
+            }
+            Decision::NoneMeetsTargets => {
+                let repeats = finals.into_iter().flat_map(Finals::own_repeats);
+                NearMiss::among(objective, repeats)
+                    .map_or(Self::NothingMeasured, Self::NoneFeasible)
+            }
+        }
+    }
+
+    /// What the search alone says.
+    fn of_search(
+        objective: &'a Objective,
+        found: Option<Recommendation<'a>>,
+        search: &[&'a StoredTrial],
+        default: Option<&'a StoredTrial>,
+    ) -> Self {
         let feasible_default = default.filter(|trial| {
             is_feasible(objective, trial) && value(trial, &objective.metric).is_some()
         });

@@ -4,9 +4,11 @@
 mod display;
 mod doubt;
 mod drift;
+mod goodput;
 
 pub use doubt::Doubt;
 pub use drift::{Drift, Shift};
+pub use goodput::{GoodputError, with_goodput};
 
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Direction, Estimate, Objective};
@@ -106,7 +108,7 @@ impl Inquiry {
         }
         let seen: Vec<Seen<'_>> = sets
             .iter()
-            .flat_map(|(name, set)| set.trials.iter().map(move |trial| (name.as_str(), trial)))
+            .flat_map(|(name, set)| set.first_runs().map(move |trial| (name.as_str(), trial)))
             .filter_map(|(name, trial)| {
                 let value = trial.entry.measurement()?.get(&objective.metric)?;
                 Some(Seen { name, trial, value })

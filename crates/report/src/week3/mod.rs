@@ -8,6 +8,7 @@
 mod arguments;
 mod documented;
 mod effects;
+mod finals;
 mod html;
 mod issues;
 mod lessons;
@@ -18,6 +19,7 @@ mod verdict;
 mod wording;
 
 use std::{
+    convert::Infallible,
     error::Error,
     fs,
     path::{Path, PathBuf},
@@ -32,6 +34,7 @@ pub use sections::Focus;
 
 use crate::{
     analysis::{Analysis, Effects},
+    finals::FinalsReport,
     plot::{self, Scene},
     subject::subjects,
 };
@@ -88,19 +91,21 @@ pub enum ReportError {
     },
 }
 
-/// The page as Markdown. It names the pictures as files beside it.
+/// The page as Markdown, without what takes the requests: the percentiles of the finals. It names the
+/// pictures as files beside it.
 ///
 /// # Errors
 /// [`ReportError::Page`], for a fault of this crate.
 pub fn page(set: &ResultSet) -> Result<String, ReportError> {
-    Ok(page::fill(&Analysis::new(set), &effects_of(set))?)
+    let Ok(finals) = FinalsReport::new(set, |_| Ok::<_, Infallible>(vec![]));
+    Ok(page::fill(&Analysis::new(set), &effects_of(set), &finals)?)
 }
 
 /// Writes [`PAGE`], [`HTML_PAGE`] and the pictures into a folder, which is made where it is missing.
 ///
-/// `requests` gives the request records of a trial; it is asked for the baseline, the default and
-/// the trial that the search found, and may answer with none, which leaves the distribution of
-/// latencies out of the pictures. Each file is complete or absent: it is written under a temporary
+/// `requests` gives the request records of a trial; it is asked for the baseline, the default, the
+/// trial that the search found and those of the finals, and may answer with none, which leaves the
+/// distribution of latencies out of the pictures and the percentiles out of the finals. Each file is complete or absent: it is written under a temporary
 /// name first.
 ///
 /// # Errors
@@ -114,14 +119,16 @@ where
     E: Into<Box<dyn Error + Send + Sync>>,
 {
     let (analysis, effects) = (Analysis::new(set), effects_of(set));
-    let with_requests = subjects(&analysis).into_iter().map(|subject| {
-        let records = requests(subject.trial).map_err(|error| ReportError::Requests {
-            study: subject.trial.study.clone(),
-            trial: subject.trial.entry.trial.id.0,
+    let mut requests = |trial: &StoredTrial| {
+        requests(trial).map_err(|error| ReportError::Requests {
+            study: trial.study.clone(),
+            trial: trial.entry.trial.id.0,
             source: error.into(),
-        })?;
-        Ok((subject, records))
-    });
+        })
+    };
+    let finals = FinalsReport::new(set, &mut requests)?;
+    let with_requests =
+        subjects(&analysis).into_iter().map(|subject| Ok((subject, requests(subject.trial)?)));
     let scene = Scene {
         subjects: with_requests.collect::<Result<_, ReportError>>()?,
         analysis: &analysis,
@@ -130,7 +137,7 @@ where
     };
     let pictures = plot::all(&scene)
         .map_err(|(picture, message)| ReportError::Picture { picture, message })?;
-    let markdown = page::fill(&analysis, &effects)?;
+    let markdown = page::fill(&analysis, &effects, &finals)?;
     let html = html::fill(&analysis, &markdown, &pictures)?;
 
     fs::create_dir_all(folder)

@@ -10,6 +10,7 @@ use super::{
     arguments::{as_run, python, vllm_serve},
     documented::Week2,
     effects::EffectsSection,
+    finals,
     issues::{Issue, issues},
     lessons,
     sections::{Search, Section, search, sections},
@@ -19,7 +20,8 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Effects, Verdict, misses},
-    format::{count, objective, significant, span},
+    finals::FinalsReport,
+    format::{count, heading, objective, significant, span},
     plot::CAPTIONS,
     subject::{Role, subjects},
 };
@@ -46,6 +48,8 @@ struct Page {
     sections: Vec<Section>,
     search: Search,
     effects: EffectsSection,
+    /// Empty where there are none.
+    finals: String,
     verdict: String,
     parameters: String,
     /// The advised configuration as programs; empty where none is advised.
@@ -57,14 +61,20 @@ struct Page {
     unexpected: String,
     complete: String,
     targets_met: String,
+    /// What the finals say under a realistic and under a sustained load; `None` where they do not.
+    validation: [Option<String>; 2],
     execution_log: String,
     hardware: Vec<(&'static str, String)>,
     environment: Vec<(&'static str, String)>,
 }
 
 /// The page.
-pub(super) fn fill(analysis: &Analysis<'_>, effects: &Effects) -> Result<String, minijinja::Error> {
-    render("page.md", TEMPLATE, &Page::new(analysis, effects))
+pub(super) fn fill(
+    analysis: &Analysis<'_>,
+    effects: &Effects,
+    finals: &FinalsReport,
+) -> Result<String, minijinja::Error> {
+    render("page.md", TEMPLATE, &Page::new(analysis, effects, finals))
 }
 
 /// Fills a template; where its name ends in `.html`, values are escaped.
@@ -83,7 +93,7 @@ pub(super) fn render(
 }
 
 impl Page {
-    fn new(analysis: &Analysis<'_>, effects: &Effects) -> Self {
+    fn new(analysis: &Analysis<'_>, effects: &Effects, finals: &FinalsReport) -> Self {
         let manifest = &analysis.set.manifest;
         let backend = &manifest.backend;
         Self {
@@ -101,6 +111,7 @@ impl Page {
             sections: sections(analysis),
             search: search(analysis),
             effects: EffectsSection::new(analysis, effects),
+            finals: finals::section(finals),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
             programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
@@ -111,6 +122,7 @@ impl Page {
             unexpected: list(&lessons::unexpected(analysis)),
             complete: complete(analysis),
             targets_met: targets_met(analysis),
+            validation: finals::validation(analysis),
             execution_log: execution_log(analysis),
             hardware: hardware(analysis),
             environment: test_environment(analysis),
@@ -193,7 +205,9 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
     let Some(subject) = subjects(analysis).into_iter().find(|subject| subject.role == role) else {
         return "➖ no configuration to check".to_owned();
     };
-    let measurement = subject.trial.entry.measurement();
+    // Where it was repeated, the mean of the repeats is the better answer.
+    let repeated = analysis.finals.as_ref().and_then(|finals| finals.average_of(subject.trial));
+    let measurement = repeated.as_ref().or(subject.trial.entry.measurement());
     let missed: Vec<String> = measurement
         .map_or_else(Vec::new, |m| misses(analysis.objective(), m).iter().map(miss).collect());
     if missed.is_empty() {

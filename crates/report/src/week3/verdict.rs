@@ -2,7 +2,10 @@
 
 use slotune_results::StoredTrial;
 
-use super::wording::{and, change, configuration, miss};
+use super::{
+    finals::became_of,
+    wording::{and, change, configuration, miss},
+};
 use crate::{
     analysis::{Analysis, Change, Verdict, value},
     format::{is_worse, label, percent, quantity},
@@ -19,6 +22,8 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             let reached = value(found.trial, metric)
                 .map_or(String::new(), |v| format!(" with a {name} of {}", quantity(metric, v)));
             let why = match (&found.change, found.default_misses.as_slice()) {
+                _ if analysis.is_decided_by_finals => became_of(analysis, found.trial)
+                    .map_or(String::new(), |became| format!("It was repeated: {became}.")),
                 (_, missed) if !missed.is_empty() => {
                     let missed: Vec<String> = missed.iter().map(miss).collect();
                     format!("vLLM's default misses {}.", and(&missed))
@@ -43,7 +48,15 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             )
         }
         Verdict::KeepDefault { best, .. } => {
+            let repeated = best.as_ref().and_then(|found| {
+                let which = configuration(&found.trial.entry.trial.configuration);
+                let became = became_of(analysis, found.trial)?;
+                Some(format!(
+                    "nothing beats it in the finals. The best of the search was {which}; {became}"
+                ))
+            });
             let why = match best {
+                _ if repeated.is_some() => repeated.unwrap_or_default(),
                 Some(found) => format!(
                     "the best that the search found ({}) is not better beyond noise: {name} is {}",
                     configuration(&found.trial.entry.trial.configuration),

@@ -3,6 +3,7 @@
 mod analysis;
 mod answers;
 mod effects;
+mod finals;
 mod html;
 mod inquiry;
 mod synthetic;

@@ -154,6 +154,7 @@ pub(crate) fn set(studies: Vec<StudyManifest>, trials: Vec<StoredTrial>) -> Resu
                 }),
             },
             studies,
+            finals: None,
         },
         trials,
     }

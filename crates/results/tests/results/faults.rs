@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use slotune_core::TrialId;
+use slotune_core::{TrialId, random::derive};
 use slotune_results::{Loaded, PartProblem, ResultSet, Writer};
 use tempfile::TempDir;
 
@@ -38,20 +38,54 @@ fn only_fault(folder: &TempDir) -> PartProblem {
 }
 
 #[test]
-fn any_flipped_bit_is_a_fault_and_never_a_panic() {
-    // Alone, so that each reading is quick.
+fn a_bit_flipped_at_any_of_a_thousand_places_gives_an_error_and_never_another_number() {
+    // One trial, so that each reading is quick.
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &manifest(), &trials()[2..3]);
-    let victim = folder.path().join(VICTIM);
-    let sound = fs::read(&victim).unwrap();
-    for at in (0..sound.len()).step_by(sound.len() / 300) {
-        let mut damaged = sound.clone();
-        damaged[at] ^= 1 << (at % 8);
-        fs::write(&victim, &damaged).unwrap();
-        let loaded = read(&folder);
-        assert!(loaded.set.trials.is_empty());
-        assert_eq!(loaded.faults.len(), 1, "byte {at}");
+    write(folder.path(), &manifest(), &trials()[..1]);
+    let sound = read(&folder).set;
+    let names = ["manifest.json", "trials/reference-00000.parquet"]
+        .into_iter()
+        .chain(["requests/reference-00000.parquet", "timelines/reference-00000.parquet"]);
+    let files: Vec<(&str, Vec<u8>)> =
+        names.map(|name| (name, fs::read(folder.path().join(name)).unwrap())).collect();
+    let bytes: usize = files.iter().map(|(_, file)| file.len()).sum();
+    for flip in 0..1000 {
+        let mut place = usize::try_from(derive(7, "flip/place", flip)).unwrap() % bytes;
+        let bit = derive(7, "flip/bit", flip) % 8;
+        let (name, file) = files
+            .iter()
+            .find(|(_, file)| {
+                let is_here = place < file.len();
+                place -= if is_here { 0 } else { file.len() };
+                is_here
+            })
+            .expect("the place is in one of them");
+        let path = folder.path().join(name);
+        let mut damaged = file.clone();
+        damaged[place] ^= 1 << bit;
+        fs::write(&path, &damaged).unwrap();
+        let at = format!("bit {bit} of byte {place} of {name}");
+        match (*name, ResultSet::read(folder.path())) {
+            // A manifest whose checksum no longer looks like one is not checked.
+            ("manifest.json", Ok(loaded)) => assert_eq!(loaded.set, sound, "{at}"),
+            ("manifest.json", Err(_)) => {}
+            (_, Err(error)) => panic!("{at}: {error}"),
+            (name, Ok(loaded)) => {
+                let (study, trial) = ("reference", TrialId(0));
+                let is_row = name.starts_with("trials");
+                assert_eq!(loaded.faults.len(), usize::from(is_row), "{at}");
+                assert_eq!(loaded.set.trials.len(), usize::from(!is_row), "{at}");
+                let is_fault = [
+                    loaded.requests(study, trial).is_err(),
+                    loaded.timeline(study, trial).is_err(),
+                ];
+                let expected = ["requests", "timelines"].map(|parts| name.starts_with(parts));
+                assert_eq!(is_fault, expected, "{at}");
+            }
+        }
+        fs::write(&path, file).unwrap();
     }
+    assert_eq!(read(&folder).set, sound);
 }
 
 #[test]
@@ -165,6 +199,22 @@ fn a_kill_at_any_step_loses_the_running_trial_and_no_other() {
         assert_eq!(loaded.requests("search-1", TrialId(1)).unwrap(), None);
         assert_eq!(loaded.requests("reference", TrialId(0)).unwrap(), Some(records()));
     }
+}
+
+#[test]
+fn a_changed_manifest_is_named_unless_it_was_changed_on_purpose() {
+    let folder = set();
+    let path = folder.path().join("manifest.json");
+    let sound = fs::read_to_string(&path).unwrap();
+    let changed = sound.replace("\"seed\": 7", "\"seed\": 8");
+    fs::write(&path, &changed).unwrap();
+    let message = ResultSet::read(folder.path()).unwrap_err().to_string();
+    assert!(message.contains("do not match its `checksum`"), "{message}");
+    let without = changed.lines().filter(|line| !line.contains("\"checksum\""));
+    // The member before it loses its comma.
+    let json = without.collect::<Vec<_>>().join("\n").replace("],\n}", "]\n}");
+    fs::write(&path, json).unwrap();
+    assert_eq!(ResultSet::read(folder.path()).unwrap().set.manifest.studies[0].seed, 8);
 }
 
 #[test]

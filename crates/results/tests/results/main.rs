@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its files is to panic")]
 
 mod faults;
+mod finals;
 mod fixture;
 mod folders;
 mod round_trip;

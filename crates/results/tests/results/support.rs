@@ -71,6 +71,7 @@ pub(crate) fn manifest() -> Manifest {
             study("reference", StudyRole::Reference),
             study("search-1", StudyRole::Search),
         ],
+        finals: None,
     }
 }
 

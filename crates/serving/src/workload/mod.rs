@@ -7,6 +7,7 @@ mod arrivals;
 mod error;
 mod length_class;
 mod lengths;
+mod redraw;
 mod replay;
 mod schedule;
 mod trace;

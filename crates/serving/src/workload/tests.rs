@@ -332,3 +332,51 @@ proptest! {
         prop_assert_ne!(draw(seed), draw(seed ^ 1));
     }
 }
+
+#[test]
+fn a_redraw_is_the_same_law_with_other_requests() {
+    let own = synthetic(Arrivals::Poisson { rate_per_s: 8.0 }, Size::Requests(50), 3);
+    let own = Workload::Synthetic(own);
+    assert_eq!(own.redrawn(0).unwrap(), own);
+    let (first, second) = (own.redrawn(1).unwrap(), own.redrawn(2).unwrap());
+    assert_eq!(own.redrawn(1).unwrap(), first, "a function of the workload and the number");
+    let Workload::Synthetic(drawn) = &first else { panic!("{first}") };
+    let Workload::Synthetic(of) = &own else { panic!("{own}") };
+    assert_eq!(Synthetic { seed: of.seed, ..drawn.clone() }, *of);
+    let schedules = [&own, &first, &second].map(|workload| workload.schedule().unwrap());
+    assert!(schedules[0] != schedules[1] && schedules[1] != schedules[2]);
+    assert!(schedules.iter().all(|schedule| schedule.requests.len() == 50));
+}
+
+#[test]
+fn a_redraw_of_a_replay_is_the_next_window() {
+    let all = replay(0.0, None, ReplayRate::Recorded).trace.trace().unwrap().requests;
+    let window = |draw| {
+        let own = replay(0.0, Some(Size::Requests(1000)), ReplayRate::MeanPerS(24.0));
+        let workload = Workload::Replay(own).redrawn(draw).unwrap();
+        let schedule = workload.schedule().unwrap();
+        let lengths = schedule.requests.iter().map(|r| (r.prompt_tokens, r.output_tokens));
+        (lengths.collect::<Vec<_>>(), schedule.summary().rate_per_s().unwrap())
+    };
+    let recorded = |from: usize| -> Vec<(u32, u32)> {
+        all[from..from + 1000].iter().map(|r| (r.prompt_tokens, r.output_tokens)).collect()
+    };
+    // 19,366 requests: the last window ends with them.
+    for (draw, from) in [(0, 0), (1, 1000), (18, 18_000), (19, 18_366), (20, 1000)] {
+        let (lengths, rate_per_s) = window(draw);
+        assert_eq!(lengths, recorded(from), "draw {draw}");
+        assert!((rate_per_s / 24.0 - 1.0).abs() < 1e-9, "draw {draw}: {rate_per_s}");
+    }
+    let whole = Workload::Replay(replay(0.0, None, ReplayRate::Recorded));
+    assert_eq!(whole.redrawn(3).unwrap(), whole, "there is no other");
+    let too_long =
+        Workload::Replay(replay(0.0, Some(Size::Requests(20_000)), ReplayRate::Recorded));
+    assert_eq!(too_long.redrawn(3).unwrap(), too_long, "what is wrong the schedule says");
+    let minute = Workload::Replay(replay(5.0, Some(Size::DurationS(60.0)), ReplayRate::Recorded));
+    let Workload::Replay(moved) = minute.redrawn(2).unwrap() else { panic!("{minute}") };
+    assert!((moved.start_s - 125.0).abs() < 1e-9, "{}", moved.start_s);
+    let half =
+        Workload::Replay(replay(1800.0, Some(Size::DurationS(1750.0)), ReplayRate::Recorded));
+    let Workload::Replay(moved) = half.redrawn(1).unwrap() else { panic!("{half}") };
+    assert!(moved.start_s < 1e-9, "an hour holds no more after it: {}", moved.start_s);
+}

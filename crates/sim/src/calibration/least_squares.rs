@@ -1,14 +1,14 @@
 //! Robust least squares within bounds, with a ridge: Levenberg and Marquardt.
 
-/// Residual beyond which Cauchy's loss grows more and more slowly, in bars: a run further off than that is
-/// one whose machine was not itself.
-const CAUCHY: f64 = 1.5;
+/// Root mean square of a run's residuals, in bars, beyond which it counts less and less (Geman and McClure's
+/// loss): a run much further off than that is one whose machine was not itself.
+const ODD: f64 = 2.0;
 
 /// Step of the differences. Simulated runs have small jumps, which a smaller one would take for slopes.
 const STEP: f64 = 0.04;
 
 /// The most linearisations; the last ones move little.
-const ITERATIONS: usize = 6;
+const ITERATIONS: usize = 20;
 
 /// Relative decrease of the loss at which it ends.
 const ENOUGH: f64 = 0.005;
@@ -23,13 +23,13 @@ pub(super) struct Minimum {
     pub(super) told: Vec<f64>,
 }
 
-/// The least of `Σ cauchy(residual) + Σ (variable / deviation)²` for variables between −`bound` and
+/// The least of `Σ loss(residuals of a run) + Σ (variable / deviation)²` for variables between −`bound` and
 /// `bound`, from 0. Variables that the residuals hardly depend on stay there.
 pub(super) fn minimise<E>(
     variables: usize,
     deviation: f64,
     bound: f64,
-    residuals: impl Fn(&[f64]) -> Result<Vec<f64>, E>,
+    residuals: impl Fn(&[f64]) -> Result<Vec<Vec<f64>>, E>,
 ) -> Result<Minimum, E> {
     let prior = 1.0 / (deviation * deviation);
     let mut point = vec![0.0; variables];
@@ -39,15 +39,16 @@ pub(super) fn minimise<E>(
     let mut free: Vec<usize> = (0..variables).collect();
     let mut damping = 0.1;
     for iteration in 0..ITERATIONS {
-        let weights: Vec<f64> = at.iter().map(|r| 1.0 / (1.0 + (r / CAUCHY).powi(2))).collect();
+        let weights = weights_of(&at);
+        let here = at.concat();
         let mut slopes = Vec::with_capacity(free.len());
         for &variable in &free {
             let mut beside = point.clone();
             // Inwards at the upper bound.
             let step = if point[variable] + STEP > bound { -STEP } else { STEP };
             beside[variable] += step;
-            let there = residuals(&beside)?;
-            slopes.push(there.iter().zip(&at).map(|(a, b)| (a - b) / step).collect::<Vec<f64>>());
+            let there = residuals(&beside)?.concat();
+            slopes.push(there.iter().zip(&here).map(|(a, b)| (a - b) / step).collect::<Vec<f64>>());
         }
         if iteration == 0 {
             let is_told = |slope: &Vec<f64>| {
@@ -67,7 +68,7 @@ pub(super) fn minimise<E>(
         let normal: Vec<Vec<f64>> =
             (0..n).map(|i| (0..n).map(|j| normal(i, j)).collect()).collect();
         let gradient: Vec<f64> =
-            (0..n).map(|i| dot(&slopes[i], &at, &weights) + prior * point[free[i]]).collect();
+            (0..n).map(|i| dot(&slopes[i], &here, &weights) + prior * point[free[i]]).collect();
         for (i, &variable) in free.iter().enumerate() {
             let mut unit = vec![0.0; n];
             unit[i] = 1.0;
@@ -108,9 +109,25 @@ pub(super) fn minimise<E>(
     Ok(Minimum { point, told })
 }
 
-fn loss_of(residuals: &[f64], point: &[f64], prior: f64) -> f64 {
-    let cauchy = |r: &f64| CAUCHY * CAUCHY * libm::log1p((r / CAUCHY).powi(2));
-    residuals.iter().map(cauchy).sum::<f64>() + point.iter().map(|x| prior * x * x).sum::<f64>()
+/// Sum of the squares of a run's residuals, and how odd it is: that over the same for a run that is off by
+/// [`ODD`].
+fn oddness(run: &[f64]) -> (f64, f64) {
+    let squares: f64 = run.iter().map(|r| r * r).sum();
+    (squares, squares / (ODD * ODD * run.len().max(1) as f64))
+}
+
+fn loss_of(runs: &[Vec<f64>], point: &[f64], prior: f64) -> f64 {
+    let loss = |run: &Vec<f64>| {
+        let (squares, oddness) = oddness(run);
+        squares / (1.0 + oddness)
+    };
+    runs.iter().map(loss).sum::<f64>() + point.iter().map(|x| prior * x * x).sum::<f64>()
+}
+
+/// How much each residual counts: the derivative of the loss by the sum of its run's squares.
+fn weights_of(runs: &[Vec<f64>]) -> Vec<f64> {
+    let of = |run: &Vec<f64>| vec![(1.0 + oddness(run).1).powi(-2); run.len()];
+    runs.iter().flat_map(of).collect()
 }
 
 fn dot(a: &[f64], b: &[f64], weights: &[f64]) -> f64 {
@@ -158,7 +175,10 @@ mod tests {
         bound: f64,
         residuals: impl Fn(&[f64]) -> Vec<f64>,
     ) -> Minimum {
-        let never_fails = |at: &[f64]| Ok::<_, std::convert::Infallible>(residuals(at));
+        // Each residual is a run of its own.
+        let never_fails = |at: &[f64]| {
+            Ok::<_, std::convert::Infallible>(residuals(at).into_iter().map(|r| vec![r]).collect())
+        };
         let Ok(found) = minimise(variables, deviation, bound, never_fails);
         found
     }

@@ -64,12 +64,16 @@ pub struct FittedCoefficient {
     pub is_at_bound: bool,
 }
 
-/// Fits a preset to runs of `model`. `source` says of which runs, for the preset's file.
+/// Fits a preset to runs of `model`. `fitted_to` says which they are, for the preset's file.
 ///
 /// Least squares of the logarithms of simulated over measured latency ([`TARGETS`], each in units of its
-/// bar, with Cauchy's weights so that one odd run does not decide), over the logarithms of the coefficients,
-/// which keeps them positive, with a ridge towards the preset. By Levenberg and Marquardt with differences
-/// for derivatives: the simulator is exact and quick.
+/// bar, with Geman and McClure's weights so that one odd run does not decide), over the logarithms of the
+/// coefficients, which keeps them positive, with a ridge towards the preset. By Levenberg and Marquardt with
+/// differences for derivatives: the simulator is exact and quick.
+///
+/// The preset becomes that of the machine of `runs`. Runs of other machines, a list for each, may stand
+/// `beside` them: they tell of the laws too, and how much longer GPU, engine core and API server of each of
+/// those take is fitted besides and forgotten.
 ///
 /// # Errors
 /// [`CalibrationError`] without runs, or where one cannot be replayed.
@@ -77,7 +81,8 @@ pub fn calibrate(
     preset: &GpuPreset,
     model: &ModelShape,
     runs: &[MeasuredRun],
-    source: &str,
+    beside: &[&[MeasuredRun]],
+    fitted_to: &str,
 ) -> Result<CalibratedPreset, CalibrationError> {
     if runs.is_empty() {
         return Err(CalibrationError::NoRuns);
@@ -92,31 +97,41 @@ pub fn calibrate(
         .collect();
     let moved = |point: &[f64]| -> Result<GpuPreset, CalibrationError> {
         let mut preset = whole.clone();
+        preset.fitted_to = Some(fitted_to.to_owned());
         for (number, log_factor) in free.iter().zip(point).filter(|(_, at)| **at != 0.0) {
             preset.set(Coefficient {
                 name: number.name.clone(),
                 value: rounded(number.value * libm::exp(*log_factor)),
                 status: Status::Fitted,
-                source: source.to_owned(),
+                source: format!("fit to {fitted_to}"),
             })?;
         }
         Ok(preset)
     };
-    let residuals = |point: &[f64]| -> Result<Vec<f64>, CalibrationError> {
-        let server = moved(point)?.server(model.clone());
+    let own = [runs];
+    let machines = || own.iter().chain(beside);
+    let residuals = |point: &[f64]| -> Result<Vec<Vec<f64>>, CalibrationError> {
+        let (numbers, others) = point.split_at(free.len());
+        let server = moved(numbers)?.server(model.clone());
         let mut all = Vec::new();
-        for run in runs {
-            let simulated = run.replay(&server)?;
-            all.extend(TARGETS.iter().filter_map(|(metric, bar)| {
-                let error = simulated.relative_error(run.measured(), *metric)?;
-                Some(libm::log1p(error) / bar)
-            }));
+        let slowness = std::iter::once(&[0.0; 3]).chain(others.as_chunks().0);
+        for (runs, &[gpu, host, front_end]) in machines().zip(slowness) {
+            let server = server.slower_by([gpu, host, front_end].map(libm::exp));
+            for run in *runs {
+                let simulated = run.replay(&server)?;
+                let residual = |(metric, bar): &(Metric, f64)| {
+                    let error = simulated.relative_error(run.measured(), *metric)?;
+                    Some(libm::log1p(error) / bar)
+                };
+                all.push(TARGETS.iter().filter_map(residual).collect());
+            }
         }
         Ok(all)
     };
+    let variables = free.len() + 3 * beside.len();
     let Minimum { point, told } =
-        minimise(free.len(), PRIOR_DEVIATION, LARGEST_FACTOR.ln(), residuals)?;
-    let fitted = moved(&point)?;
+        minimise(variables, PRIOR_DEVIATION, LARGEST_FACTOR.ln(), residuals)?;
+    let fitted = moved(&point[..free.len()])?;
     let server = fitted.server(model.clone());
     let figures = runs.iter().map(|run| run.replay(&server)).collect::<Result<_, _>>()?;
     let coefficients = free
@@ -136,7 +151,7 @@ pub fn calibrate(
     Ok(CalibratedPreset { preset: fitted, coefficients, figures })
 }
 
-/// What each run gives with a preset that was fitted to all others: how well the simulator knows a run
+/// What each run gives with a preset that was fitted to all others, those `beside` them included: how well the simulator knows a run
 /// that it has not seen.
 ///
 /// # Errors
@@ -145,12 +160,13 @@ pub fn cross_validate(
     preset: &GpuPreset,
     model: &ModelShape,
     runs: &[MeasuredRun],
+    beside: &[&[MeasuredRun]],
 ) -> Result<Vec<RunFigures>, CalibrationError> {
     (0..runs.len())
         .map(|left_out| {
             let mut others = runs.to_vec();
             let run = others.remove(left_out);
-            let fitted = calibrate(preset, model, &others, "cross-validation")?.preset;
+            let fitted = calibrate(preset, model, &others, beside, "cross-validation")?.preset;
             run.replay(&fitted.server(model.clone()))
         })
         .collect()
@@ -159,9 +175,9 @@ pub fn cross_validate(
 /// The preset with every number that a file may hold.
 fn with_all_costs(preset: &GpuPreset) -> Result<GpuPreset, CalibrationError> {
     let mut whole = preset.clone();
-    for number in GpuPreset::named("h100-sxm")?.coefficients {
+    for number in &GpuPreset::measured().coefficients {
         if whole.coefficients.iter().all(|known| known.name != number.name) {
-            whole.set(number)?;
+            whole.set(number.clone())?;
         }
     }
     Ok(whole)

@@ -72,7 +72,8 @@ fn another_server_is_found_from_its_runs_and_predicted_beyond_them() {
     let replay =
         |preset: &GpuPreset| unseen[0].replay(&preset.server(model.clone())).expect("it runs");
     let before = largest_error(&[replay(&shipped())], &unseen);
-    let fitted = calibrate(&shipped(), &model, &runs, "runs of a test").expect("it can be fitted");
+    let fitted =
+        calibrate(&shipped(), &model, &runs, &[], "runs of a test").expect("it can be fitted");
     let after = largest_error(&[replay(&fitted.preset)], &unseen);
     assert!(before > 0.2 && after < 0.03, "{before} before, {after} after");
     assert!(largest_error(&fitted.figures, &runs) < 0.03);
@@ -88,14 +89,15 @@ fn another_server_is_found_from_its_runs_and_predicted_beyond_them() {
 fn a_fitted_preset_is_a_file_that_says_what_was_fitted() {
     let model = ModelShape::qwen2_5_7b();
     let runs = [run_of(&other(), 20.0, 128)];
-    let fitted = calibrate(&shipped(), &model, &runs, "runs of a test").expect("it can be fitted");
+    let fitted =
+        calibrate(&shipped(), &model, &runs, &[], "runs of a test").expect("it can be fitted");
     let again = GpuPreset::parse("mine.toml", &fitted.preset.to_toml()).expect("a preset");
     assert_eq!(again, fitted.preset);
     for number in &fitted.coefficients {
         let stored = again.coefficients.iter().find(|known| known.name == number.name);
         let stored = stored.expect("all are written");
         assert!((stored.value - number.after).abs() <= 0.0, "{}", number.name);
-        assert_eq!(stored.source == "runs of a test", number.told > 0.0, "{}", number.name);
+        assert_eq!(stored.source == "fit to runs of a test", number.told > 0.0, "{}", number.name);
     }
 }
 
@@ -108,7 +110,8 @@ fn what_is_not_told_is_kept_as_it_was() {
     preset.set(exact.clone()).expect("a cost");
     let model = ModelShape::qwen2_5_7b();
     let runs = [run_of(&other(), 20.0, 128)];
-    let fitted = calibrate(&preset, &model, &runs, "runs of a test").expect("it can be fitted");
+    let fitted =
+        calibrate(&preset, &model, &runs, &[], "runs of a test").expect("it can be fitted");
     let told = fitted.coefficients.iter().find(|number| number.name == exact.name).expect("free");
     assert_eq!([told.before, told.after].map(f64::to_bits), [exact.value.to_bits(); 2]);
     assert!(fitted.preset.coefficients.contains(&exact));
@@ -117,9 +120,9 @@ fn what_is_not_told_is_kept_as_it_was() {
 #[test]
 fn what_cannot_be_fitted_is_named() {
     let model = ModelShape::qwen2_5_7b();
-    assert_eq!(calibrate(&shipped(), &model, &[], ""), Err(CalibrationError::NoRuns));
+    assert_eq!(calibrate(&shipped(), &model, &[], &[], ""), Err(CalibrationError::NoRuns));
     let one = [run_of(&shipped(), 20.0, 128)];
-    assert_eq!(cross_validate(&shipped(), &model, &one), Err(CalibrationError::NoRuns));
+    assert_eq!(cross_validate(&shipped(), &model, &one, &[]), Err(CalibrationError::NoRuns));
     let record = slotune_serving::RequestRecord {
         index: 0,
         prompt_tokens: 1,

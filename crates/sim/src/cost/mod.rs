@@ -5,129 +5,15 @@
 //! Qwen2.5-7B; `presets/gpus/h100-sxm.toml` says of each where it is from. Host and front-end times
 //! are those of the measured machines' processors and do not follow the GPU.
 
+mod coefficients;
 mod graphs;
 
 use slotune_serving::engine_arguments::{CudagraphMode, ResolvedEngineArguments};
 
+pub use coefficients::{FrontEndCosts, HostCosts, StepCosts};
 pub(crate) use graphs::{GraphPlan, StepMode};
 
 use crate::server::ServerModel;
-
-/// Coefficients of the GPU time of a step, beside the rates of the [`Gpu`](crate::Gpu).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepCosts {
-    /// Of every step, ms.
-    pub fixed_ms: f64,
-    /// Of every sampled sequence, ms.
-    pub per_sequence_ms: f64,
-    /// Of every step with prefill, ms.
-    pub mixed_ms: f64,
-    /// Exponent of the norm that joins the time to read the weights with the time to multiply
-    /// them: infinite would be a roofline, 1 a sum.
-    pub norm: f64,
-}
-
-/// Coefficients of the time the engine core needs to schedule, prepare and launch a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HostCosts {
-    /// Of a step run as a full graph, ms.
-    pub full_ms: f64,
-    /// Of each request in it, ms.
-    pub full_per_request_ms: f64,
-    /// Of a step run piecewise, ms.
-    pub piecewise_ms: f64,
-    /// Of each prefill in it, ms.
-    pub piecewise_per_prefill_ms: f64,
-    /// Time of each prefill in it in which the GPU waits between the step before and this one, ms.
-    pub piecewise_gap_per_prefill_ms: f64,
-    /// Of an eager step of compiled code, ms.
-    pub eager_ms: f64,
-    /// Time in which the GPU waits before it, ms.
-    pub eager_gap_ms: f64,
-    /// The same of each prefill in it, ms.
-    pub eager_gap_per_prefill_ms: f64,
-    /// Of an eager step without compilation, ms.
-    pub eager_uncompiled_ms: f64,
-    /// Time in which the GPU waits before it, ms.
-    pub eager_uncompiled_gap_ms: f64,
-    /// The same of each prefill in it, ms.
-    pub eager_uncompiled_gap_per_prefill_ms: f64,
-    /// Time after which a step that is no full graph has kernels on the GPU, ms.
-    pub launch_ms: f64,
-    /// Time such a step needs on the GPU after its last launch, ms.
-    pub launch_tail_ms: f64,
-}
-
-/// Coefficients of the API server's event loop, one serial resource.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FrontEndCosts {
-    /// Of each arriving request, ms.
-    pub per_request_ms: f64,
-    /// Of each prompt token, ms.
-    pub per_prompt_token_ms: f64,
-    /// Of each step's output, ms.
-    pub per_step_ms: f64,
-    /// Of each token in it, ms.
-    pub per_token_ms: f64,
-    /// Of each chunk sent to a client, ms.
-    pub per_chunk_ms: f64,
-    /// Latency from there to the engine, occupying nothing, ms.
-    pub to_engine_ms: f64,
-    /// Latency from there to the client, occupying nothing, ms.
-    pub to_client_ms: f64,
-}
-
-impl StepCosts {
-    /// Fitted to two H100s.
-    pub const MEASURED: Self =
-        Self { fixed_ms: 0.825, per_sequence_ms: 0.0067, mixed_ms: 0.418, norm: 2.98 };
-}
-
-impl HostCosts {
-    /// Fitted to two H100 hosts.
-    pub const MEASURED: Self = Self {
-        full_ms: 2.0,
-        full_per_request_ms: 0.0165,
-        piecewise_ms: 6.3,
-        piecewise_per_prefill_ms: 1.0,
-        piecewise_gap_per_prefill_ms: 0.3,
-        eager_ms: 12.5,
-        eager_gap_ms: 2.7,
-        eager_gap_per_prefill_ms: 1.4,
-        eager_uncompiled_ms: 27.8,
-        eager_uncompiled_gap_ms: 8.3,
-        eager_uncompiled_gap_per_prefill_ms: 1.1,
-        launch_ms: 2.9,
-        launch_tail_ms: 0.3,
-    };
-}
-
-impl FrontEndCosts {
-    /// Fitted to two H100 hosts.
-    pub const MEASURED: Self = Self {
-        per_request_ms: 2.2,
-        per_prompt_token_ms: 0.0009,
-        per_step_ms: 0.175,
-        per_token_ms: 0.015,
-        per_chunk_ms: 0.061,
-        to_engine_ms: 1.5,
-        to_client_ms: 0.5,
-    };
-}
-
-impl FrontEndCosts {
-    /// The costs of a front end that is slower by `factor`; latencies stay.
-    pub(crate) fn slower_by(&self, factor: f64) -> Self {
-        Self {
-            per_request_ms: self.per_request_ms * factor,
-            per_prompt_token_ms: self.per_prompt_token_ms * factor,
-            per_step_ms: self.per_step_ms * factor,
-            per_token_ms: self.per_token_ms * factor,
-            per_chunk_ms: self.per_chunk_ms * factor,
-            ..*self
-        }
-    }
-}
 
 /// What a step computes, as far as its cost depends on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

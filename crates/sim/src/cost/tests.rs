@@ -147,7 +147,7 @@ fn decode_steps_match_the_calibration() {
 #[test]
 fn prefill_steps_match_the_calibration() {
     let timer = timer(&EngineArguments::default());
-    let front_end = FrontEndCosts::MEASURED;
+    let front_end = FrontEndCosts::measured();
     for (tokens, measured_ms) in [(2048_u32, 55.0), (4096, 104.0), (8192, 206.0)] {
         let outside_ms = front_end.per_request_ms
             + front_end.per_prompt_token_ms * f64::from(tokens)
@@ -156,7 +156,7 @@ fn prefill_steps_match_the_calibration() {
             + front_end.per_token_ms
             + front_end.per_chunk_ms
             + front_end.to_client_ms
-            + HostCosts::MEASURED.launch_ms;
+            + HostCosts::measured().launch_ms;
         let error = (timer.time(&prefill(tokens)).gpu_s * 1e3 + outside_ms) / measured_ms - 1.0;
         assert!(error.abs() < 0.07, "{tokens} tokens: {error:.3}");
     }

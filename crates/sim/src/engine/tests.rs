@@ -85,7 +85,7 @@ fn assert_record(record: &RequestRecord, first_s: f64, last_s: f64) {
 #[test]
 fn steps_end_when_host_and_gpu_have_done_their_parts() {
     use StepMode::{Eager, Full, Piecewise};
-    let host = HostCosts { launch_ms: 2.5, launch_tail_ms: 0.3, ..HostCosts::MEASURED };
+    let host = HostCosts { launch_ms: 2.5, launch_tail_ms: 0.3, ..HostCosts::measured() };
     for (mode, host_ms, gap_ms, gpu_ms, busy_ms, done_ms) in [
         // A graph is launched when the host is ready, and begins when the GPU is.
         (Full, 2.0, 0.0, 6.0, 0.0, 8.0),

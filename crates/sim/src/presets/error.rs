@@ -59,14 +59,14 @@ pub enum PresetError {
         allowed: &'static str,
     },
     /// No number of a GPU preset has that name.
-    #[error("unknown coefficient `{name}`{}; known are {}", did_you_mean(nearest.as_deref()), known.join(", "))]
+    #[error("unknown coefficient `{name}`{}; known are {}", did_you_mean(*nearest), known.join(", "))]
     Coefficient {
         /// The name seen.
         name: String,
         /// The known name that is most like it, if one is.
-        nearest: Option<String>,
+        nearest: Option<&'static str>,
         /// All names.
-        known: Vec<String>,
+        known: Vec<&'static str>,
     },
     /// A number that may not stand where it was to be put.
     #[error("`{field}` is {value}, but must be {allowed}")]
@@ -82,8 +82,8 @@ pub enum PresetError {
 
 impl PresetError {
     pub(super) fn coefficient(name: &str) -> Self {
-        let known: Vec<String> = names().collect();
-        let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+        let known = names();
+        let nearest = nearest(name, known.iter().copied());
         Self::Coefficient { name: name.to_owned(), nearest, known }
     }
 }

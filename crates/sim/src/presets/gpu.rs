@@ -1,6 +1,6 @@
 //! GPU presets: rates and costs, each with where it is from.
 
-use std::{collections::BTreeMap, fmt, path::Path};
+use std::{collections::BTreeMap, fmt, path::Path, sync::LazyLock};
 
 use serde::Deserialize;
 use slotune_serving::nearest::{did_you_mean, nearest};
@@ -10,7 +10,7 @@ use super::{
     GPUS, PresetError,
     file::File,
     find, names_a_file,
-    numbers::{Number, RATES, Table, names},
+    numbers::{Number, names, table_of},
     read,
 };
 use crate::{FrontEndCosts, Gpu, HostCosts, ModelShape, ServerModel, StepCosts};
@@ -20,6 +20,8 @@ use crate::{FrontEndCosts, Gpu, HostCosts, ModelShape, ServerModel, StepCosts};
 pub struct GpuPreset {
     /// What it is, for people.
     pub description: String,
+    /// What `slotune calibrate` fitted it to, if it did: runs, and the model that they served.
+    pub fitted_to: Option<String>,
     /// Memory and rates.
     pub gpu: Gpu,
     /// Costs of a step on the GPU.
@@ -64,6 +66,7 @@ pub enum Status {
 struct Fields {
     name: String,
     description: String,
+    fitted_to: Option<String>,
     #[serde(default)]
     is_a100: bool,
     memory_gib: CoefficientFields,
@@ -110,6 +113,15 @@ impl GpuPreset {
         Self::parse(name, text)
     }
 
+    /// The GPU that was measured, and its host: where a file gives no costs, they are its.
+    #[expect(clippy::missing_panics_doc, reason = "the preset is compiled in, and a test reads it")]
+    pub fn measured() -> &'static Self {
+        // Its own file gives all costs, so reading it asks for no other.
+        static MEASURED: LazyLock<GpuPreset> =
+            LazyLock::new(|| GpuPreset::named("h100-sxm").expect("this preset is shipped"));
+        &MEASURED
+    }
+
     /// What a user names: a shipped preset, or a file of their own ([`names_a_file`]).
     ///
     /// # Errors
@@ -134,6 +146,7 @@ impl GpuPreset {
         let file = File { name: file, text, example: "h100-sxm" };
         let fields: Fields = file.fields()?;
         let mut preset = Self::empty(fields.name, fields.description, fields.is_a100);
+        preset.fitted_to = fields.fitted_to;
         let rates = [
             fields.memory_gib,
             fields.weights_gb_per_s,
@@ -143,17 +156,26 @@ impl GpuPreset {
             fields.link_gb_per_s,
             fields.link_latency_us,
         ];
-        for (name, rate) in RATES.into_iter().zip(rates) {
+        for (name, rate) in names().into_iter().zip(rates) {
             preset.take(&file, name, rate)?;
         }
-        preset.take_table(&file, Table::Step, fields.step)?;
-        preset.take_table(&file, Table::Host, fields.host)?;
-        preset.take_table(&file, Table::FrontEnd, fields.front_end)?;
+        match fields.step {
+            Some(table) => preset.take_table(&file, "step", table)?,
+            None => preset.step = StepCosts::measured(),
+        }
+        match fields.host {
+            Some(table) => preset.take_table(&file, "host", table)?,
+            None => preset.host = HostCosts::measured(),
+        }
+        match fields.front_end {
+            Some(table) => preset.take_table(&file, "front_end", table)?,
+            None => preset.front_end = FrontEndCosts::measured(),
+        }
         Ok(preset)
     }
 
-    /// A preset whose rates are still to be set, with the measured costs.
-    fn empty(name: String, description: String, is_a100: bool) -> Self {
+    /// A preset whose numbers are still to be set.
+    pub(super) fn empty(name: String, description: String, is_a100: bool) -> Self {
         let gpu = Gpu {
             name,
             memory_gib: 0.0,
@@ -167,10 +189,11 @@ impl GpuPreset {
         };
         Self {
             description,
+            fitted_to: None,
             gpu,
-            step: StepCosts::MEASURED,
-            host: HostCosts::MEASURED,
-            front_end: FrontEndCosts::MEASURED,
+            step: StepCosts::default(),
+            host: HostCosts::default(),
+            front_end: FrontEndCosts::default(),
             coefficients: Vec::new(),
         }
     }
@@ -194,30 +217,28 @@ impl GpuPreset {
         })
     }
 
-    /// Sets all costs of a table, if there is one: a table that left some out would mix two hosts.
+    /// Sets all costs of a table: one that left some out would mix two hosts.
     fn take_table(
         &mut self,
         file: &File<'_>,
-        table: Table,
-        given: Option<Spanned<CostFields>>,
+        table: &str,
+        given: Spanned<CostFields>,
     ) -> Result<(), PresetError> {
-        let Some(given) = given else { return Ok(()) };
         let line = file.line(&given.span());
         let mut given = given.into_inner();
-        let known = table.costs();
-        if let Some((name, number)) = given.iter().find(|(name, _)| !known.contains(&name.as_str()))
-        {
-            let line = file.line(&number.value.span());
-            let offer = did_you_mean(nearest(name, known.iter().copied()));
-            let table = table.name();
-            let problem =
-                format!("unknown field `{table}.{name}`{offer}, known are {}", known.join(", "));
-            return Err(file.format(line, problem));
+        let known: Vec<&'static str> =
+            names().into_iter().filter(|name| table_of(name) == Some(table)).collect();
+        let cost_of = |name: &'static str| &name[table.len() + 1..];
+        let costs = || known.iter().map(|name| cost_of(name));
+        if let Some((cost, number)) = given.iter().find(|(cost, _)| costs().all(|it| it != *cost)) {
+            let offer = did_you_mean(nearest(cost, costs()));
+            let known = costs().collect::<Vec<_>>().join(", ");
+            let problem = format!("unknown field `{table}.{cost}`{offer}, known are {known}");
+            return Err(file.format(file.line(&number.value.span()), problem));
         }
-        for cost in known {
-            let name = format!("{}.{cost}", table.name());
-            match given.remove(*cost) {
-                Some(number) => self.take(file, &name, number)?,
+        for name in &known {
+            match given.remove(cost_of(name)) {
+                Some(number) => self.take(file, name, number)?,
                 None => return Err(file.format(line, format!("missing field `{name}`"))),
             }
         }
@@ -248,16 +269,15 @@ impl GpuPreset {
         let was_known = self.coefficients.iter().any(|known| known.name == name);
         self.put(coefficient)?;
         // A table is whole or absent.
-        if !was_known && let Some((table, _)) = name.split_once('.') {
-            let is_missing = |number: &Coefficient, present: &[Coefficient]| {
-                number.name.split_once('.').is_some_and(|(of, _)| of == table)
-                    && present.iter().all(|known| known.name != number.name)
-            };
-            let mut rest = Self::named("h100-sxm")?.coefficients;
-            rest.retain(|number| is_missing(number, &self.coefficients));
+        if !was_known && let Some(table) = table_of(&name) {
+            let mut rest = Self::measured().coefficients.clone();
+            rest.retain(|number| {
+                table_of(&number.name) == Some(table)
+                    && self.coefficients.iter().all(|known| known.name != number.name)
+            });
             self.coefficients.append(&mut rest);
             // In the order of a file, whichever came first.
-            let order: Vec<String> = names().collect();
+            let order = names();
             self.coefficients
                 .sort_by_key(|number| order.iter().position(|name| *name == number.name));
         }
@@ -266,7 +286,9 @@ impl GpuPreset {
 
     /// Sets a number alone.
     fn put(&mut self, coefficient: Coefficient) -> Result<(), PresetError> {
-        let Some(Number { field, unit, least }) = self.number(&coefficient.name) else {
+        let Some(Number { field, unit, least, .. }) =
+            self.numbers().find(|number| number.name == coefficient.name)
+        else {
             return Err(PresetError::coefficient(&coefficient.name));
         };
         if !least.allows(coefficient.value) {
@@ -285,8 +307,11 @@ impl GpuPreset {
     pub fn to_toml(&self) -> String {
         let text = |text: &str| toml::Value::from(text);
         let (name, description) = (text(&self.gpu.name), text(&self.description));
+        let fitted_to = self.fitted_to.as_ref().map(|runs| format!("fitted_to = {}\n", text(runs)));
+        let fitted_to = fitted_to.unwrap_or_default();
         let is_a100 = if self.gpu.is_a100 { "is_a100 = true\n" } else { "" };
-        let mut tables = vec![format!("name = {name}\ndescription = {description}\n{is_a100}")];
+        let mut tables =
+            vec![format!("name = {name}\ndescription = {description}\n{fitted_to}{is_a100}")];
         tables.extend(self.coefficients.iter().map(|number| {
             let Coefficient { name, value, status, source } = number;
             let source = text(source);
@@ -297,8 +322,8 @@ impl GpuPreset {
 
     /// A server with this GPU, these costs and `model`.
     pub fn server(&self, model: ModelShape) -> ServerModel {
-        let Self { gpu, step, host, front_end, .. } = self.clone();
-        ServerModel { step, host, front_end, ..ServerModel::new(gpu, model) }
+        let Self { gpu, step, host, front_end, fitted_to, .. } = self.clone();
+        ServerModel { step, host, front_end, fitted_to, ..ServerModel::new(gpu, model) }
     }
 }
 

@@ -12,6 +12,7 @@ mod numbers;
 pub use error::PresetError;
 pub use gpu::{Coefficient, GpuPreset, Status};
 pub use model::ModelPreset;
+pub(crate) use numbers::{Least, Number, numbers};
 
 use std::{fs, path::Path};
 

@@ -8,7 +8,7 @@ pub struct Admission {
     /// Whether all its tokens so far must fit into the free KV-cache blocks, not only those of its
     /// first step; vLLM's `scheduler_reserve_full_isl`.
     pub reserves_full_prompt: bool,
-    /// Share of all blocks, 0 to 1, that it must leave free unless nothing else runs; vLLM's
+    /// Share of all blocks, 0 to below 1, that it must leave free unless nothing else runs; vLLM's
     /// `watermark`.
     pub watermark: f64,
 }
@@ -21,11 +21,11 @@ impl Default for Admission {
 
 impl Admission {
     pub(crate) fn check(&self) -> Result<(), InputError> {
-        let (field, value) = ("admission.watermark", self.watermark);
-        if (0.0..=1.0).contains(&value) {
+        let (field, value) = ("watermark", self.watermark);
+        if (0.0..1.0).contains(&value) {
             Ok(())
         } else {
-            Err(InputError::Number { field, value, allowed: "from 0 to 1" })
+            Err(InputError::Number { field, value, allowed: "at least 0 and below 1" })
         }
     }
 

@@ -4,55 +4,60 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use slotune::{
-    core::{Constraint, Objective},
-    report::inquiry::{Inquiry, retargeted},
+    report::inquiry::{Inquiry, retargeted, with_goodput},
     results::ResultSet,
+    serving::metrics::Slo,
 };
 
-use super::{Error, NEGATIVE, print, read};
+use super::{Error, NEGATIVE, print, read, targets::Targets};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Folders of the result sets
     #[arg(required = true)]
     results: Vec<PathBuf>,
-    /// Metric to minimise instead of the first set's objective
-    #[arg(long, value_name = "METRIC", conflicts_with = "maximise")]
-    minimise: Option<String>,
-    /// Metric to maximise instead of the first set's objective
-    #[arg(long, value_name = "METRIC")]
-    maximise: Option<String>,
-    /// Least value of a metric, in the place of the first set's bound on it
-    #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
-    at_least: Vec<(String, f64)>,
-    /// Largest value of a metric, in the place of the first set's bound on it
-    #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]
-    at_most: Vec<(String, f64)>,
+    #[command(flatten)]
+    targets: Targets,
+    /// A limit of a good request, in seconds: `ttft_s`, `tpot_s` or `e2e_s`. Counts goodput again from the
+    /// stored requests
+    #[arg(long, value_name = "LIMIT=SECONDS", value_parser = limit)]
+    slo: Vec<Slo>,
     /// Prints one JSON object: `sets`, `objective`, `trials`, `feasible`, `best`, `closest`, `front`,
     /// `drift`, `shifts`, `effects`, `doubts`, `caveats`
     #[arg(long)]
     json: bool,
 }
 
-fn bound(text: &str) -> Result<(String, f64), String> {
-    let parts = text.split_once('=').and_then(|(name, value)| Some((name, value.parse().ok()?)));
-    match parts {
-        Some((name, value)) if f64::is_finite(value) => Ok((name.to_owned(), value)),
-        _ => Err("give a metric and a number, such as queue_share=0.3".to_owned()),
+fn limit(text: &str) -> Result<Slo, String> {
+    let advice =
+        "give a limit and seconds, such as e2e_s=2; the limits are ttft_s, tpot_s and e2e_s";
+    let (name, value) = text.split_once('=').ok_or(advice)?;
+    let limit = Some(value.parse().map_err(|_| advice)?);
+    let none = Slo::default();
+    match name {
+        "ttft_s" => Ok(Slo { ttft_s: limit, ..none }),
+        "tpot_s" => Ok(Slo { tpot_s: limit, ..none }),
+        "e2e_s" => Ok(Slo { e2e_s: limit, ..none }),
+        _ => Err(advice.to_owned()),
     }
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
-    let loaded = options.results.iter().map(|folder| Ok((folder, read(folder)?.set)));
+    let slo = options.slo.iter().fold(Slo::default(), |all, limit| Slo {
+        ttft_s: limit.ttft_s.or(all.ttft_s),
+        tpot_s: limit.tpot_s.or(all.tpot_s),
+        e2e_s: limit.e2e_s.or(all.e2e_s),
+    });
+    let set = |folder| -> Result<ResultSet, Error> {
+        let loaded = read(folder)?;
+        Ok(if slo.has_limits() { with_goodput(loaded, &slo)? } else { loaded.set })
+    };
+    let loaded = options.results.iter().map(|folder| Ok((folder, set(folder)?)));
     let loaded: Vec<(&PathBuf, ResultSet)> = loaded.collect::<Result<_, Error>>()?;
     let sets: Vec<(String, &ResultSet)> =
         loaded.iter().map(|(folder, set)| (folder.display().to_string(), set)).collect();
-    let goal = options.minimise.as_ref().map(Objective::minimise);
-    let goal = goal.or(options.maximise.as_ref().map(Objective::maximise));
-    let least = options.at_least.iter().map(|(metric, value)| Constraint::at_least(metric, *value));
-    let most = options.at_most.iter().map(|(metric, value)| Constraint::at_most(metric, *value));
-    let bounds: Vec<Constraint> = least.chain(most).collect();
-    let objective = retargeted(&sets[0].1.manifest.objective, goal, &bounds);
+    let own = &sets[0].1.manifest.objective;
+    let objective = retargeted(own, options.targets.goal(), &options.targets.bounds());
     let inquiry = Inquiry::new(&sets, objective)?;
     print(&inquiry, options.json)?;
     Ok(match inquiry.best {

@@ -10,7 +10,7 @@ use std::{
 use clap::Args;
 use serde_json::{Map, Value, json};
 use slotune::{
-    measured_runs,
+    measured_runs, measured_runs_of,
     serving::metrics::Metric,
     sim::{
         CalibratedPreset, GpuPreset, LARGEST_FACTOR, MeasuredRun, ModelPreset, ModelShape,
@@ -49,6 +49,10 @@ pub(crate) struct Options {
     /// Takes the trials of this study alone, where the set has several machines
     #[arg(long, value_name = "NAME")]
     study: Option<String>,
+    /// Takes the trials of this study beside them, as of another machine: they tell of the laws, not of how
+    /// fast the machine is that the preset is of; may be given several times
+    #[arg(long, value_name = "NAME", requires = "study")]
+    beside: Vec<String>,
     /// File for the preset
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -60,29 +64,35 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let gpu = GpuPreset::load(&options.gpu)?;
     let model = ModelPreset::load(&options.model)?.shape;
-    let mut loaded = read(&options.results)?;
-    if let Some(name) = &options.study {
-        loaded.set.trials.retain(|trial| trial.study == *name);
-        if loaded.set.trials.is_empty() {
-            let known = loaded.set.manifest.studies.iter().map(|study| study.name.as_str());
-            let known = known.collect::<Vec<_>>().join(", ");
-            return Err(format!("no trial is of study `{name}`; there are {known}").into());
+    let loaded = read(&options.results)?;
+    let of_study = |name: &String| {
+        let known = &loaded.set.manifest.studies;
+        if loaded.set.trials.iter().all(|trial| trial.study != *name) {
+            let known: Vec<&str> = known.iter().map(|study| study.name.as_str()).collect();
+            return Err(format!("no trial is of study `{name}`; there are {}", known.join(", ")));
         }
+        Ok(measured_runs_of(&loaded, name))
+    };
+    let (runs, mut skipped) =
+        options.study.as_ref().map_or_else(|| Ok(measured_runs(&loaded)), of_study)?;
+    let mut others = Vec::new();
+    for name in &options.beside {
+        let (runs, left) = of_study(name)?;
+        others.push(runs);
+        skipped.extend(left);
     }
-    let (runs, skipped) = measured_runs(&loaded);
-    let source = format!(
-        "fit to {} runs of {}",
-        options.runs.map_or(runs.len(), |some| runs.len().min(some as usize)),
-        options.results.file_name().unwrap_or_default().to_string_lossy()
-    );
+    let beside: Vec<&[MeasuredRun]> = others.iter().map(Vec::as_slice).collect();
+    let fitted_to = options.fitted_to(runs.len(), &others, &model);
     let server = gpu.server(model.clone());
     let before = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
     let (fitted, left_out) = match options.runs.map(|some| some as usize) {
-        Some(some) if some < runs.len() => fit_some(&gpu, &model, &runs, some, &source)?,
+        Some(some) if some < runs.len() => {
+            fit_some(&gpu, &model, &runs, &beside, some, &fitted_to)?
+        }
         _ => {
-            let fitted = calibrate(&gpu, &model, &runs, &source)?;
+            let fitted = calibrate(&gpu, &model, &runs, &beside, &fitted_to)?;
             let left_out = if runs.len() > 1 {
-                cross_validate(&gpu, &model, &runs)?.into_iter().map(Some).collect()
+                cross_validate(&gpu, &model, &runs, &beside)?.into_iter().map(Some).collect()
             } else {
                 vec![None]
             };
@@ -112,6 +122,20 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
+impl Options {
+    /// What a preset says that it was fitted to.
+    fn fitted_to(&self, runs: usize, others: &[Vec<MeasuredRun>], model: &ModelShape) -> String {
+        let runs = self.runs.map_or(runs, |some| runs.min(some as usize));
+        let set = self.results.file_name().unwrap_or_default().to_string_lossy();
+        let study = self.study.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let mut text = format!("{runs} runs of {set}{study} serving {}", model.name);
+        for (name, runs) in self.beside.iter().zip(others) {
+            text += &format!(", beside {} of {name}", runs.len());
+        }
+        text
+    }
+}
+
 /// Figures of the runs that were left out.
 type LeftOut = Vec<Option<RunFigures>>;
 
@@ -120,12 +144,13 @@ fn fit_some(
     gpu: &GpuPreset,
     model: &ModelShape,
     runs: &[MeasuredRun],
+    beside: &[&[MeasuredRun]],
     some: usize,
-    source: &str,
+    fitted_to: &str,
 ) -> Result<(CalibratedPreset, LeftOut), Error> {
     let chosen: Vec<usize> = (0..some).map(|i| i * runs.len() / some).collect();
     let given: Vec<MeasuredRun> = chosen.iter().map(|&i| runs[i].clone()).collect();
-    let fitted = calibrate(gpu, model, &given, source)?;
+    let fitted = calibrate(gpu, model, &given, beside, fitted_to)?;
     let server = fitted.preset.server(model.clone());
     let figures = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
     let left_out =

@@ -7,6 +7,8 @@ pub(crate) mod compare;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod finals;
+pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod recommend;
 pub(crate) mod replay;
@@ -19,6 +21,7 @@ pub(crate) mod tune;
 mod interrupt;
 mod progress;
 mod study;
+mod targets;
 
 use std::{
     fmt::Display,
@@ -27,7 +30,10 @@ use std::{
 };
 
 use serde::Serialize;
-use slotune::results::{Loaded, ResultSet};
+use slotune::{
+    results::{Fault, Loaded, ResultSet, StoredTrial},
+    serving::RequestRecord,
+};
 
 /// Any error, on its way to `main`.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -52,4 +58,9 @@ fn read(folder: &Path) -> Result<Loaded, Error> {
         eprintln!("warning: left out: {fault}");
     }
     Ok(loaded)
+}
+
+/// The requests of a trial; none where they were not kept.
+fn requests(loaded: &Loaded, trial: &StoredTrial) -> Result<Vec<RequestRecord>, Fault> {
+    loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
 }

@@ -6,16 +6,16 @@ use std::{
 };
 
 use clap::Args;
-use slotune::report::advice::Advice;
+use slotune::report::{advice::Advice, finals::FinalsReport};
 
-use super::{Error, NEGATIVE, print, read};
+use super::{Error, NEGATIVE, print, read, requests};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
     /// Folder of the result set
     results: PathBuf,
     /// Prints one JSON object: `verdict`, `simulated`, `complete`, `study`, `trial`,
-    /// `configuration`, `metrics`, `vllm_serve`
+    /// `configuration`, `metrics`, `vllm_serve`, and `finals` where there were any
     #[arg(long)]
     json: bool,
 }
@@ -26,8 +26,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 /// Prints what a set says to do; the exit status tells whether that is a configuration.
 pub(super) fn advise(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
-    let advice = Advice::new(&read(results)?.set)?;
-    print(&advice, as_json)?;
+    conclude(&advice(results)?, as_json)
+}
+
+/// What a set says to do, and its finals.
+pub(super) fn advice(results: &Path) -> Result<Advice, Error> {
+    let loaded = read(results)?;
+    let finals = FinalsReport::new(&loaded.set, |trial| requests(&loaded, trial))?;
+    Ok(Advice::new(&loaded.set)?.with_finals(finals))
+}
+
+/// Prints what to do; the exit status tells whether that is a configuration.
+pub(super) fn conclude(advice: &Advice, as_json: bool) -> Result<ExitCode, Error> {
+    print(advice, as_json)?;
     Ok(match advice.configuration {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::from(NEGATIVE),

@@ -7,9 +7,9 @@ use std::{
 };
 
 use clap::Args;
-use slotune::{report::week3, results::StoredTrial};
+use slotune::report::week3;
 
-use super::{Error, read};
+use super::{Error, read, requests};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -32,9 +32,6 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 /// Writes the page of a set into a folder; the names of the files, the page first.
 pub(super) fn write_page(results: &Path, folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let loaded = read(results)?;
-    let requests = |trial: &StoredTrial| {
-        loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default)
-    };
-    let written = week3::write(&loaded.set, requests, folder)?;
+    let written = week3::write(&loaded.set, |trial| requests(&loaded, trial), folder)?;
     Ok([written.page, written.html].into_iter().chain(written.pictures).collect())
 }

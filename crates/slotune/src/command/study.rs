@@ -9,9 +9,10 @@ use std::{
 
 use clap::Args;
 use slotune::{
+    finals::NoFinals,
     results::StudyManifest,
     serving::engine_arguments::shell_word,
-    session::{Ended, PlannedStudy, REFERENCE, Session, Work},
+    session::{Ended, PlannedStudy, REFERENCE, Session, SessionError, Work},
     study_file::StudyFile,
 };
 
@@ -72,6 +73,32 @@ pub(super) async fn conduct(
     Ok(session.conduct(study, stop, &narrator).await?)
 }
 
+/// Holds the finals of a session whose search has ended, a line for each trial.
+pub(super) async fn hold_finals(
+    session: &Session,
+    stop: &AtomicBool,
+    as_json: bool,
+) -> Result<Ended, Error> {
+    let finals = match session.plan_finals() {
+        // What the search came to instead is told at the end.
+        Err(SessionError::NoFinals(reason @ NoFinals::NoFinalist)) => {
+            eprintln!("no finals: {reason}");
+            return Ok(Ended::Exhausted);
+        }
+        planned => planned?,
+    };
+    for planned in &finals.studies {
+        let (name, trials) = (&planned.name, planned.trials());
+        eprintln!("study {name}: {} contenders, {trials} trials", finals.contenders());
+        let narrator = Narrator::new(name, trials, planned.done, as_json);
+        let ended = session.hold(&finals, planned, stop, &narrator).await?;
+        if ended != Ended::Trials {
+            return Ok(ended);
+        }
+    }
+    Ok(Ended::Trials)
+}
+
 /// Tells a user who stopped the command how to go on.
 pub(super) fn stopped() -> ExitCode {
     eprintln!("stopped; the same command goes on");
@@ -79,7 +106,7 @@ pub(super) fn stopped() -> ExitCode {
 }
 
 /// How this program was called. No option holds a secret.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let words = env::args().skip(1).map(|word| shell_word(&word));
     std::iter::once("slotune".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }

@@ -12,7 +12,7 @@ use super::{
     Error, interrupt,
     recommend::advise,
     report::write_page,
-    study::{StudyOptions, begin, conduct, runtime, stopped},
+    study::{StudyOptions, begin, conduct, hold_finals, runtime, stopped},
 };
 
 #[derive(Debug, Args)]
@@ -60,5 +60,8 @@ async fn run_studies(options: &Options, folder: &Path, stop: &AtomicBool) -> Res
             return Ok(Ended::Stopped);
         }
     }
-    Ok(Ended::Trials)
+    match session.work().file.finals.workloads.as_slice() {
+        [] => Ok(Ended::Trials),
+        _ => hold_finals(&session, stop, options.json).await,
+    }
 }

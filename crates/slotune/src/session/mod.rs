@@ -4,10 +4,11 @@
 //! A session that is dropped, interrupted or killed goes on when it is opened again, with the same
 //! trials as if it had never stopped.
 
+mod finals;
 mod reference;
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -25,10 +26,11 @@ use slotune_results::{
 use slotune_serving::{Backend, BackendInfo, Progress, Schedule, Stage, workload::WorkloadError};
 use slotune_vllm::clock::now;
 
-pub use reference::in_effect;
+pub use crate::given::in_effect;
 
 use crate::{
     Finished, Observer, Recorder, TuneError, Tuner,
+    finals::NoFinals,
     study_file::{BackendStartError, FieldError, Plan, StudyFile},
     suite::with_documented_parameters,
 };
@@ -64,6 +66,7 @@ const LOGS: &str = "logs";
 #[expect(missing_debug_implementations, reason = "a backend need not be printable")]
 pub struct Session {
     work: Work,
+    folder: PathBuf,
     backend: Arc<dyn Backend>,
     schedule: Arc<Schedule>,
     writer: Arc<Mutex<Writer>>,
@@ -96,8 +99,9 @@ impl Work {
     /// When the file's own values leave no configuration beside those.
     pub fn of_suite(self) -> Result<Self, FieldError> {
         let file = with_documented_parameters(&self.file);
-        // The file alone does not tell where its relative paths start; the workload is as it was.
-        let plan = Plan { workload: self.plan.workload, ..file.plan(Path::new(""))? };
+        // The file alone does not tell where its relative paths start; workloads are as they were.
+        let Plan { workload, finals, .. } = self.plan;
+        let plan = Plan { workload, finals, ..file.plan(Path::new(""))? };
         Ok(Self { file, plan })
     }
 
@@ -186,7 +190,8 @@ impl Session {
             return Err(SessionError::Damaged(fault));
         }
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { work, backend, schedule, writer, stored, begun })
+        let folder = folder.to_owned();
+        Ok(Self { work, folder, backend, schedule, writer, stored, begun })
     }
 
     /// What evaluates.
@@ -266,8 +271,7 @@ impl Session {
             if stop.load(Ordering::Relaxed) {
                 return Ok(Ended::Stopped);
             }
-            let wall_time_s = self.begun.elapsed().as_secs_f64();
-            if budget.wall_time_s.is_some_and(|limit_s| wall_time_s >= limit_s) {
+            if budget.is_late(self.begun.elapsed()) {
                 return Ok(Ended::WallTime);
             }
             let cost_s: f64 = history.entries().iter().map(|entry| cost_s(&entry.state)).sum();
@@ -378,6 +382,9 @@ pub enum SessionError {
     /// A search ended early.
     #[error(transparent)]
     Tune(#[from] TuneError),
+    /// There are no finals to hold.
+    #[error(transparent)]
+    NoFinals(#[from] NoFinals),
     /// A reference could not be measured, through no fault of its configuration.
     #[error("the {label} could not be measured: {message}; mend that and start again")]
     Reference {

@@ -5,13 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use slotune_core::{
-    Configuration, Entry, History, Origin, Outcome, SearchSpace, State, Trial, TrialId,
-};
-use slotune_serving::{Run, random::derive};
+use slotune_core::{Configuration, Origin, Outcome, State, Trial, TrialId};
+use slotune_serving::random::derive;
 
 use super::{Ended, REFERENCE, Session, SessionError};
-use crate::{Evaluation, Evaluator, Finished, Observer, Recorder, TuneError, tuner};
+use crate::{
+    Evaluator, Observer, Recorder, TuneError,
+    given::{Given, evaluate, keep},
+    tuner,
+};
 
 impl Session {
     /// Measures the baseline of the study file, where there is one, and vLLM's default, unless they
@@ -47,55 +49,22 @@ impl Session {
         let plan = &self.work.plan;
         let id = TrialId(self.stored.study(REFERENCE).count() as u64);
         let seed = derive(self.work.file.seed, "reference", id.0);
-        let mut trial = Trial { id, configuration, origin: Origin::Given, seed };
-        observer.begun(&trial);
+        let trial = Trial { id, configuration, origin: Origin::Given, seed };
         let evaluator = Evaluator::new(
             Arc::clone(&self.backend),
             Arc::clone(&self.schedule),
             plan.options,
             tuner::needs_chunk_times(&plan.objective).map_err(TuneError::from)?,
         );
-        let arguments = plan.fixed.updated(&trial.configuration).map_err(TuneError::from)?;
-        let Evaluation { outcome, run, cost_s } =
-            evaluator.evaluate(arguments, seed, None, observer).await?;
-        if let Outcome::Failed(reason) = outcome {
+        let given =
+            Given { evaluator: &evaluator, fixed: &plan.fixed, completed: Some(&plan.space) };
+        let (entry, run) = evaluate(&given, trial, observer).await?;
+        if let State::Told { outcome: Outcome::Failed(reason), .. } = entry.state {
             return Err(SessionError::Reference { label, message: reason.message });
         }
-        if let Some(run) = &run {
-            trial.configuration = completed(trial.configuration, &in_effect(run, &plan.space));
-        }
-        let entry = Entry { trial, state: State::Told { outcome, cost: cost_s } };
         let recorder = Recorder::new(REFERENCE, Arc::clone(&self.writer));
-        let stored = recorder.record(&entry, Some(label), run.as_ref())?;
-        let history = History::from_iter([entry.clone()]);
-        observer
-            .finished(&Finished {
-                entry: &entry,
-                run: run.as_ref(),
-                history: &history,
-                objective: &plan.objective,
-            })
-            .map_err(TuneError::Observer)?;
+        let stored = keep(&recorder, label, &entry, run.as_ref(), &plan.objective, observer)?;
         self.stored.trials.push(stored);
         Ok(())
     }
-}
-
-/// What a server said that it ran with, as far as the space asks.
-pub fn in_effect(run: &Run, space: &SearchSpace) -> Configuration {
-    let told = run.server.arguments.to_configuration();
-    space.parameters().iter().fold(Configuration::new(), |configuration, parameter| {
-        match told.get(parameter.name()) {
-            Some(value) => configuration.with(parameter.name(), value.clone()),
-            None => configuration,
-        }
-    })
-}
-
-/// The given values, and those of `other` where none was given.
-fn completed(given: Configuration, other: &Configuration) -> Configuration {
-    other.iter().fold(given, |configuration, (name, value)| match configuration.get(name) {
-        Some(_) => configuration,
-        None => configuration.with(name, value.clone()),
-    })
 }

@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use slotune_core::{Parameter, Rule};
 use slotune_serving::{Backend, EngineArguments};
-use slotune_sim::{CacheState, GpuPreset, ModelPreset, Noise, PresetError, ServerModel, Simulator};
+use slotune_sim::{
+    CacheState, GpuPreset, ModelPreset, Noise, PresetError, ServerModel, Simulator, names_a_file,
+};
 use slotune_vllm::{Manage, ServerConfiguration, ServerError, Target, VllmServer};
 
 use super::FieldError;
@@ -26,7 +28,7 @@ pub enum BackendTable {
 #[serde(deny_unknown_fields, default)]
 pub struct SimulatorTable {
     /// The GPU: a name of `slotune simulate --list`, or a file of one's own: a path that ends in `.toml` or
-    /// has a folder in it. Only
+    /// has a folder in it; a relative one starts at the study file. Only
     /// `h100-sxm` was measured, the others are estimates from the literature.
     pub gpu: String,
     /// The model served: likewise.
@@ -90,6 +92,16 @@ fn vllm_port() -> u16 {
 }
 
 impl BackendTable {
+    /// Has the relative paths of presets start at `folder`.
+    pub(super) fn start_paths_at(&mut self, folder: &Path) {
+        let Self::Simulator(SimulatorTable { gpu, model, .. }) = self else { return };
+        for preset in [gpu, model] {
+            if names_a_file(preset) {
+                *preset = folder.join(&*preset).to_string_lossy().into_owned();
+            }
+        }
+    }
+
     /// What can be known of the server without starting it.
     pub(super) fn check(&self) -> Result<(), FieldError> {
         match self {

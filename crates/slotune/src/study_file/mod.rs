@@ -6,11 +6,13 @@
 //!
 //! - `space`: the parameters and their values.
 //! - `workload`, `backend`: what is sent, and to which server.
+//! - `finals`: how the best is repeated.
 //! - `plan`: what follows from the file, and what cannot work.
 //! - `read`, `locate`: errors with their place in the text.
 //! - `schema`: the same as a JSON schema, for editors.
 
 mod backend;
+mod finals;
 mod locate;
 mod plan;
 mod read;
@@ -18,7 +20,7 @@ mod schema;
 mod space;
 mod workload;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -29,11 +31,11 @@ use slotune_core::{
 };
 
 pub use backend::{BackendStartError, BackendTable, NoiseName, SimulatorTable, VllmTable};
+pub use finals::{FinalsPlan, FinalsTable, FinalsWorkload};
 pub use plan::Plan;
 pub use read::{Located, StudyFileError};
 pub use schema::json_schema;
 pub use space::ParameterTable;
-pub(crate) use space::levels_domain;
 pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
 
 use schema::{BoundSchema, ParameterNames, SettingSchema};
@@ -92,6 +94,9 @@ pub struct StudyFile {
     /// When the search ends.
     #[serde(default)]
     pub budget: Budget,
+    /// How the best is repeated beside vLLM's default.
+    #[serde(default)]
+    pub finals: FinalsTable,
 }
 
 /// What proposes configurations.
@@ -113,7 +118,7 @@ impl SamplerName {
     /// The sampler of that name.
     pub fn sampler(self) -> Box<dyn Sampler> {
         match self {
-            Self::Bayesian => Box::new(Bayesian),
+            Self::Bayesian => Box::new(Bayesian::default()),
             Self::Sobol => Box::new(Sobol),
             Self::Random => Box::new(Random),
         }
@@ -167,6 +172,13 @@ impl Default for Budget {
     /// Thirty trials, however long they take.
     fn default() -> Self {
         Self { trials: 30, wall_time_s: None, server_time_s: None }
+    }
+}
+
+impl Budget {
+    /// Whether the wall time is spent after the command has run for so long.
+    pub(crate) fn is_late(&self, running: Duration) -> bool {
+        self.wall_time_s.is_some_and(|limit_s| running.as_secs_f64() >= limit_s)
     }
 }
 

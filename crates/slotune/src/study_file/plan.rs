@@ -9,7 +9,7 @@ use slotune_serving::{
     metrics::{MeasureOptions, Metric, Slo},
 };
 
-use super::{Budget, FieldError, Goal, StudyFile};
+use super::{Budget, FieldError, FinalsPlan, Goal, SloTable, StudyFile};
 
 /// A study file as the values that the rest of the library takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,11 +26,13 @@ pub struct Plan {
     pub workload: Workload,
     /// How runs are measured.
     pub options: MeasureOptions,
+    /// What the finals are held under.
+    pub finals: FinalsPlan,
 }
 
 impl StudyFile {
-    /// The values that the file stands for; the workload's relative paths start at `folder`, those of presets
-    /// at the current one. Opens no file but those of presets.
+    /// The values that the file stands for; the workload's relative paths start at `folder`. Opens no file
+    /// but those of presets.
     ///
     /// # Errors
     /// [`FieldError`] names the field and the remedy.
@@ -67,7 +69,11 @@ impl StudyFile {
             fixed,
             baseline: (!self.baseline.is_empty()).then_some(baseline),
             workload: self.workload.workload(folder, self.seed)?,
-            options: MeasureOptions { slo: self.slo()?, ..MeasureOptions::default() },
+            options: MeasureOptions {
+                slo: self.slo.limits(&["slo"])?,
+                ..MeasureOptions::default()
+            },
+            finals: self.finals(folder)?,
         })
     }
 
@@ -101,7 +107,7 @@ impl StudyFile {
                 needs_slo = Some(vec!["constraints", name]);
             }
         }
-        let has_limits = self.slo()?.has_limits();
+        let has_limits = self.slo.limits(&["slo"])?.has_limits();
         match needs_slo.filter(|_| !has_limits) {
             Some(path) => {
                 let problem = "needs the limits of a good request; give `[slo]`, such as `ttft_s`";
@@ -123,14 +129,15 @@ impl StudyFile {
             error => FieldError::new(["space"], error.to_string()),
         }
     }
+}
 
-    fn slo(&self) -> Result<Slo, FieldError> {
-        let limits =
-            [("ttft_s", self.slo.ttft_s), ("tpot_s", self.slo.tpot_s), ("e2e_s", self.slo.e2e_s)];
-        for (field, limit) in limits {
-            positive(&["slo", field], limit)?;
+impl SloTable {
+    /// The limits; the table stands at this path.
+    pub(super) fn limits(&self, path: &[&str]) -> Result<Slo, FieldError> {
+        let Self { ttft_s, tpot_s, e2e_s } = *self;
+        for (field, limit) in [("ttft_s", ttft_s), ("tpot_s", tpot_s), ("e2e_s", e2e_s)] {
+            positive(&[path, &[field]].concat(), limit)?;
         }
-        let super::SloTable { ttft_s, tpot_s, e2e_s } = self.slo;
         Ok(Slo { ttft_s, tpot_s, e2e_s })
     }
 }

@@ -10,7 +10,7 @@ use slotune_serving::nearest::{did_you_mean, nearest};
 use super::{FieldError, StudyFile, locate::Document};
 
 impl StudyFile {
-    /// Reads and checks a file.
+    /// Reads and checks a file. Relative paths of presets start at its folder from then on.
     ///
     /// # Errors
     /// [`StudyFileError`] when the file cannot be read, or with the place of the first field that
@@ -18,20 +18,27 @@ impl StudyFile {
     pub fn read(path: &Path) -> Result<Self, StudyFileError> {
         let text = fs::read_to_string(path)
             .map_err(|source| StudyFileError::Io { path: path.to_owned(), source })?;
-        Ok(Self::parse(&path.display().to_string(), &text)?)
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Ok(Self::parse_in(folder, &path.display().to_string(), &text)?)
     }
 
-    /// Reads and checks the text of a file; `file` names it in errors.
+    /// Reads and checks the text of a file; `file` names it in errors. Relative paths of presets start at
+    /// the current folder.
     ///
     /// # Errors
     /// [`Located`] tells the first field that cannot work.
     pub fn parse(file: &str, text: &str) -> Result<Self, Located> {
+        Self::parse_in(Path::new(""), file, text)
+    }
+
+    fn parse_in(folder: &Path, file: &str, text: &str) -> Result<Self, Located> {
         let document = Document::new(text);
-        let study: Self = toml::from_str(text).map_err(|error| {
+        let mut study: Self = toml::from_str(text).map_err(|error| {
             let span = error.span().unwrap_or(0..0);
             let path = document.path_at(&span);
             Located::new(file, text, span.start, path, with_hint(error.message()))
         })?;
+        study.backend.start_paths_at(folder);
         match study.plan(Path::new("")) {
             Ok(_) => Ok(study),
             Err(FieldError { path, problem }) => {

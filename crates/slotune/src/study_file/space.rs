@@ -40,7 +40,7 @@ pub struct ParameterTable {
 
 impl ParameterTable {
     /// The parameter of that name.
-    pub(super) fn parameter(&self, name: &str) -> Result<Parameter, FieldError> {
+    pub(crate) fn parameter(&self, name: &str) -> Result<Parameter, FieldError> {
         let error = |field: &str, problem: &str| FieldError::new(["space", name, field], problem);
         let domain = match (&self.range, &self.levels) {
             (Some([low, high]), None) => {
@@ -107,7 +107,7 @@ fn range(low: &Value, high: &Value) -> Result<Domain, &'static str> {
 
 /// What a list of values is: a switch, names or numbers. What is wrong with it, the search space
 /// says.
-pub(crate) fn levels_domain(levels: &[Value]) -> Domain {
+fn levels_domain(levels: &[Value]) -> Domain {
     let texts = || {
         levels.iter().map(|value| match value {
             Value::Text(text) => Some(text.clone()),

@@ -52,6 +52,26 @@ fn the_example_is_what_its_comments_say() {
     assert_eq!(plan.workload.schedule().unwrap().requests.len(), 1000);
 }
 
+/// Wherever the program runs: a preset beside the study file is found, and one that is not there is named.
+#[test]
+fn relative_paths_of_presets_start_at_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let preset = slotune_sim::GpuPreset::named("l4").unwrap().to_toml();
+    std::fs::write(folder.path().join("mine.toml"), preset).unwrap();
+    let study = folder.path().join("study.toml");
+    let with = |gpu: &str| {
+        let text = example_with("gpu = \"h100-sxm\"", &format!("gpu = \"{gpu}\""));
+        std::fs::write(&study, text).unwrap();
+        StudyFile::read(&study)
+    };
+    let BackendTable::Simulator(table) = with("mine.toml").unwrap().backend else { panic!() };
+    assert_eq!(Path::new(&table.gpu), folder.path().join("mine.toml"));
+    let error = with("other.toml").unwrap_err().to_string();
+    assert!(error.contains(&*folder.path().join("other.toml").to_string_lossy()), "{error}");
+    let BackendTable::Simulator(table) = with("l4").unwrap().backend else { panic!() };
+    assert_eq!(table.gpu, "l4");
+}
+
 #[test]
 fn what_the_example_comments_out_works_too() {
     // Every commented field, uncommented in place of what it is an alternative to.
@@ -81,6 +101,11 @@ fn what_the_example_comments_out_works_too() {
         "# port",
         "# wall_time_s",
         "# server_time_s",
+        "# [finals]",
+        "# finalists",
+        "# repeats",
+        "# workloads",
+        "# slo =",
     ] {
         let line = format!("\n{head}");
         assert!(text.contains(&line), "{head}");
@@ -102,6 +127,23 @@ fn what_the_example_comments_out_works_too() {
     assert_eq!(plan.options.slo.tpot_s, Some(0.05));
     assert_eq!(file.budget.server_time_s, Some(36_000.0));
     assert!(matches!(file.backend, BackendTable::Vllm(VllmTable { port: 8000, .. })));
+    let said = FinalsTable {
+        slo: SloTable { ttft_s: Some(2.0), tpot_s: Some(0.1), e2e_s: None },
+        ..FinalsTable::default()
+    };
+    assert_eq!(file.finals, said, "the comments say what is so without them");
+}
+
+#[test]
+fn a_good_request_of_the_finals_is_that_of_the_study_unless_they_have_their_own() {
+    let limits = |tables: &str| {
+        let text = example_with("[budget]", &format!("{tables}\n[budget]"));
+        StudyFile::parse("", &text).unwrap().plan(Path::new("")).unwrap().finals.slo
+    };
+    let slo = |ttft_s, tpot_s, e2e_s| slotune_serving::metrics::Slo { ttft_s, tpot_s, e2e_s };
+    assert_eq!(limits(""), slo(Some(2.0), Some(0.1), None));
+    assert_eq!(limits("[slo]\ne2e_s = 9"), slo(None, None, Some(9.0)));
+    assert_eq!(limits("[slo]\ne2e_s = 9\n[finals.slo]\nttft_s = 1"), slo(Some(1.0), None, None));
 }
 
 #[test]
@@ -227,8 +269,34 @@ fn each_mistake_names_line_field_and_remedy() {
             "above 0",
         ),
     ];
+    let finals = |fields: &str| format!("trials = 30\n[finals]\n{fields}");
+    let table =
+        table.map(|(old, new, field, line, message)| (old, new.to_owned(), field, line, message));
+    let of_finals = [
+        ("finalists = 0", "finalists", "finalists", "`workloads = []`"),
+        ("repeats = 2", "repeats", "repeats", "give 3 or more"),
+        ("workloads = [\"trace\"]", "workloads", "workloads", "lacks `\"study\"`"),
+        ("workloads = [\"studdy\"]", "workloads", "workloads", "did you mean `study`?"),
+        ("workloads = [\"study\"]\ntrace = {}", "trace", "trace", "add `\"trace\"` there"),
+        ("trace = { rate_per_s = -1 }", "trace.rate_per_s", "trace", "above 0"),
+        (
+            "sustained = { concurrency = 0, prompt_tokens = 9, output_tokens = 9, requests = 9 }",
+            "sustained.concurrency",
+            "sustained",
+            "1 or more",
+        ),
+        ("slo = { ttft_s = 0 }", "slo.ttft_s", "slo", "above 0"),
+        ("slo = { ttft_p95_s = 1 }", "slo.ttft_p95_s", "slo", "did you mean `ttft_s`?"),
+    ]
+    .map(|(fields, field, line, message)| {
+        ("trials = 30", finals(fields), format!("finals.{field}"), line, message)
+    });
+    let table = table
+        .into_iter()
+        .map(|(old, new, field, line, message)| (old, new, field.to_owned(), line, message))
+        .chain(of_finals);
     for (old, new, field, line, message) in table {
-        let error = error_of(&example_with(old, new));
+        let error = error_of(&example_with(old, &new));
         assert_eq!(error.path.join("."), field, "{error}");
         assert!(error.text.starts_with(line), "{error}");
         assert!(error.problem.contains(message), "{error}");
@@ -331,6 +399,8 @@ fn the_example_satisfies_the_schema_and_mistakes_do_not() {
         ("levels = [false, true]", "log = true"),
         ("minimise =", "minimize ="),
         ("noise = \"none\"", "noise = \"nine\""),
+        ("trials = 30", "trials = 30\n[finals]\nrepeats = 2"),
+        ("trials = 30", "trials = 30\n[finals]\nworkloads = [\"own\"]"),
     ] {
         assert!(is_valid(&example_with(old, new)).is_err(), "{new}");
     }

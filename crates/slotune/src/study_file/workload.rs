@@ -104,19 +104,23 @@ impl WorkloadTable {
     /// The workload; relative paths start at `folder`.
     pub(super) fn workload(&self, folder: &Path, seed: u64) -> Result<Workload, FieldError> {
         match self {
-            Self::Trace(table) => table.replay(folder).map(Workload::Replay),
-            Self::Synthetic(table) => table.synthetic(seed).map(Workload::Synthetic),
+            Self::Trace(table) => table.replay(["workload", "trace"], folder).map(Workload::Replay),
+            Self::Synthetic(table) => {
+                table.synthetic(["workload", "synthetic"], seed).map(Workload::Synthetic)
+            }
         }
     }
 }
 
 impl TraceTable {
-    fn replay(&self, folder: &Path) -> Result<Replay, FieldError> {
-        positive(&["workload", "trace", "rate_per_s"], self.rate_per_s)?;
-        check_count(&["workload", "trace", "requests"], self.requests)?;
+    /// The replay; the table stands at this path, relative paths start at `folder`.
+    pub(super) fn replay(&self, at: [&str; 2], folder: &Path) -> Result<Replay, FieldError> {
+        let field = |name| [at[0], at[1], name];
+        positive(&field("rate_per_s"), self.rate_per_s)?;
+        check_count(&field("requests"), self.requests)?;
         if !(self.start_s.is_finite() && self.start_s >= 0.0) {
             let problem = format!("is {}, but must be a finite number, 0 or more", self.start_s);
-            return Err(FieldError::new(["workload", "trace", "start_s"], problem));
+            return Err(FieldError::new(field("start_s"), problem));
         }
         Ok(Replay {
             trace: if self.source == built_in_trace() {
@@ -132,10 +136,10 @@ impl TraceTable {
 }
 
 impl SyntheticTable {
-    fn synthetic(&self, seed: u64) -> Result<Synthetic, FieldError> {
-        let error =
-            |field, problem: &str| Err(FieldError::new(["workload", "synthetic", field], problem));
-        let field = |name| ["workload", "synthetic", name];
+    /// The workload; the table stands at this path.
+    pub(super) fn synthetic(&self, at: [&str; 2], seed: u64) -> Result<Synthetic, FieldError> {
+        let field = |name| [at[0], at[1], name];
+        let error = |name, problem: &str| Err(FieldError::new(field(name), problem));
         positive(&field("rate_per_s"), self.rate_per_s)?;
         positive(&field("burstiness"), self.burstiness)?;
         check_count(&field("concurrency"), self.concurrency)?;
@@ -156,7 +160,7 @@ impl SyntheticTable {
             }
             (None, _, None) => {
                 let problem = "says not when requests arrive; give `rate_per_s` or `concurrency`";
-                return Err(FieldError::new(["workload", "synthetic"], problem));
+                return Err(FieldError::new(at, problem));
             }
         };
         Ok(Synthetic {

@@ -54,6 +54,8 @@ impl Observer for Silent {
 pub struct Finished<'a> {
     /// The trial with its outcome.
     pub entry: &'a Entry,
+    /// What it is known as, such as `baseline`, where it was not proposed by a search.
+    pub label: Option<&'a str>,
     /// The raw run, where there was one.
     pub run: Option<&'a Run>,
     /// All trials of the study so far, this one included.
@@ -130,14 +132,7 @@ impl Tuner {
         trials: usize,
         observer: &dyn Observer,
     ) -> Result<(), TuneError> {
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return Err(TuneError::WithinRuntime);
-        }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(TuneError::Runtime)?;
-        runtime.block_on(self.run(trials, observer))
+        runtime()?.block_on(self.run(trials, observer))
     }
 
     async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
@@ -150,6 +145,7 @@ impl Tuner {
         observer
             .finished(&Finished {
                 entry,
+                label: None,
                 run: run.as_ref(),
                 history,
                 objective: self.study.problem().objective(),
@@ -173,6 +169,14 @@ impl Tuner {
             above_s: HOPELESS * best,
         })
     }
+}
+
+/// A runtime for callers that have none.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, TuneError> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        return Err(TuneError::WithinRuntime);
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(TuneError::Runtime)
 }
 
 /// Whether the objective needs inter-token latencies.

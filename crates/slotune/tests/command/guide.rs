@@ -5,12 +5,12 @@ use std::{fs, io, path::Path};
 use super::{ok, write_study};
 
 /// The commands of all `sh` blocks, in order.
-fn commands(text: &str) -> Vec<&str> {
+pub(super) fn commands(text: &str) -> Vec<&str> {
     let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("slotune ")).collect()
 }
 
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let from = entry?.path();

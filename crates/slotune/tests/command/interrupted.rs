@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use slotune::results::{ResultSet, StoredTrial};
+use slotune::{
+    core::random::derive,
+    results::{ResultSet, StoredTrial},
+};
 
 use super::{command, ok, slotune, stderr, write_study};
 
@@ -57,33 +60,31 @@ fn trials(folder: &Path) -> Vec<StoredTrial> {
     loaded.set.trials
 }
 
+/// How often the study below is killed, if not 12 times.
+const KILLS: &str = "SLOTUNE_TEST_KILLS";
+
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long to look is for the caller to say")]
 fn a_killed_study_goes_on_with_the_trials_of_an_uninterrupted_one() {
-    const TRIALS: u32 = 24;
+    let kills = std::env::var(KILLS).map_or(12, |kills| kills.parse().expect("a number"));
+    // Some more than the lines that are waited for below.
+    let trials_wanted = 2 * kills;
     let whole = tempfile::tempdir().unwrap();
-    write_study(whole.path(), TRIALS, 60);
+    write_study(whole.path(), trials_wanted, 60);
     ok(whole.path(), &["tune", "study.toml"]);
     let expected = trials(whole.path());
-    assert_eq!(expected.len(), 26, "and the two references");
+    assert_eq!(expected.len(), trials_wanted as usize + 2, "and the two references");
 
     let killed = tempfile::tempdir().unwrap();
-    write_study(killed.path(), TRIALS, 60);
+    write_study(killed.path(), trials_wanted, 60);
     let mut kept = 0;
     // Lines to wait for, then microseconds: before the set exists, between and within trials.
-    for (lines, delay_us) in [
-        (0, 0),
-        (0, 3000),
-        (0, 15_000),
-        (1, 0),
-        (1, 700),
-        (2, 1900),
-        (1, 4200),
-        (3, 300),
-        (1, 9700),
-        (2, 13_000),
-        (1, 23_000),
-        (1, 6100),
-    ] {
+    let first = [(0, 0), (0, 3000), (0, 15_000), (3, 300)];
+    let random = (0..).map(|kill| {
+        let delay_us = derive(11, "kill/delay", kill) % 30_000;
+        (1 + derive(11, "kill/lines", kill) % 2, delay_us)
+    });
+    for (lines, delay_us) in first.into_iter().chain(random).take(kills as usize) {
         let mut child = start(killed.path());
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();

@@ -1,9 +1,12 @@
 //! The command, run as a user runs it.
 
+mod finals;
 mod guide;
 mod help;
+mod import;
 mod interrupted;
 mod real_server;
+mod refused;
 mod stored_set;
 mod study;
 mod suite;

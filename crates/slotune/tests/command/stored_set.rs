@@ -78,6 +78,35 @@ fn analyse_answers_for_other_targets() {
 }
 
 #[test]
+fn analyse_counts_goodput_for_limits_that_came_later() {
+    let (here, set) = (Path::new("."), measured_on_an_h100());
+    let ask = |limits: &[&str]| -> serde_json::Value {
+        let limits = limits.iter().flat_map(|limit| ["--slo", limit]);
+        let arguments: Vec<&str> = ["analyse", &set, "--maximise", "goodput_per_s", "--json"]
+            .into_iter()
+            .chain(limits)
+            .collect();
+        serde_json::from_slice(&slotune(here, &arguments).stdout).expect("JSON")
+    };
+    assert_eq!(ask(&[])["trials"], 0, "the study had no limits");
+    let good = |limits: &[&str]| ask(limits)["best"]["value"]["value"].as_f64().expect("known");
+    let (loose, tight) = (good(&["e2e_s=1e9"]), good(&["e2e_s=10", "ttft_s=0.5"]));
+    assert!(tight < loose, "{tight} of {loose}");
+    let all = ask(&["e2e_s=1e9"]);
+    // Every request is good, so it is the request throughput.
+    let throughput: serde_json::Value = serde_json::from_str(&ok(
+        here,
+        &["analyse", &set, "--maximise", "request_throughput_per_s", "--json"],
+    ))
+    .expect("JSON");
+    assert_eq!(all["best"]["value"]["value"], throughput["best"]["value"]["value"]);
+    let wrong = slotune(here, &["analyse", &set, "--slo", "e2e=2"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    let negative = slotune(here, &["analyse", &set, "--slo", "e2e_s=-2"]);
+    assert!(stderr(&negative).contains("must be a finite number above 0"), "{}", stderr(&negative));
+}
+
+#[test]
 fn replay_runs_samplers_on_what_was_measured() {
     let (here, set) = (Path::new("."), measured_on_an_h100());
     for sampler in ["bayesian", "sobol", "random"] {

@@ -31,6 +31,8 @@ fn a_suite_fills_the_page_from_one_result_set_and_goes_on_where_it_was_left() {
             ("gpu_memory_utilization", StudyRole::Focus, 7),
             ("chunked_prefill", StudyRole::Focus, 10),
             ("comprehensive", StudyRole::Search, 3),
+            ("finals", StudyRole::Finals, 18),
+            ("finals_sustained", StudyRole::Finals, 18),
         ]
     );
     let page = fs::read_to_string(here.join("study-suite/week3.md")).unwrap();
@@ -48,12 +50,15 @@ fn a_suite_fills_the_page_from_one_result_set_and_goes_on_where_it_was_left() {
     assert_eq!(html.matches("<td>comprehensive</td>").count(), 3, "every trial has its row");
 
     // As if it had been killed within the fourth study.
-    for name in ["chunked_prefill-00006", "chunked_prefill-00007", "chunked_prefill-00008"]
-        .into_iter()
-        .chain(["chunked_prefill-00009", "comprehensive-00000", "comprehensive-00001"])
-        .chain(["comprehensive-00002"])
-    {
-        fs::remove_file(here.join(format!("study-suite/trials/{name}.parquet"))).unwrap();
+    for part in fs::read_dir(here.join("study-suite/trials")).unwrap() {
+        let path = part.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let is_later = ["comprehensive-", "finals-", "finals_sustained-"]
+            .iter()
+            .any(|study| name.starts_with(study));
+        if is_later || (name.starts_with("chunked_prefill-") && name > "chunked_prefill-00005") {
+            fs::remove_file(&path).unwrap();
+        }
     }
     let again = slotune(here, &["suite", "study.toml", "--json"]);
     assert_eq!(stdout(&again), stdout(&output));
@@ -80,5 +85,8 @@ fn a_sweep_goes_over_the_grid_of_the_documents() {
     assert_eq!(count("gpu_memory_utilization"), 4, "0.70 to 0.85");
     assert_eq!(count("chunked_prefill"), 3, "both with 16384, one with 8192");
     assert_eq!(count("comprehensive"), 2 * 4 * 3);
-    assert!(set.manifest.studies[1..].iter().all(|study| study.sampler == "grid"));
+    let studies = set.manifest.studies[1..].iter();
+    let mut sweeps = studies.filter(|study| study.role != StudyRole::Finals);
+    assert!(sweeps.all(|study| study.sampler == "grid"));
+    assert_eq!(set.manifest.studies.len(), 6 + 2, "the finals come last");
 }

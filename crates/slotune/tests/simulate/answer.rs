@@ -142,6 +142,25 @@ fn flags_reach_the_server() {
     }
 }
 
+/// Half of the cache left free beside what runs: others wait where they would have been preempted.
+#[test]
+fn admission_is_an_argument_too() {
+    let rows: Vec<String> =
+        (0..60).map(|index| format!("{},300,500", f64::from(index) / 60.0)).collect();
+    let fixture = Fixture::with(&rows.join("\n"));
+    let with = |arguments: &[&str]| {
+        let small = ["--gpu-memory-utilization", "0.2", "--max-num-batched-tokens", "2048"];
+        let rest = ["--max-num-seqs", "256", "--max-model-len", "8192", "--no-noise", "--json"];
+        json(&fixture.simulate(&[&small, &rest, arguments].concat()))
+    };
+    let preemptions = |answer: &Value| answer["preemptions"].as_u64().expect("a number");
+    let (plain, spared) = (with(&[]), with(&["--watermark", "0.5"]));
+    assert!(preemptions(&spared) < preemptions(&plain), "{plain} {spared}");
+    assert_eq!(preemptions(&with(&["--scheduler-reserve-full-isl"])), preemptions(&plain));
+    let eager = with(&["--enforce-eager"]);
+    assert_eq!(eager["arguments"]["cudagraph_mode"], "none");
+}
+
 /// Every engine argument of the library is a flag.
 #[test]
 fn every_engine_argument_has_a_flag() {

@@ -1,8 +1,8 @@
 //! The most promising configuration.
 
-use super::surrogate::{Score, Surrogate};
+use super::{score::Score, surrogate::Surrogate};
 use crate::{
-    Configuration, Domain, SearchSpace, Value,
+    Configuration, Domain, Origin, SearchSpace, Value,
     minimise::{Bounds, minimise},
     random::SobolPoints,
     sampler::unseen::Unseen,
@@ -26,12 +26,15 @@ const EVALUATIONS: usize = 40;
 /// Steps along a continuous axis of the unit cube that are tried like steps between levels.
 const STEPS: [f64; 6] = [-0.1, -0.02, -0.004, 0.004, 0.02, 0.1];
 
+/// A configuration and its design point.
+type Place = (Configuration, Vec<f64>);
+
 /// A configuration, its design point and its score.
 #[derive(Clone)]
-struct Candidate {
+pub(super) struct Candidate {
     configuration: Configuration,
-    point: Vec<f64>,
-    score: Score,
+    pub(super) point: Vec<f64>,
+    pub(super) score: Score,
 }
 
 /// The unseen configuration with the best score, the first of equals; `None` when none is left.
@@ -43,32 +46,83 @@ pub(super) fn best(
     unseen: &Unseen<'_>,
     surrogate: &Surrogate,
     seed: u64,
-) -> Option<Configuration> {
+) -> Option<Candidate> {
     if let Some(all) = unseen.all() {
-        return first_best(scored(space, surrogate, all)).map(|best| best.configuration);
+        let all = all.into_iter().map(|configuration| placed(space, configuration));
+        return first_best(scored(surrogate, all.collect()));
     }
+    let starts = promising(space, unseen, surrogate, seed, REFINED);
+    let refined = starts.into_iter().map(|start| refine(space, unseen, surrogate, start));
+    first_best(refined.collect())
+}
+
+/// Up to `count` unseen configurations with the best scores among all, or among many candidates in a
+/// space that cannot be enumerated; best first, all different.
+pub(super) fn promising(
+    space: &SearchSpace,
+    unseen: &Unseen<'_>,
+    surrogate: &Surrogate,
+    seed: u64,
+    count: usize,
+) -> Vec<Candidate> {
+    let candidates = match unseen.all() {
+        Some(all) => all.into_iter().map(|configuration| placed(space, configuration)).collect(),
+        None => candidates(space, unseen, surrogate, seed),
+    };
+    let mut candidates = scored(surrogate, candidates);
+    // Stable, so that equals stay in order.
+    candidates.sort_by(|a, b| b.score.compare(&a.score));
+    candidates.dedup_by(|a, b| a.point == b.point);
+    candidates.truncate(count);
+    candidates
+}
+
+/// Quasi-random points and the neighbours of the incumbents.
+fn candidates(
+    space: &SearchSpace,
+    unseen: &Unseen<'_>,
+    surrogate: &Surrogate,
+    seed: u64,
+) -> Vec<Place> {
     let d = space.parameters().len();
-    let mut candidates: Vec<Configuration> = SobolPoints::new(d, seed)
+    let mut candidates: Vec<Place> = SobolPoints::new(d, seed)
         .take(CANDIDATES)
-        .map(|unit| space.configuration_at(&unit))
-        .filter(|configuration| unseen.holds(configuration))
+        .filter_map(|unit| unseen_place(unseen, space.configuration_at(&unit)))
         .collect();
     if candidates.len() < FEW {
-        let mended = |unit: Vec<f64>| unseen.mended(&unit);
+        let mended = |unit: Vec<f64>| Some(placed(space, unseen.mended(&unit)?));
         candidates.extend(SobolPoints::new(d, seed).take(CANDIDATES).filter_map(mended));
     }
     candidates
         .extend(surrogate.incumbents().iter().flat_map(|point| neighbours(space, unseen, point)));
     if candidates.is_empty() {
-        candidates.extend(unseen.first(SobolPoints::new(d, seed).skip(CANDIDATES)));
+        let last = unseen.first(SobolPoints::new(d, seed).skip(CANDIDATES));
+        candidates.extend(last.map(|configuration| placed(space, configuration)));
     }
-    let mut candidates = scored(space, surrogate, candidates);
-    // Stable, so that equals stay in order.
-    candidates.sort_by(|a, b| b.score.compare(&a.score));
-    candidates.dedup_by(|a, b| a.point == b.point);
-    candidates.truncate(REFINED);
-    let refined = candidates.into_iter().map(|start| refine(space, unseen, surrogate, start));
-    first_best(refined.collect()).map(|best| best.configuration)
+    candidates
+}
+
+/// The better of a new configuration and of one more measurement of an evaluated one, which is taken
+/// out; the new one of equals.
+pub(super) fn better(
+    space: &SearchSpace,
+    surrogate: &Surrogate,
+    new: Option<Candidate>,
+    repeat: &mut Option<Configuration>,
+) -> Option<(Configuration, Origin)> {
+    let again = repeat.iter().map(|configuration| placed(space, configuration.clone()));
+    let mut repeated = scored(surrogate, again.collect());
+    for candidate in &mut repeated {
+        candidate.score = surrogate.repeated(candidate.score, &candidate.point);
+    }
+    let worth = |candidate: &Candidate| {
+        new.as_ref().is_none_or(|new| candidate.score.compare(&new.score).is_gt())
+    };
+    if let Some(repeated) = repeated.into_iter().find(worth) {
+        *repeat = None;
+        return Some((repeated.configuration, Origin::Repeat));
+    }
+    new.map(|new| (new.configuration, Origin::Model))
 }
 
 /// Climbs from a candidate to a point that no step improves.
@@ -80,12 +134,12 @@ fn refine(
 ) -> Candidate {
     let mut best = start;
     for _ in 0..ROUNDS {
-        let mut moves: Vec<Configuration> = climb(space, surrogate, &best.point)
+        let mut moves: Vec<Place> = climb(space, surrogate, &best.point)
+            .and_then(|configuration| unseen_place(unseen, configuration))
             .into_iter()
-            .filter(|configuration| unseen.holds(configuration))
             .collect();
         moves.extend(neighbours(space, unseen, &best.point));
-        match first_best(scored(space, surrogate, moves)) {
+        match first_best(scored(surrogate, moves)) {
             Some(better) if better.score.compare(&best.score).is_gt() => best = better,
             _ => break,
         }
@@ -121,16 +175,13 @@ fn climb(space: &SearchSpace, surrogate: &Surrogate, start: &[f64]) -> Option<Co
 }
 
 /// Unseen configurations one step away along one axis.
-fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Configuration> {
+fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Place> {
     let mut found = Vec::new();
     for (j, parameter) in space.parameters().iter().enumerate() {
         for coordinate in steps(parameter.domain(), point[j]) {
             let mut moved = point.to_vec();
             moved[j] = coordinate;
-            let configuration = space.nearest(&moved);
-            if unseen.holds(&configuration) {
-                found.push(configuration);
-            }
+            found.extend(unseen_place(unseen, space.nearest(&moved)));
         }
     }
     found
@@ -158,15 +209,19 @@ fn steps(domain: &Domain, here: f64) -> Vec<f64> {
     coordinates
 }
 
-fn scored(
-    space: &SearchSpace,
-    surrogate: &Surrogate,
-    configurations: Vec<Configuration>,
-) -> Vec<Candidate> {
-    let points: Vec<Vec<f64>> = configurations
-        .iter()
-        .map(|configuration| space.encode(configuration).coordinates().to_vec())
-        .collect();
+fn placed(space: &SearchSpace, configuration: Configuration) -> Place {
+    let point = space.encode(&configuration).coordinates().to_vec();
+    (configuration, point)
+}
+
+/// `None` where the configuration may not be proposed.
+fn unseen_place(unseen: &Unseen<'_>, configuration: Configuration) -> Option<Place> {
+    let point = unseen.point(&configuration)?.coordinates().to_vec();
+    Some((configuration, point))
+}
+
+fn scored(surrogate: &Surrogate, places: Vec<Place>) -> Vec<Candidate> {
+    let (configurations, points): (Vec<Configuration>, Vec<Vec<f64>>) = places.into_iter().unzip();
     let scores = surrogate.scores(&points);
     let candidates = configurations.into_iter().zip(points).zip(scores);
     candidates

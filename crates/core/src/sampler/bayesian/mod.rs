@@ -2,28 +2,90 @@
 //!
 //! After a quasi-random initial design, each suggestion is the configuration that maximises
 //! log expected improvement + log P(every constraint is met) + log P(it can be measured) under
-//! Gaussian processes of the objective, of each constrained metric and of what could be measured (Gardner et al. 2014; Ament et al. 2023).
+//! Gaussian processes of the objective, of each constrained metric and of what could be measured
+//! (Gardner et al. 2014; Ament et al. 2023).
 
 mod maximise;
+mod model;
 mod outcome;
+mod remaining;
+mod repeat;
+mod score;
 mod surrogate;
+mod transfer;
 
 use super::{Sampler, Sobol, SuggestError, Suggestion, unseen::Unseen};
-use crate::{Entry, History, Origin, Outcome, Problem, State, random::derive};
-pub(crate) use surrogate::{Noise, Surrogate};
+use crate::{
+    Configuration, Entry, History, Origin, Outcome, Problem, State, Trial, random::derive,
+};
+pub use remaining::RemainingGain;
+pub(crate) use surrogate::{Noise, SURE, Surrogate};
 
 /// Constrained Bayesian optimisation: the default.
 ///
-/// The first max(5, min(10, d + 1)) trials, the user's included, are quasi-random. Pending trials
+/// The first max(5, min(10, d + 1)) trials, the user's included, are quasi-random; where past studies
+/// are known, three trials, the best configurations of the past among them, are enough. Pending trials
 /// are believed to come out as the model expects (the kriging believer of Ginsbourger, Le Riche
-/// and Carraro 2010), and so are the earlier ones of a batch. No configuration is proposed twice,
-/// but once more where its trial failed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Bayesian;
+/// and Carraro 2010), and so are the earlier ones of a batch.
+///
+/// Where measurements have an error, the first configuration is measured twice at the start, and one
+/// that may be the best is measured again when that promises more than a new one. No other
+/// configuration is proposed twice, but once more where its trial failed.
+#[derive(Clone, Debug, Default)]
+pub struct Bayesian {
+    past: Vec<History>,
+}
 
-/// Trials before the first model, in a space of `d` parameters.
-fn initial_design_size(d: usize) -> usize {
-    (d + 1).clamp(5, 10)
+/// Trials before the first model in a space of `d` parameters.
+fn initial_design_size(d: usize, knows_past: bool) -> usize {
+    if knows_past { 3 } else { (d + 1).clamp(5, 10) }
+}
+
+impl Bayesian {
+    /// A search that learns from past studies too, such as those of another day, model or GPU, or of
+    /// the simulator. They must name the same metrics; of their trials only those count whose
+    /// configuration belongs to the search space. Those that rank this study's trials no better than
+    /// chance are ignored.
+    pub fn learning_from(past: Vec<History>) -> Self {
+        Self { past }
+    }
+
+    /// The best configuration of each past study, by its own measurements.
+    fn best_of_past<'a>(&'a self, problem: &'a Problem) -> impl Iterator<Item = &'a Configuration> {
+        let best = |past: &'a History| Some(&past.best(problem.objective())?.trial.configuration);
+        self.past.iter().filter_map(best).filter(|best| problem.space().check(best).is_ok())
+    }
+
+    fn initial_design(
+        &self,
+        problem: &Problem,
+        history: &History,
+        unseen: &mut Unseen<'_>,
+        count: usize,
+        seed: u64,
+    ) -> Vec<Suggestion> {
+        let dimensions = problem.space().parameters().len();
+        let known = history.entries().iter().filter(|entry| says_something(entry)).count();
+        let size = initial_design_size(dimensions, !self.past.is_empty());
+        let mut left = size.saturating_sub(known).min(count);
+        let mut suggestions = Vec::new();
+        if left > 0
+            && let Some(configuration) = first_again(problem, history)
+        {
+            suggestions.push(Suggestion { configuration, origin: Origin::Repeat });
+            left -= 1;
+        }
+        for configuration in self.best_of_past(problem) {
+            if left > 0 && unseen.holds(configuration) {
+                unseen.remove(configuration);
+                let configuration = configuration.clone();
+                suggestions.push(Suggestion { configuration, origin: Origin::InitialDesign });
+                left -= 1;
+            }
+        }
+        suggestions.extend(Sobol::next(unseen, dimensions, left, seed, Origin::InitialDesign));
+        suggestions
+    }
 }
 
 impl Sampler for Bayesian {
@@ -39,18 +101,14 @@ impl Sampler for Bayesian {
         seed: u64,
     ) -> Result<Vec<Suggestion>, SuggestError> {
         let space = problem.space();
-        let dimensions = space.parameters().len();
         let mut unseen = Unseen::new(space, history);
-        let initial = initial_design_size(dimensions)
-            .saturating_sub(history.entries().iter().filter(|entry| says_something(entry)).count())
-            .min(count);
-        let mut suggestions =
-            Sobol::next(&mut unseen, dimensions, initial, seed, Origin::InitialDesign);
-        if suggestions.len() < initial || initial == count {
+        let mut suggestions = self.initial_design(problem, history, &mut unseen, count, seed);
+        if suggestions.len() == count {
             return Ok(suggestions);
         }
 
-        let mut surrogate = Surrogate::fit(problem, history, Noise::Learnt)?;
+        let mut surrogate = Surrogate::fit(problem, history, &self.past, Noise::Learnt)?;
+        let mut repeat = repeat::candidate(problem, history, &surrogate);
         let pending = history.entries().iter().filter(|entry| entry.is_pending());
         let pending = pending.map(|entry| &entry.trial.configuration);
         for configuration in pending.chain(suggestions.iter().map(|s| &s.configuration)) {
@@ -59,12 +117,13 @@ impl Sampler for Bayesian {
         while suggestions.len() < count {
             let position = (history.len() + suggestions.len()) as u64;
             let candidates = derive(seed, "candidates", position);
-            let Some(configuration) = maximise::best(space, &unseen, &surrogate, candidates) else {
+            let new = maximise::best(space, &unseen, &surrogate, candidates);
+            let Some((best, origin)) = maximise::better(space, &surrogate, new, &mut repeat) else {
                 break;
             };
-            unseen.remove(&configuration);
-            surrogate.believe(space.encode(&configuration).coordinates())?;
-            suggestions.push(Suggestion { configuration, origin: Origin::Model });
+            unseen.remove(&best);
+            surrogate.believe(space.encode(&best).coordinates())?;
+            suggestions.push(Suggestion { configuration: best, origin });
         }
         Ok(suggestions)
     }
@@ -73,4 +132,15 @@ impl Sampler for Bayesian {
 /// Whether a trial says, or will say, something of its configuration: failed ones do not.
 fn says_something(entry: &Entry) -> bool {
     !matches!(entry.state, State::Told { outcome: Outcome::Failed(_), .. })
+}
+
+/// The configuration of trial 0, if the user gave it, it was measured with an error and no other trial
+/// has it: its repeat tells from the start how far runs differ.
+fn first_again(problem: &Problem, history: &History) -> Option<Configuration> {
+    let (first, rest) = history.entries().split_first()?;
+    let Trial { configuration, origin, .. } = &first.trial;
+    first.measurement()?;
+    let is_only = rest.iter().all(|entry| entry.trial.configuration != *configuration);
+    let is_due = *origin == Origin::Given && is_only;
+    (is_due && repeat::may_differ(problem.objective(), history)).then(|| configuration.clone())
 }

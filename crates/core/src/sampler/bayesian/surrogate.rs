@@ -1,20 +1,20 @@
-//! What the search believes, and how promising that makes a point.
+//! What the search believes of every outcome.
 
-use std::cmp::Ordering;
+use std::{sync::Arc, thread};
 
 use ndarray::Array2;
 
-use super::outcome::{Lens, Reading, fit, seen_error};
+use super::{
+    model::Model,
+    outcome::{Reading, fit, seen_error},
+    score::feasibility,
+};
 use crate::{
-    Bound, Direction, Estimate, History, Problem, Scale,
-    acquisition::{Acquisition, log_expected_improvement, log_feasibility},
+    Bound, Constraint, Direction, Estimate, History, Measurement, Problem, Scale, Trial,
     gp::{Gp, Posterior},
     sampler::SuggestError,
     validity::Validity,
 };
-
-/// Standard deviations below this are taken for it, so that a division by them is defined.
-const SMALLEST_DEVIATION: f64 = 1e-100;
 
 /// What errors call the model of what can be measured.
 const VALIDITY: &str = "(validity)";
@@ -26,19 +26,24 @@ const INCUMBENTS: usize = 3;
 /// there. Without it, a plateau of nearly equal configurations draws trial after trial.
 const LEAST_GAIN: f64 = 0.01;
 
+/// An evaluated configuration is surely feasible with this probability.
+pub(crate) const SURE: f64 = 0.95;
+
+/// Trials from which on the objective is modelled by a thread of its own.
+const WORTH_A_THREAD: usize = 40;
+
 /// Models of every outcome.
 ///
 /// An objective worse than that of every feasible trial says only "bad" and counts as the worst of
-/// those. A constrained metric is seen through [`Lens`]. Left as they are, a few extreme trials would
-/// set the scale and bury the differences that decide.
-///
+/// those: left as they are, a few extreme trials would set the scale and bury the differences that
+/// decide.
 pub(crate) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
-    improvement: Option<Improvement>,
-    constraints: Vec<Limited>,
-    validity: Validity,
+    pub(super) improvement: Option<Improvement>,
+    pub(super) constraints: Vec<Limited>,
+    pub(super) validity: Validity,
     /// Design points of all trials that say something, and of those believed.
-    tried: Vec<Vec<f64>>,
+    pub(super) tried: Vec<Vec<f64>>,
     incumbents: Vec<Vec<f64>>,
 }
 
@@ -56,46 +61,35 @@ pub(crate) enum Noise {
 }
 
 /// The objective, on the scale it is modelled on.
-struct Improvement {
-    metric: String,
-    gp: Gp,
-    scale: Scale,
-    direction: Direction,
-    best: f64,
-    least_gain: f64,
+pub(super) struct Improvement {
+    pub(super) metric: String,
+    pub(super) model: Model,
+    pub(super) scale: Scale,
+    pub(super) direction: Direction,
+    pub(super) best: f64,
+    pub(super) least_gain: f64,
 }
 
 /// A constrained metric and its bound, on the scale it is modelled on.
-struct Limited {
-    metric: String,
-    gp: Gp,
-    bound: Bound,
+pub(super) struct Limited {
+    pub(super) metric: String,
+    pub(super) model: Model,
+    pub(super) bound: Bound,
 }
 
-/// How promising a point is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Score {
-    likely_valid: bool,
-    value: f64,
-}
-
-impl Score {
-    /// First by whether the point can likely be measured; total, so that it can sort.
-    pub(super) fn compare(&self, other: &Self) -> Ordering {
-        let by_validity = self.likely_valid.cmp(&other.likely_valid);
-        by_validity.then(self.value.total_cmp(&other.value))
-    }
-}
+/// A completed trial: its design point and what it measured.
+type Completed<'a> = (Vec<f64>, &'a Measurement);
 
 impl Surrogate {
+    /// From the trials of a history and those of past studies of the same space.
     pub(crate) fn fit(
         problem: &Problem,
         history: &History,
+        past: &[History],
         noise: Noise,
     ) -> Result<Self, SuggestError> {
-        let (space, objective) = (problem.space(), problem.objective());
-        let encode =
-            |trial: &crate::Trial| space.encode(&trial.configuration).coordinates().to_vec();
+        let space = problem.space();
+        let encode = |trial: &Trial| space.encode(&trial.configuration).coordinates().to_vec();
         let started: Vec<(Vec<f64>, bool)> = history
             .entries()
             .iter()
@@ -104,112 +98,83 @@ impl Surrogate {
             .collect();
         let tried: Vec<Vec<f64>> = started.iter().map(|(point, _)| point.clone()).collect();
         let valid: Vec<bool> = started.iter().map(|&(_, valid)| valid).collect();
-        let points = matrix(&tried, space.parameters().len());
-        let validity = Validity::fit(points, &valid, &space.columns())
-            .map_err(|source| SuggestError::Surrogate { metric: VALIDITY.to_owned(), source })?;
+        let completed: Vec<Completed<'_>> =
+            history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
+        let modelling = Modelling { problem, completed: &completed, past, noise };
+        let columns = space.columns();
+        let validity = || {
+            Validity::fit(matrix(&tried, columns.len()), &valid, &columns)
+                .map_err(|source| SuggestError::Surrogate { metric: VALIDITY.to_owned(), source })
+        };
+        let constraints = || -> Result<Vec<Limited>, SuggestError> {
+            let all = problem.objective().constraints.iter();
+            all.filter_map(|constraint| modelling.limited(constraint).transpose()).collect()
+        };
+        // What comes out does not depend on who computes it.
+        let (improvement, constraints, validity) = if completed.len() < WORTH_A_THREAD {
+            (modelling.improvement(), constraints(), validity())
+        } else {
+            thread::scope(|scope| {
+                let others = scope.spawn(|| (constraints(), validity()));
+                let improvement = modelling.improvement();
+                let (constraints, validity) = others.join().expect("a fit does not panic");
+                (improvement, constraints, validity)
+            })
+        };
         let mut surrogate = Self {
-            improvement: None,
-            constraints: Vec::new(),
-            validity,
+            improvement: improvement?,
+            constraints: constraints?,
+            validity: validity?,
             tried,
             incumbents: Vec::new(),
         };
-        let completed: Vec<_> =
-            history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
-        if completed.is_empty() {
-            return Ok(surrogate);
-        }
-
-        let model = |metric: &str, seen: &dyn Fn(f64) -> f64, ceiling: f64| {
-            let readings: Vec<Reading<'_>> = completed
-                .iter()
-                .filter_map(|(point, measurement)| {
-                    let Estimate { value, standard_error, is_lower_bound } =
-                        measurement.get(metric)?;
-                    let standard_error = match noise {
-                        Noise::Learnt => 0.0,
-                        Noise::MeasuredAndLearnt => seen_error(seen, value, standard_error),
-                    };
-                    Some(Reading { point, value: seen(value), standard_error, is_lower_bound })
-                })
-                .collect();
-            fit(&readings, &space.columns(), ceiling)
-                .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
-        };
-        for constraint in &objective.constraints {
-            let metric = constraint.metric.clone();
-            let values = || completed.iter().filter_map(|(_, m)| m.value(&metric));
-            let scale = usable_scale(constraint.scale, values().chain([constraint.bound.value()]));
-            let bound = match constraint.bound {
-                Bound::AtLeast(bound) => Bound::AtLeast(scale.forward(bound)),
-                Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
-            };
-            let lens = Lens::new(bound, &values().map(|v| scale.forward(v)).collect::<Vec<_>>());
-            let seen = |value| lens.forward(scale.forward(value));
-            let gp = model(&metric, &seen, f64::INFINITY)?;
-            surrogate.constraints.push(Limited { metric, gp, bound });
-        }
-        let feasible: Vec<_> = completed
-            .iter()
-            .filter(|(_, measurement)| objective.is_feasible(measurement))
-            .collect();
-        if feasible.is_empty() {
-            let mut points: Vec<_> = completed
-                .iter()
-                .map(|(point, _)| (-surrogate.log_feasibility(point), point))
-                .collect();
-            points.sort_by(|a, b| a.0.total_cmp(&b.0));
-            surrogate.incumbents =
-                points.into_iter().take(INCUMBENTS).map(|(_, point)| point.clone()).collect();
-            return Ok(surrogate);
-        }
-        let metric = objective.metric.clone();
-        let scale =
-            usable_scale(objective.scale, completed.iter().filter_map(|(_, m)| m.value(&metric)));
-        let direction = objective.direction;
-        let worst = feasible
-            .iter()
-            .filter_map(|(_, m)| m.value(&metric))
-            .map(|value| direction.as_cost(scale.forward(value)))
-            .fold(f64::NEG_INFINITY, f64::max);
-        let seen = |value| direction.as_cost(direction.as_cost(scale.forward(value)).min(worst));
-        let ceiling = match direction {
-            Direction::Minimise => worst,
-            Direction::Maximise => f64::INFINITY,
-        };
-        let gp = model(&metric, &seen, ceiling)?;
-        // The luckiest sample is not the best: what is compared is the posterior mean.
-        let mut means: Vec<_> = feasible
-            .into_iter()
-            .map(|(point, _)| (direction.as_cost(gp.posterior_at(point).mean), point))
-            .collect();
-        means.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let best = direction.as_cost(means[0].0);
-        surrogate.incumbents =
-            means.into_iter().take(INCUMBENTS).map(|(_, point)| point.clone()).collect();
-        let least_gain = match scale {
-            Scale::Linear => LEAST_GAIN * best.abs(),
-            Scale::Log => LEAST_GAIN,
-        };
-        surrogate.improvement =
-            Some(Improvement { metric, gp, scale, direction, best, least_gain });
+        surrogate.choose_incumbents(problem, &completed);
         Ok(surrogate)
+    }
+
+    /// The incumbent is what is best in the posterior mean, not the luckiest sample, among the trials
+    /// that surely meet the targets, or where none does, among those that were seen to.
+    fn choose_incumbents(&mut self, problem: &Problem, completed: &[Completed<'_>]) {
+        let measured: Vec<&[f64]> = completed
+            .iter()
+            .filter(|(_, measurement)| problem.objective().is_feasible(measurement))
+            .map(|(point, _)| point.as_slice())
+            .collect();
+        let Some(Improvement { model, direction, .. }) = &self.improvement else {
+            let all = completed.iter().map(|(point, _)| point.as_slice());
+            self.incumbents = first_by(all, |point| -self.log_feasibility(point));
+            return;
+        };
+        let cost = |point: &[f64]| direction.as_cost(model.at(point).mean);
+        let is_sure = |point: &&[f64]| self.log_feasibility(point) >= SURE.ln();
+        let sure: Vec<&[f64]> = measured.iter().copied().filter(is_sure).collect();
+        let usable = if sure.is_empty() { measured } else { sure };
+        let incumbents = first_by(usable.into_iter(), cost);
+        let best = incumbents.first().map(|point| model.at(point).mean);
+        self.incumbents = incumbents;
+        if let (Some(improvement), Some(best)) = (&mut self.improvement, best) {
+            improvement.best = best;
+            improvement.least_gain = match improvement.scale {
+                Scale::Linear => LEAST_GAIN * best.abs(),
+                Scale::Log => LEAST_GAIN,
+            };
+        }
     }
 
     /// Takes it that a trial at this point will come out as expected.
     pub(super) fn believe(&mut self, point: &[f64]) -> Result<(), SuggestError> {
         let mut feasible = true;
-        for Limited { metric, gp, bound } in &mut self.constraints {
-            let mean = gp.posterior_at(point).mean;
+        for Limited { metric, model, bound } in &mut self.constraints {
+            let mean = model.at(point).mean;
             feasible &= bound.is_met_by(mean);
-            *gp = believed(gp, point, mean, metric)?;
+            *model = believed(model, point, mean, metric)?;
         }
-        if let Some(Improvement { metric, gp, direction, best, .. }) = &mut self.improvement {
-            let mean = gp.posterior_at(point).mean;
+        if let Some(Improvement { metric, model, direction, best, .. }) = &mut self.improvement {
+            let mean = model.at(point).mean;
             if feasible && direction.as_cost(mean) < direction.as_cost(*best) {
                 *best = mean;
             }
-            *gp = believed(gp, point, mean, metric)?;
+            *model = believed(model, point, mean, metric)?;
         }
         self.tried.push(point.to_vec());
         Ok(())
@@ -223,24 +188,29 @@ impl Surrogate {
     /// The objective as a cost, on the scale it is modelled on, at a point less that at another;
     /// `None` until a feasible trial is known.
     pub(crate) fn difference(&self, point: &[f64], other: &[f64]) -> Option<Posterior> {
-        let Improvement { gp, direction, .. } = self.improvement.as_ref()?;
-        let (here, there) = (gp.posterior_at(point), gp.posterior_at(other));
-        let variance = here.variance + there.variance - 2.0 * gp.covariance(point, other);
+        let Improvement { model, direction, .. } = self.improvement.as_ref()?;
+        let (here, there) = (model.at(point), model.at(other));
+        let variance = here.variance + there.variance - 2.0 * model.covariance(point, other);
         let mean = direction.as_cost(here.mean) - direction.as_cost(there.mean);
         Some(Posterior { mean, variance: variance.max(0.0) })
     }
 
     /// The objective on the scale it is modelled on; `None` until a feasible trial is known.
     pub(crate) fn objective(&self, point: &[f64]) -> Option<(Posterior, Scale)> {
-        let Improvement { gp, scale, .. } = self.improvement.as_ref()?;
-        Some((gp.posterior_at(point), *scale))
+        let Improvement { model, scale, .. } = self.improvement.as_ref()?;
+        Some((model.at(point), *scale))
     }
 
     /// The probability that each constraint is met at a point, in their order.
     pub(crate) fn feasibilities(&self, point: &[f64]) -> Vec<f64> {
-        let each =
-            |Limited { gp, bound, .. }: &Limited| feasibility(gp.posterior_at(point), *bound);
+        let each = |limited: &Limited| feasibility(limited.model.at(point), limited.bound);
         self.constraints.iter().map(|limited| each(limited).value.exp()).collect()
+    }
+
+    /// log of the probability that all constraints are met at a point.
+    pub(super) fn log_feasibility(&self, point: &[f64]) -> f64 {
+        let each = |limited: &Limited| feasibility(limited.model.at(point), limited.bound).value;
+        self.constraints.iter().map(each).sum()
     }
 
     /// The probability that a point gives a measurement at all.
@@ -248,93 +218,131 @@ impl Surrogate {
         self.validity.probabilities(&matrix(&[point.to_vec()], point.len()))[0]
     }
 
-    /// How promising each point is.
-    pub(super) fn scores(&self, points: &[Vec<f64>]) -> Vec<Score> {
-        let Some(d) = points.first().map(Vec::len) else { return Vec::new() };
-        let points = matrix(points, d);
-        let mut values = vec![0.0; points.nrows()];
-        if self.is_measured() {
-            if let Some(improvement) = &self.improvement {
-                for (value, posterior) in values.iter_mut().zip(improvement.gp.posterior(&points)) {
-                    *value += improvement.expected(posterior).value;
-                }
-            }
-            for Limited { gp, bound, .. } in &self.constraints {
-                for (value, posterior) in values.iter_mut().zip(gp.posterior(&points)) {
-                    *value += feasibility(posterior, *bound).value;
-                }
-            }
-        } else {
-            // Nothing is known but where trials were: go where none was.
-            for (value, point) in values.iter_mut().zip(points.rows()) {
-                let squared = |other: &Vec<f64>| -> f64 {
-                    point.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum()
-                };
-                *value += 0.5 * self.tried.iter().map(squared).fold(f64::INFINITY, f64::min).ln();
-            }
-        }
-        let score = |(value, valid): (f64, f64)| Score {
-            likely_valid: valid >= 0.5,
-            value: value + valid.ln(),
-        };
-        values.into_iter().zip(self.validity.probabilities(&points)).map(score).collect()
-    }
-
-    /// The part of the score that has a slope, and its gradient; `None` while nothing has been
-    /// measured.
-    pub(super) fn value_and_gradient(&self, point: &[f64]) -> Option<(f64, Vec<f64>)> {
-        if !self.is_measured() {
-            return None;
-        }
-        let (mut value, mut gradient) = (0.0, vec![0.0; point.len()]);
-        let mut add = |gp: &Gp, acquire: &dyn Fn(Posterior) -> Acquisition| {
-            let (posterior, slope) = gp.posterior_with_gradient(point);
-            let acquisition = acquire(posterior);
-            value += acquisition.value;
-            for (j, entry) in gradient.iter_mut().enumerate() {
-                // d deviation = d variance / (2 deviation).
-                *entry += acquisition.d_mean * slope.mean[j]
-                    + acquisition.d_deviation * slope.variance[j] / (2.0 * deviation(posterior));
-            }
-        };
-        if let Some(improvement) = &self.improvement {
-            add(&improvement.gp, &|posterior| improvement.expected(posterior));
-        }
-        for Limited { gp, bound, .. } in &self.constraints {
-            add(gp, &|posterior| feasibility(posterior, *bound));
-        }
-        Some((value, gradient))
-    }
-
-    fn is_measured(&self) -> bool {
+    /// Whether there is a model of anything but validity.
+    pub(super) fn is_measured(&self) -> bool {
         self.improvement.is_some() || !self.constraints.is_empty()
     }
+}
 
-    fn log_feasibility(&self, point: &[f64]) -> f64 {
-        let each =
-            |Limited { gp, bound, .. }: &Limited| feasibility(gp.posterior_at(point), *bound).value;
-        self.constraints.iter().map(each).sum()
+/// What the models are made from.
+struct Modelling<'a> {
+    problem: &'a Problem,
+    completed: &'a [Completed<'a>],
+    past: &'a [History],
+    noise: Noise,
+}
+
+impl Modelling<'_> {
+    /// The objective's model; `None` until a trial met every target.
+    fn improvement(&self) -> Result<Option<Improvement>, SuggestError> {
+        let objective = self.problem.objective();
+        let (metric, direction) = (&objective.metric, objective.direction);
+        let scale = usable_scale(objective.scale, self.values(metric));
+        let cost = |value| direction.as_cost(scale.forward(value));
+        let feasible = self.completed.iter().filter(|(_, m)| objective.is_feasible(m));
+        let costs = feasible.filter_map(|(_, m)| m.value(metric)).map(cost);
+        let Some(worst) = costs.reduce(f64::max) else { return Ok(None) };
+        let seen = |value| direction.as_cost(cost(value).min(worst));
+        let ceiling = match direction {
+            Direction::Minimise => worst,
+            Direction::Maximise => f64::INFINITY,
+        };
+        let model = self.model(metric, scale, &seen, ceiling)?;
+        let (best, least_gain) = (direction.as_cost(worst), 0.0);
+        let metric = metric.clone();
+        Ok(Some(Improvement { metric, model, scale, direction, best, least_gain }))
+    }
+
+    /// The model of a constrained metric; `None` before anything was measured.
+    fn limited(&self, constraint: &Constraint) -> Result<Option<Limited>, SuggestError> {
+        if self.completed.is_empty() {
+            return Ok(None);
+        }
+        let metric = constraint.metric.clone();
+        let limit = constraint.bound.value();
+        let scale = usable_scale(constraint.scale, self.values(&metric).chain([limit]));
+        let bound = match constraint.bound {
+            Bound::AtLeast(bound) => Bound::AtLeast(scale.forward(bound)),
+            Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
+        };
+        let seen = |value| scale.forward(value);
+        let model = self.model(&metric, scale, &seen, f64::INFINITY)?;
+        Ok(Some(Limited { metric, model, bound }))
+    }
+
+    fn values<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = f64> + 'a {
+        self.completed.iter().filter_map(move |(_, measurement)| measurement.value(metric))
+    }
+
+    /// A model of a metric as it is `seen`, on a scale.
+    fn model(
+        &self,
+        metric: &str,
+        scale: Scale,
+        seen: &dyn Fn(f64) -> f64,
+        ceiling: f64,
+    ) -> Result<Model, SuggestError> {
+        let columns = self.problem.space().columns();
+        let readings = readings(self.completed, metric, seen, self.noise);
+        let past = self.past.iter().filter_map(|past| self.past_process(past, metric, scale));
+        Model::fit(&readings, &columns, ceiling, &past.collect::<Vec<_>>())
+            .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
+    }
+
+    /// The process of a metric that a past study has; `None` where it did not measure it, not on this
+    /// scale, or where its numbers cannot be fitted: what cannot help must not hinder.
+    fn past_process(&self, past: &History, metric: &str, scale: Scale) -> Option<Arc<Gp>> {
+        let space = self.problem.space();
+        let completed: Vec<Completed<'_>> = past
+            .completed()
+            .filter(|(trial, _)| space.check(&trial.configuration).is_ok())
+            .map(|(trial, measurement)| {
+                (space.encode(&trial.configuration).coordinates().to_vec(), measurement)
+            })
+            .collect();
+        let values = completed.iter().filter_map(|(_, measurement)| measurement.value(metric));
+        if usable_scale(scale, values) != scale {
+            return None;
+        }
+        let seen = |value| scale.forward(value);
+        let readings = readings(&completed, metric, &seen, Noise::Learnt);
+        fit(&readings, &space.columns(), f64::INFINITY).ok().map(Arc::new)
     }
 }
 
-impl Improvement {
-    /// How much better than the incumbent, and what is least worth having, a point may be.
-    fn expected(&self, posterior: Posterior) -> Acquisition {
-        let to_beat = self.direction.as_cost(self.direction.as_cost(self.best) - self.least_gain);
-        log_expected_improvement(posterior.mean, deviation(posterior), to_beat, self.direction)
-    }
+/// What trials say of a metric as it is `seen`.
+fn readings<'a>(
+    completed: &'a [Completed<'a>],
+    metric: &str,
+    seen: &dyn Fn(f64) -> f64,
+    noise: Noise,
+) -> Vec<Reading<'a>> {
+    let reading = |(point, measurement): &'a Completed<'a>| {
+        let Estimate { value, standard_error, is_lower_bound } = measurement.get(metric)?;
+        let standard_error = match noise {
+            Noise::Learnt => 0.0,
+            Noise::MeasuredAndLearnt => seen_error(seen, value, standard_error),
+        };
+        Some(Reading { point, value: seen(value), standard_error, is_lower_bound })
+    };
+    completed.iter().filter_map(reading).collect()
 }
 
-fn feasibility(posterior: Posterior, bound: Bound) -> Acquisition {
-    log_feasibility(posterior.mean, deviation(posterior), bound)
+/// The first few points by a cost, ties in their order.
+fn first_by<'a>(
+    points: impl Iterator<Item = &'a [f64]>,
+    cost: impl Fn(&[f64]) -> f64,
+) -> Vec<Vec<f64>> {
+    let mut ordered: Vec<(f64, &[f64])> = points.map(|point| (cost(point), point)).collect();
+    ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // A repeated configuration is one point.
+    ordered.dedup_by(|a, b| a.1 == b.1);
+    ordered.into_iter().take(INCUMBENTS).map(|(_, point)| point.to_vec()).collect()
 }
 
-fn deviation(posterior: Posterior) -> f64 {
-    posterior.variance.sqrt().max(SMALLEST_DEVIATION)
-}
-
-fn believed(gp: &Gp, point: &[f64], mean: f64, metric: &str) -> Result<Gp, SuggestError> {
-    gp.with_observation(point, mean)
+fn believed(model: &Model, point: &[f64], mean: f64, metric: &str) -> Result<Model, SuggestError> {
+    model
+        .with_observation(point, mean)
         .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
 }
 

@@ -6,7 +6,10 @@ mod comparison;
 
 use slotune_results::StoredTrial;
 
-use super::wording::{and, change, miss};
+use super::{
+    finals::became_of,
+    wording::{and, change, miss},
+};
 use crate::{
     analysis::{Analysis, Change, Level, Recommendation, Sweep, Verdict, value},
     format::{bound, count, label, percent, quantity, setting},
@@ -88,11 +91,14 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         ));
     }
     if let Verdict::KeepDefault { best: Some(found), .. } = &analysis.verdict {
-        lessons.push(format!(
-            "The best that the search found is not better than vLLM's default: {} is {}.",
-            label(metric),
-            change(metric, found.change),
-        ));
+        lessons.push(match became_of(analysis, found.trial) {
+            Some(became) => format!("The best that the search found did not last: {became}."),
+            None => format!(
+                "The best that the search found is not better than vLLM's default: {} is {}.",
+                label(metric),
+                change(metric, found.change),
+            ),
+        });
     }
     lessons.extend(caveats(analysis));
     let all = analysis.set.trials.len();

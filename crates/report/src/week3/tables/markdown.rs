@@ -3,19 +3,19 @@
 use std::fmt;
 
 /// A table with a heading over each column.
-pub(super) struct Table {
+pub(in super::super) struct Table {
     headings: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// No rows yet.
-    pub(super) fn new<S: Into<String>>(headings: impl IntoIterator<Item = S>) -> Self {
+    pub(in super::super) fn new<S: Into<String>>(headings: impl IntoIterator<Item = S>) -> Self {
         Self { headings: headings.into_iter().map(Into::into).collect(), rows: Vec::new() }
     }
 
     /// Adds a row of as many cells as there are headings.
-    pub(super) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(in super::super) fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells: Vec<String> = cells.into_iter().map(Into::into).collect();
         debug_assert_eq!(cells.len(), self.headings.len(), "one cell for each column");
         self.rows.push(cells);

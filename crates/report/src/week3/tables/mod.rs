@@ -11,7 +11,7 @@ use crate::{
     format::{heading, label, quantity, quantity_or, setting},
     subject::{Subject, subjects},
 };
-use markdown::Table;
+pub(super) use markdown::Table;
 
 pub(super) use before_after::{before_after, targets};
 pub(super) use effects::{importance, start};

@@ -77,13 +77,13 @@ fn numbers_that_no_time_can_be_made_of_are_named() {
         let text = format!("front_end.to_engine_ms is {shown}: it must be finite and at least 0");
         refused(&slow, Noise::none(), &text);
         let mut gpu = server.clone();
-        gpu.gpu.cache_bytes_per_ms = value;
-        let text = format!("gpu.cache_bytes_per_ms is {shown}: it must be finite and above 0");
+        gpu.gpu.cache_bytes_per_ms = 1e6 * value;
+        let text = format!("cache_gb_per_s is {shown}: it must be finite and above 0");
         refused(&gpu, Noise::none(), &text);
     }
     let mut flat = server.clone();
     flat.step.norm = 0.5;
-    refused(&flat, Noise::none(), "step.norm is 0.5: it must be at least 1");
+    refused(&flat, Noise::none(), "step.norm is 0.5: it must be finite and at least 1");
     let mut hollow = server;
     hollow.model.kv_heads = 0;
     let text = "model.kv_heads is 0: it must be at least 1";
@@ -183,12 +183,12 @@ fn extreme_arguments_are_simulated() {
 #[test]
 fn a_watermark_that_is_no_share_is_named() {
     let server = ServerModel::measured();
-    for (watermark, shown) in [(f64::NAN, "NaN"), (1.5, "1.5"), (-0.1, "-0.1")] {
+    for (watermark, shown) in [(f64::NAN, "NaN"), (1.0, "1"), (-0.1, "-0.1")] {
         let admission = Admission { watermark, ..Admission::default() };
         let options = RunOptions { admission, ..RunOptions::default() };
         let run =
             simulate(&server, &server.resolve(&arguments()), KV_BLOCKS, &open(vec![]), &options);
-        let text = format!("admission.watermark is {shown}: it must be from 0 to 1");
+        let text = format!("watermark is {shown}: it must be at least 0 and below 1");
         assert_eq!(run.expect_err("no share").to_string(), text);
     }
 }

@@ -1,7 +1,7 @@
 //! vLLM's engine arguments as flags, spelt as `vllm serve` spells them.
 
 use clap::Args;
-use slotune::{core::Configuration, serving::EngineArguments};
+use slotune::{core::Configuration, serving::EngineArguments, sim::Admission};
 
 use crate::command::Error;
 
@@ -46,6 +46,9 @@ pub(super) struct EngineFlags {
         value_parser = ["full_and_piecewise", "full_decode_only", "none"]
     )]
     cudagraph_mode: Option<String>,
+    /// No CUDA graphs and no compilation: as `--cudagraph-mode none`
+    #[arg(long, conflicts_with_all = ["cudagraph_mode", "max_cudagraph_capture_size"])]
+    enforce_eager: bool,
     /// Largest batch captured as a CUDA graph (in vLLM also a field of `--compilation-config`)
     #[arg(long, value_name = "TOKENS")]
     max_cudagraph_capture_size: Option<u32>,
@@ -59,6 +62,14 @@ pub(super) struct EngineFlags {
     enable_prefix_caching: bool,
     #[arg(long, hide = true)]
     no_enable_prefix_caching: bool,
+    /// Admits a request only if all of its prompt fits into the KV cache; `--no-…` only its first step
+    #[arg(long, overrides_with = "no_scheduler_reserve_full_isl")]
+    scheduler_reserve_full_isl: bool,
+    #[arg(long, hide = true)]
+    no_scheduler_reserve_full_isl: bool,
+    /// Share of the KV cache that an admitted request must leave free, from 0 to below 1
+    #[arg(long, value_name = "SHARE")]
+    watermark: Option<f64>,
     /// Schedules the next step while the GPU computes; `--no-…` does not
     #[arg(long, overrides_with = "no_async_scheduling")]
     async_scheduling: bool,
@@ -68,9 +79,10 @@ pub(super) struct EngineFlags {
 
 impl EngineFlags {
     pub(super) fn arguments(&self) -> Result<EngineArguments, Error> {
+        let eager = self.enforce_eager.then(|| "none".to_owned());
         let names = [
             ("scheduling_policy", &self.scheduling_policy),
-            ("cudagraph_mode", &self.cudagraph_mode),
+            ("cudagraph_mode", if self.enforce_eager { &eager } else { &self.cudagraph_mode }),
         ];
         let named = names.into_iter().fold(Configuration::new(), |named, (name, value)| {
             value.as_ref().map_or(named.clone(), |value| named.with(name, value.to_lowercase()))
@@ -96,6 +108,16 @@ impl EngineFlags {
             async_scheduling: switch(self.async_scheduling, self.no_async_scheduling),
             ..EngineArguments::from_configuration(&named)?
         })
+    }
+
+    /// When the server admits a request.
+    pub(super) fn admission(&self) -> Admission {
+        let reserves = switch(self.scheduler_reserve_full_isl, self.no_scheduler_reserve_full_isl);
+        let vllm = Admission::default();
+        Admission {
+            reserves_full_prompt: reserves.unwrap_or(vllm.reserves_full_prompt),
+            watermark: self.watermark.unwrap_or(vllm.watermark),
+        }
     }
 }
 

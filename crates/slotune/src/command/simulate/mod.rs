@@ -101,7 +101,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     // Of the GPUs in use: one is on firmer ground than several.
     let in_use = server.clone().with_gpus(resolved.tensor_parallel_size);
     let info = Simulator::new(in_use).describe();
-    let simulator = Simulator::new(server).with_noise(noise).with_cache_reset_to(cache);
+    let simulator = Simulator::new(server)
+        .with_noise(noise)
+        .with_admission(options.engine.admission())
+        .with_cache_reset_to(cache);
     let trial = TrialRequest {
         arguments,
         schedule: Arc::new(schedule),

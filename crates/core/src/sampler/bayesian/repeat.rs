@@ -1,0 +1,59 @@
+//! Which evaluated configuration is worth one more measurement.
+
+use super::surrogate::Surrogate;
+use crate::{Configuration, Direction, History, Measurement, Objective, Problem, SearchSpace};
+
+/// The completed configuration that may be the best: best in the posterior mean of those that meet the
+/// targets more likely than not. `None` where a repeat could tell nothing, or is pending.
+pub(super) fn candidate(
+    problem: &Problem,
+    history: &History,
+    surrogate: &Surrogate,
+) -> Option<Configuration> {
+    if !may_differ(problem.objective(), history) {
+        return None;
+    }
+    let (space, direction) = (problem.space(), problem.objective().direction);
+    let hopeful = history.completed().map(|(trial, _)| &trial.configuration);
+    let best = hopeful
+        .filter_map(|configuration| {
+            Some((cost(space, direction, surrogate, configuration)?, configuration))
+        })
+        .min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let is_pending =
+        |entry: &crate::Entry| entry.is_pending() && entry.trial.configuration == *best.1;
+    (!history.entries().iter().any(is_pending)).then(|| best.1.clone())
+}
+
+/// What the objective is expected to be as a cost; `None` where a target is likely missed.
+fn cost(
+    space: &SearchSpace,
+    direction: Direction,
+    surrogate: &Surrogate,
+    configuration: &Configuration,
+) -> Option<f64> {
+    let point = space.encode(configuration);
+    let point = point.coordinates();
+    let (posterior, _) = surrogate.objective(point)?;
+    (surrogate.log_feasibility(point) >= 0.5_f64.ln()).then(|| direction.as_cost(posterior.mean))
+}
+
+/// Whether a repeat may come out differently: a metric was told with a standard error, or a repeat did
+/// differ; and no repeat agreed to the last bit, as that of an exact look-up does.
+pub(super) fn may_differ(objective: &Objective, history: &History) -> bool {
+    let completed: Vec<(&Configuration, &Measurement)> =
+        history.completed().map(|(trial, m)| (&trial.configuration, m)).collect();
+    let mut noisy = false;
+    for (position, (configuration, measurement)) in completed.iter().enumerate() {
+        let has_error =
+            |metric: &str| measurement.get(metric).is_some_and(|e| e.standard_error > 0.0);
+        noisy |= objective.metrics().any(has_error);
+        if let Some((_, first)) = completed[..position].iter().find(|(c, _)| c == configuration) {
+            if objective.metrics().all(|metric| first.get(metric) == measurement.get(metric)) {
+                return false;
+            }
+            noisy = true;
+        }
+    }
+    noisy
+}

@@ -1,0 +1,30 @@
+//! What a change amounts to.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// What a change amounts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// Better beyond noise.
+    Better,
+    /// No different beyond noise.
+    Same,
+    /// Worse beyond noise.
+    Worse,
+    /// Not measured in both, or known only to be above a bound.
+    Unknown,
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Better => "better",
+            Self::Same => "same",
+            Self::Worse => "worse",
+            Self::Unknown => "unknown",
+        })
+    }
+}
