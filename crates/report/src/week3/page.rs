@@ -21,7 +21,7 @@ use super::{
 use crate::{
     analysis::{Analysis, Effects, Verdict, misses},
     finals::FinalsReport,
-    format::{count, heading, objective, significant, span},
+    format::{count, objective, significant, span},
     plot::CAPTIONS,
     subject::{Role, subjects},
 };
