@@ -173,7 +173,7 @@ impl Importance {
         if configurations < needed {
             return Err(Unknown::TooFew { configurations, needed });
         }
-        if samples.values.iter().all(|value| *value == samples.values[0]) {
+        if samples.values.iter().all(|value| value.total_cmp(&samples.values[0]).is_eq()) {
             return Err(Unknown::NoVariance { configurations });
         }
         let forest = Forest::fit(&samples, seed);

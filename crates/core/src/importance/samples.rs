@@ -25,12 +25,11 @@ impl Samples {
         for (configuration, value) in trials {
             let point = space.encode(configuration).coordinates().to_vec();
             let value = scale.forward(*value);
-            match points.iter().position(|known| *known == point) {
-                Some(known) => repeats[known].push(value),
-                None => {
-                    points.push(point);
-                    repeats.push(vec![value]);
-                }
+            if let Some(known) = points.iter().position(|known| *known == point) {
+                repeats[known].push(value);
+            } else {
+                points.push(point);
+                repeats.push(vec![value]);
             }
         }
         let values: Vec<f64> = repeats.iter().map(|repeats| mean(repeats)).collect();
@@ -48,7 +47,7 @@ impl Samples {
     /// A design point as the trees see it: categories in the order of their mean values.
     pub(super) fn row(&self, mut point: Vec<f64>) -> Vec<f64> {
         for (coordinate, order) in point.iter_mut().zip(&self.categories) {
-            if let Some(place) = order.iter().position(|known| known == coordinate) {
+            if let Some(place) = order.iter().position(|known| is_same(*known, *coordinate)) {
                 *coordinate = place as f64;
             } else if !order.is_empty() {
                 // Never measured: it stands in the middle.
@@ -63,7 +62,7 @@ impl Samples {
 fn by_mean(coordinates: impl Iterator<Item = f64>, values: &[f64]) -> Vec<f64> {
     let mut categories: Vec<(f64, Vec<f64>)> = Vec::new();
     for (coordinate, value) in coordinates.zip(values) {
-        match categories.iter_mut().find(|(known, _)| *known == coordinate) {
+        match categories.iter_mut().find(|(known, _)| is_same(*known, coordinate)) {
             Some((_, values)) => values.push(*value),
             None => categories.push((coordinate, vec![*value])),
         }
@@ -72,4 +71,9 @@ fn by_mean(coordinates: impl Iterator<Item = f64>, values: &[f64]) -> Vec<f64> {
         mean(first).total_cmp(&mean(second)).then(a.total_cmp(b))
     });
     categories.into_iter().map(|(coordinate, _)| coordinate).collect()
+}
+
+/// Whether two coordinates are of one category: they are from one formula, so their bits are the same.
+fn is_same(a: f64, b: f64) -> bool {
+    a.to_bits() == b.to_bits()
 }

@@ -131,6 +131,7 @@ fn known_or_why<S: Serializer>(
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde hands over the field as it is")]
 fn start_or_why<S: Serializer>(
     start: &Option<Result<Importance, Unknown>>,
     serializer: S,

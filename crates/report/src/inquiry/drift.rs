@@ -45,11 +45,12 @@ pub struct Shift {
     pub judgement: Judgement,
 }
 
+/// A set with its name.
+type Named<'a> = (String, &'a ResultSet);
+
 /// The sets by age, in neighbours.
-fn neighbours<'s, 'a>(
-    sets: &'s [(String, &'a ResultSet)],
-) -> Vec<(&'s (String, &'a ResultSet), &'s (String, &'a ResultSet))> {
-    let mut by_age: Vec<&(String, &ResultSet)> = sets.iter().collect();
+fn neighbours<'s, 'a>(sets: &'s [Named<'a>]) -> Vec<(&'s Named<'a>, &'s Named<'a>)> {
+    let mut by_age: Vec<&Named<'_>> = sets.iter().collect();
     // RFC 3339 in UTC sorts as text.
     by_age.sort_by(|(_, a), (_, b)| a.manifest.created.cmp(&b.manifest.created));
     by_age.windows(2).map(|pair| (pair[0], pair[1])).collect()
@@ -92,7 +93,7 @@ pub(super) fn drift(
 
 /// What the shared configurations say together of each two neighbours.
 pub(super) fn shifts(metric: Metric, sets: &[(String, &ResultSet)], drift: &[Drift]) -> Vec<Shift> {
-    let shift = |((before, _), (after, _)): (&(String, &ResultSet), &(String, &ResultSet))| {
+    let shift = |((before, _), (after, _)): (&Named<'_>, &Named<'_>)| {
         let changes: Vec<Change> = drift
             .iter()
             .filter(|drift| drift.before.0 == *before && drift.after.0 == *after)

@@ -62,26 +62,23 @@ fn effect(
         _ => None,
     };
     let shows_all = domain.and_then(Domain::size) == Some(parameter.effect.len() as u128);
-    let x = match range.filter(|_| !shows_all) {
-        Some((low, high, scale)) => {
-            let (title, is_log) = match scale {
-                Scale::Linear => ("linear scale", false),
-                Scale::Log => ("log scale", true),
-            };
-            Axis::within(title, low, high, is_log)
-        }
-        None => {
-            let values: Vec<Value> = parameter.effect.iter().map(|p| p.value.clone()).collect();
-            Axis::names(labels(&values).iter().map(String::as_str)).titled("levels")
-        }
+    let x = if let Some((low, high, scale)) = range.filter(|_| !shows_all) {
+        let (title, is_log) = match scale {
+            Scale::Linear => ("linear scale", false),
+            Scale::Log => ("log scale", true),
+        };
+        Axis::within(title, low, high, is_log)
+    } else {
+        let values: Vec<Value> = parameter.effect.iter().map(|p| p.value.clone()).collect();
+        Axis::names(labels(&values).iter().map(String::as_str)).titled("levels")
     };
     let is_line = range.is_some() && !shows_all;
     let (colour, remark) = if parameter.is_told {
-        (colour::BLUE, "of the variance")
+        (colour::BLUE, " of the variance")
     } else {
-        (colour::GREY, "not told from chance")
+        (colour::GREY, ", not told from chance")
     };
-    let share = format!("{}, {remark}", plus_minus_percent(parameter.share));
+    let share = format!("{}{remark}", plus_minus_percent(parameter.share));
     let panel =
         Panel::new(canvas, &parameter.parameter, &[Entry::new(Mark::Line, colour, share)], x, y)?;
     let place = |i: usize, point: &EffectPoint| match point.value.number() {

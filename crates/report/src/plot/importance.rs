@@ -45,7 +45,7 @@ fn shares(importance: &Importance, canvas: &Canvas<'_>) -> Drawn {
         Entry::new(Mark::Dashes, colour::GREY, "what chance gives"),
     ];
     // Room at the right for the labels.
-    let x = Axis::shares("share of variance, %", 175.0);
+    let x = Axis::shares("share of variance, %", 195.0);
     let y = Axis::names(rows.iter().map(|row| row.parameter.as_str()));
     let panel = Panel::new(canvas, "Importance of each parameter", &entries, x, y)?;
     for (i, row) in rows.iter().enumerate() {

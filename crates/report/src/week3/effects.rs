@@ -55,7 +55,7 @@ fn method(effects: &Effects) -> String {
     let left_out = match effects.left_out {
         0 => String::new(),
         some => {
-            format!(" Left out: {}, which set only some parameters.", count(some, "measured trial"))
+            format!(" Left out: {}, at no point of the whole space.", count(some, "measured trial"))
         }
     };
     match &effects.importance {

@@ -18,8 +18,8 @@ fn effects(set: &ResultSet) -> Effects {
 /// The same set, begun later, by another version, and slower by that factor.
 fn slower(set: &ResultSet, factor: f64) -> ResultSet {
     let mut later = set.clone();
-    later.manifest.created = "2026-12-24T20:00:00Z".to_owned();
-    later.manifest.backend.vllm_version = "0.26.0".to_owned();
+    later.manifest.created = "2026-12-24T20:00:00Z".into();
+    later.manifest.backend.vllm_version = "0.26.0".into();
     for trial in &mut later.trials {
         if let State::Told { outcome: Outcome::Completed(measured), .. } = &mut trial.entry.state {
             let mut p95 = measured.get("e2e_p95_s").expect("it was measured");
@@ -75,7 +75,7 @@ fn trials_that_are_no_point_of_the_space_or_only_bounds_are_told() {
     assert_eq!((after.lower_bounds, after.left_out), (1, 1));
     let page = week3::page(&set).expect("it can be filled");
     assert!(page.contains(" Of 1 trial only a lower bound is known, which is what counts."));
-    assert!(page.contains(" Left out: 1 measured trial, which set only some parameters."));
+    assert!(page.contains(" Left out: 1 measured trial, at no point of the whole space."));
     // The world in the way is no fact about a configuration.
     let failed = Outcome::Failed(Reason::new("port", "taken"));
     set.trials.push(trial("focus", 2, configuration(256, 0.9, false), failed));

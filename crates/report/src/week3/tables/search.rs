@@ -155,7 +155,11 @@ pub(in super::super) fn failures(analysis: &Analysis<'_>) -> Option<String> {
             // Backticks would end the code that it is shown as.
             &format!("`{}`", shortened(group.example).replace('`', "'")),
             &configuration(&group.trials[0].entry.trial.configuration),
-            &if region.is_empty() { "anywhere".to_owned() } else { region.join(", ") },
+            &match (group.trials.len(), region.as_slice()) {
+                (1, _) => "this one alone".to_owned(),
+                (_, []) => "anywhere".to_owned(),
+                (_, region) => region.join(", "),
+            },
         ]);
     }
     (!analysis.failures.is_empty()).then(|| table.to_string())
