@@ -58,7 +58,7 @@ impl Effects {
                 start: None,
             };
         };
-        let all = sets.iter().flat_map(|(name, set)| set.trials.iter().map(move |t| (name, t)));
+        let all = sets.iter().flat_map(|(name, set)| set.first_runs().map(move |t| (name, t)));
         let mut measured: Vec<(Configuration, f64)> = Vec::new();
         let mut started: Vec<(Configuration, f64)> = Vec::new();
         let (mut lower_bounds, mut left_out) = (0, 0);

@@ -91,14 +91,12 @@ impl FinalsReport {
         let ContenderReport { name, objective, against_default, judgement, .. } = contender;
         let objective = objective.map_or("not measured".to_owned(), |e| estimate(&self.metric, e));
         let distance = against_default.map_or(String::new(), |p| distance(&self.metric, &p));
-        let mut verdict = judgement.map_or(String::new(), |judgement| judgement.to_string());
-        for missed in contender.misses.iter().flatten() {
-            verdict += &format!(", misses {missed}");
-        }
-        if let Some(reason) = &contender.cannot_run {
-            verdict += &format!(", could not run ({reason})");
-        }
-        writeln!(f, "{name:18} {objective:>20}  {distance:34} {}", verdict.trim_start_matches(", "))
+        let judgement = judgement.map(|judgement| judgement.to_string());
+        let missed = contender.misses.iter().flatten().map(|missed| format!("misses {missed}"));
+        let reason = contender.cannot_run.as_ref();
+        let reason = reason.map(|reason| format!("could not run ({reason})"));
+        let verdict: Vec<String> = judgement.into_iter().chain(missed).chain(reason).collect();
+        writeln!(f, "{name:18} {objective:>20}  {distance:34} {}", verdict.join(", "))
     }
 
     fn service(&self, f: &mut fmt::Formatter<'_>, one: &FinalReport) -> fmt::Result {

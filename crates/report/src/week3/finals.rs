@@ -9,8 +9,8 @@ use super::{
 use crate::{
     analysis::{Analysis, Contender, Final, Judgement},
     finals::{
-        ContenderReport, FinalReport, FinalsReport, OWN, SUSTAINED, ServiceLevel, TRACE, distance,
-        limits,
+        ContenderReport, FinalReport, FinalsReport, LatencyPercentiles, OWN, SUSTAINED,
+        ServiceLevel, TRACE, distance, limits,
     },
     format::{count, estimate, heading, label, percent, quantity, significant},
 };
@@ -111,8 +111,9 @@ fn service_levels(report: &FinalsReport, one: &FinalReport) -> Option<String> {
         let limit_s = latency.limit_s(&report.slo);
         let mut row = vec![format!("{} latency", latency.heading()), latency.requests.to_string()];
         for contender in &shown {
-            let percentiles = contender.service.latencies.get(position).map(|l| l.percentiles_s());
-            row.extend(percentiles.unwrap_or_default().map(|value| level(value, limit_s)));
+            let own = contender.service.latencies.get(position);
+            let percentiles = own.map_or([None; 3], LatencyPercentiles::percentiles_s);
+            row.extend(percentiles.map(|value| level(value, limit_s)));
         }
         table.row(row);
     }

@@ -1,6 +1,6 @@
 //! The finals: what repeats beside the default decide, and how the answers follow.
 
-use std::convert::Infallible;
+use std::{collections::BTreeMap, convert::Infallible};
 
 use slotune_core::{Configuration, Outcome, Reason, State};
 use slotune_report::{
@@ -60,7 +60,7 @@ fn with_final(
     let finals = set
         .manifest
         .finals
-        .get_or_insert_with(|| FinalsManifest { workloads: Default::default(), slo });
+        .get_or_insert_with(|| FinalsManifest { workloads: BTreeMap::new(), slo });
     finals.workloads.insert(name.to_owned(), workload);
     let mut id = 0;
     for (label, configuration, outcomes) in contenders {
@@ -141,7 +141,7 @@ fn a_winner_that_lasts_is_recommended_with_its_interval() {
     }
     let page = week3::page(&set).unwrap();
     for part in [
-        "### 6. Finals",
+        "### 7. Finals",
         "#### Under the workload of the search",
         "in 4 rounds of the finals it is better than vLLM's default: P95 E2E latency −15.0% (−16.7% to −13.3%)",
         "the finals above repeat it",
@@ -214,15 +214,11 @@ fn what_cannot_run_in_a_round_does_not_win() {
         ],
     );
     assert_eq!(advised(&set), two);
-    let report = FinalsReport::new(&set, no_requests).unwrap();
+    let report = FinalsReport::new(&set, |_| Ok::<_, Infallible>(vec![])).unwrap();
     let crashed = &report.finals[1].contenders[1];
     assert_eq!(crashed.judgement, Some(Judgement::Worse));
     assert_eq!(crashed.cannot_run.as_deref(), Some("crash_under_load: EngineDeadError"));
     assert_eq!(crashed.misses, None, "targets were set for the workload of the search");
-}
-
-fn no_requests(_: &StoredTrial) -> Result<Vec<RequestRecord>, Infallible> {
-    Ok(vec![])
 }
 
 #[test]

@@ -28,7 +28,7 @@ use slotune_serving::{Workload, metrics::Slo, random::derive};
 
 pub use hold::Venue;
 
-/// What a good request is where nobody says: the limits that MLPerf Inference has for conversations with
+/// What a good request is where nobody says: the limits that `MLPerf` Inference has for conversations with
 /// Llama 3.1 8B (`MLCommons`, "Inference Rules", constraints of the datacenter benchmarks, 2026), there for
 /// the 99th percentile.
 pub const CONVERSATION: Slo = Slo { ttft_s: Some(2.0), tpot_s: Some(0.1), e2e_s: None };

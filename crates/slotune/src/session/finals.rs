@@ -58,12 +58,10 @@ impl Session {
             options: self.work.plan.options,
             writer: Arc::clone(&self.writer),
         };
-        let ends = || match stop.load(Ordering::Relaxed) {
-            true => Some(Ended::Stopped),
-            false => {
-                let budget = &self.work.file.budget;
-                budget.is_late(self.begun.elapsed()).then_some(Ended::WallTime)
-            }
+        let ends = || {
+            let is_late = self.work.file.budget.is_late(self.begun.elapsed());
+            let stopped = stop.load(Ordering::Relaxed).then_some(Ended::Stopped);
+            stopped.or(is_late.then_some(Ended::WallTime))
         };
         finals.hold(planned, &venue, &ends, observer).await
     }

@@ -37,7 +37,7 @@ pub struct FinalsTable {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sustained: Option<SyntheticTable>,
     /// Limits of a good request in the finals, by which their goodput is; left out, those of `slo`, or
-    /// without those 2 s to the first token and 0.1 s for each further one, as MLPerf Inference asks of
+    /// without those 2 s to the first token and 0.1 s for each further one, as `MLPerf` Inference asks of
     /// a model of this size in conversations.
     pub slo: SloTable,
 }

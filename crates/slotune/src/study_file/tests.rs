@@ -286,7 +286,7 @@ fn each_mistake_names_line_field_and_remedy() {
             "1 or more",
         ),
         ("slo = { ttft_s = 0 }", "slo.ttft_s", "slo", "above 0"),
-        ("slo = { ttft_p95_s = 1 }", "slo.ttft_p95_s", "slo", "did you mean `ttft_s`?"),
+        ("slo = { ttft = 1 }", "slo.ttft", "slo", "did you mean `ttft_s`?"),
     ]
     .map(|(fields, field, line, message)| {
         ("trials = 30", finals(fields), format!("finals.{field}"), line, message)

@@ -106,7 +106,7 @@ fn from_a_search_to_a_verdict_with_an_interval_and_service_levels() {
     ok(here, &["report", "study-results"]);
     let page = fs::read_to_string(here.join("study-results/week3.md")).unwrap();
     for part in [
-        "### 6. Finals",
+        "### 7. Finals",
         "#### Under a sustained load",
         "| TTFT latency | 120 |",
         "- [x] Study `finals`, sampler given",
