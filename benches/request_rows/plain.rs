@@ -21,6 +21,9 @@ use crate::{Answer, Error, SLO};
 const COLUMNS: [&str; 6] =
     ["output_tokens", "intended_s", "first_token_s", "last_token_s", "queue_time_s", "status"];
 
+/// The metric that a statistic of some latency is.
+type MetricOf = fn(Statistic) -> Metric;
+
 /// The metrics of each trial.
 pub(crate) fn analyse(folder: &Path) -> Result<Answer, Error> {
     let entries = fs::read_dir(folder.join("requests"))?;
@@ -59,8 +62,7 @@ fn metrics(part: &Path) -> Result<BTreeMap<String, f64>, Error> {
         }
     };
     let queue_s = float("queue_time_s")?;
-    type Of = fn(Statistic) -> Metric;
-    let latencies: [(Of, &Float64Chunked); 4] = [
+    let latencies: [(MetricOf, &Float64Chunked); 4] = [
         (Metric::E2e, &e2e_s),
         (Metric::Ttft, &ttft_s),
         (Metric::Tpot, &tpot_s),

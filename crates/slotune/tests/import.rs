@@ -217,11 +217,11 @@ fn a_client_that_was_late_is_no_measurement_of_the_server() {
 
 /// A changed capture, as a file of its own.
 fn changed(name: &str, change: impl FnOnce(&mut Value)) -> (TempDir, Source) {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let mut json = json_of(name);
     change(&mut json);
     let file = folder.path().join("changed.json");
-    fs::write(&file, json.to_string()).unwrap();
+    fs::write(&file, json.to_string()).expect("writable");
     (folder, source(file))
 }
 

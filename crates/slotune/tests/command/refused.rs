@@ -120,16 +120,16 @@ fn as_reader(folder: &Path, arguments: &[&str]) -> Output {
     let program = folder.join("slotune");
     let mut command = Command::new(&program);
     command.args(arguments).current_dir(folder);
-    if fs::metadata(folder).unwrap().uid() == 0 {
+    if fs::metadata(folder).expect("it is there").uid() == 0 {
         command.uid(65_534).gid(65_534);
     }
-    command.output().unwrap()
+    command.output().expect("it runs")
 }
 
 fn for_each_folder(folder: &Path, act: &dyn Fn(&Path)) {
     act(folder);
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("an entry").path();
         if path.is_dir() {
             for_each_folder(&path, act);
         }
