@@ -37,7 +37,7 @@ impl HistoryTable {
             if let Some(fault) = loaded.faults.first() {
                 return Err(named(format!("{fault}; restore the file, or remove it")));
             }
-            let trials = loaded.set.trials.iter();
+            let trials = loaded.set.first_runs();
             let past: History = trials.filter_map(|trial| within(space, trial)).collect();
             if past.completed().next().is_none() {
                 let names: Vec<&str> = space.parameters().iter().map(Parameter::name).collect();

@@ -151,7 +151,7 @@ fn admission_is_an_argument_too() {
     let with = |arguments: &[&str]| {
         let small = ["--gpu-memory-utilization", "0.2", "--max-num-batched-tokens", "2048"];
         let rest = ["--max-num-seqs", "256", "--max-model-len", "8192", "--no-noise", "--json"];
-        json(&fixture.simulate(&[&small, &rest, arguments].concat()))
+        json(&fixture.simulate(&[&small[..], &rest, arguments].concat()))
     };
     let preemptions = |answer: &Value| answer["preemptions"].as_u64().expect("a number");
     let (plain, spared) = (with(&[]), with(&["--watermark", "0.5"]));
