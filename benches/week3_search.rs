@@ -60,7 +60,7 @@ fn main() -> Result<(), Error> {
         let run = |sampler: Box<dyn Sampler>, trials| {
             incumbents(&scenario, &objective, sampler, seed, trials)
         };
-        let search = run(Box::new(Bayesian::default()), options.trials.max(third))?;
+        let search = run(Box::<Bayesian>::default(), options.trials.max(third))?;
         let reached = |value: &Option<f64>| value.is_some_and(|value| value <= grid_best);
         Ok(Comparison {
             seed,

@@ -125,7 +125,7 @@ fn first_five_suggestions_of_seed_0_are_stable() {
         let parts = text.split(' ').filter(|part| !part.starts_with("fill")).collect::<Vec<_>>();
         parts.join(" ")
     };
-    let model: Vec<String> = first(Box::new(Bayesian::default()), 6).iter().map(discrete).collect();
+    let model: Vec<String> = first(Box::<Bayesian>::default(), 6).iter().map(discrete).collect();
     assert_eq!(model, BAYESIAN);
 }
 

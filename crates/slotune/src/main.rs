@@ -124,7 +124,7 @@ enum Command {
     #[command(
         after_help = "Examples:\n  slotune import sweep/*/summary.json --out past-results\n  slotune import a.json:max_num_seqs=256 b.json:max_num_seqs=512 --vllm-version 0.25.1 --out past-results\n  slotune import tuned.json --baseline today.json --parameter max_num_seqs=256 --out past-results"
     )]
-    Import(import::Options),
+    Import(Box<import::Options>),
     /// Simulates one configuration of a server under a list of requests
     ///
     /// Latencies, throughput, memory and start-up time of a vLLM server with the given engine arguments,

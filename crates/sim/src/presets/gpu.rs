@@ -114,7 +114,6 @@ impl GpuPreset {
     }
 
     /// The GPU that was measured, and its host: where a file gives no costs, they are its.
-    #[expect(clippy::missing_panics_doc, reason = "the preset is compiled in, and a test reads it")]
     pub fn measured() -> &'static Self {
         // Its own file gives all costs, so reading it asks for no other.
         static MEASURED: LazyLock<GpuPreset> =

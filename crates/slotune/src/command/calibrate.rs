@@ -128,11 +128,11 @@ impl Options {
         let runs = self.runs.map_or(runs, |some| runs.min(some as usize));
         let set = self.results.file_name().unwrap_or_default().to_string_lossy();
         let study = self.study.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
-        let mut text = format!("{runs} runs of {set}{study} serving {}", model.name);
-        for (name, runs) in self.beside.iter().zip(others) {
-            text += &format!(", beside {} of {name}", runs.len());
-        }
-        text
+        let beside = |(name, runs): (&String, &Vec<MeasuredRun>)| {
+            format!(", beside {} of {name}", runs.len())
+        };
+        let beside: String = self.beside.iter().zip(others).map(beside).collect();
+        format!("{runs} runs of {set}{study} serving {}{beside}", model.name)
     }
 }
 

@@ -274,7 +274,7 @@ impl Session {
             fixed.clone(),
             *options,
         )?
-        .looking_ahead();
+        .looking_ahead()?;
         let budget = &self.work.file.budget;
         loop {
             let history = tuner.study().history();

@@ -106,9 +106,25 @@ impl Tuner {
 
     /// The same, which also works out after each trial of the model's what further ones may gain: about
     /// as much work as proposing it.
-    #[must_use]
-    pub fn looking_ahead(self) -> Self {
-        Self { looks_ahead: true, ..self }
+    ///
+    /// # Errors
+    /// When the models of a study that goes on cannot be fitted.
+    pub fn looking_ahead(mut self) -> Result<Self, TuneError> {
+        self.looks_ahead = true;
+        self.look_ahead()?;
+        Ok(self)
+    }
+
+    fn look_ahead(&mut self) -> Result<(), TuneError> {
+        let last = self.study.history().entries().last();
+        let by_model =
+            last.is_some_and(|entry| matches!(entry.trial.origin, Origin::Model | Origin::Repeat));
+        self.remaining_gain = if self.looks_ahead && by_model {
+            self.study.remaining_gain().map_err(AskError::from)?
+        } else {
+            None
+        };
+        Ok(())
     }
 
     /// What further trials may gain, as of the last one; `None` where the tuner does not look ahead, the
@@ -162,12 +178,7 @@ impl Tuner {
         let Evaluation { outcome, run, cost_s } =
             self.evaluator.evaluate(arguments, trial.seed, self.give_up(), observer).await?;
         self.study.tell(trial.id, outcome, cost_s)?;
-        let is_modelled = matches!(trial.origin, Origin::Model | Origin::Repeat);
-        self.remaining_gain = if self.looks_ahead && is_modelled {
-            self.study.remaining_gain().map_err(AskError::from)?
-        } else {
-            None
-        };
+        self.look_ahead()?;
         let history = self.study.history();
         let entry = history.get(trial.id).expect("the trial was just told");
         observer

@@ -3,6 +3,7 @@
 mod finals;
 mod guide;
 mod help;
+mod history;
 mod import;
 mod interrupted;
 mod real_server;

@@ -20,9 +20,9 @@ use crate::{
 /// Rankings that are drawn.
 const DRAWS: usize = 256;
 
-/// A past study whose median loss is above this quantile of the losses of this study's own trials is
+/// A past study whose median loss is above this percentile of the losses of this study's own trials is
 /// left out, so that many useless ones do not add up (Feurer et al., section 4.3).
-const DILUTION: f64 = 0.95;
+const DILUTION: usize = 95;
 
 /// A weighted mean of past processes, with its scale: scale × Σ weight × mean.
 #[derive(Clone, Debug)]
@@ -62,7 +62,9 @@ impl Trend {
         let unscaled = Self { members: members.clone() };
         let guesses: Vec<f64> = points.iter().map(|point| unscaled.at(point)).collect();
         let scale = slope(&guesses, values);
-        members.iter_mut().for_each(|(weight, _)| *weight *= scale);
+        for (weight, _) in &mut members {
+            *weight *= scale;
+        }
         members.retain(|(weight, _)| *weight > 0.0);
         Self { members }
     }
@@ -111,7 +113,7 @@ fn ranking_weights(values: &[f64], own: &[Posterior], past: &[Vec<Posterior>]) -
     let own = losses("own ranking", own, true);
     let mut sorted = own.clone();
     sorted.sort_unstable();
-    let limit = sorted[(DILUTION * (DRAWS - 1) as f64) as usize];
+    let limit = sorted[DILUTION * (DRAWS - 1) / 100];
     let past: Vec<Option<Vec<usize>>> = past
         .iter()
         .map(|predicted| {
