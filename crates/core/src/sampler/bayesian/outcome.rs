@@ -7,6 +7,10 @@ use crate::{
     gp::{Gp, GpError, GpSpec, Observations, Posterior},
 };
 
+/// A constrained metric keeps its differences within this share of its standard deviation from its
+/// bound, and ever less further away.
+const RESOLVED: f64 = 0.3;
+
 /// What one trial says of a metric, on the scale it is modelled on.
 #[derive(Clone, Debug)]
 pub(super) struct Reading<'a> {
@@ -64,9 +68,46 @@ pub(super) fn seen_error(seen: &dyn Fn(f64) -> f64, value: f64, standard_error: 
     if both_sides.is_finite() { both_sides } else { one_side }
 }
 
+/// Enlarges what is near a bound: bound + w asinh((value − bound) / w), which leaves the bound and
+/// the order of values alone. A smooth form of the bilog transform of constraints (Eriksson and
+/// Poloczek 2021, arXiv:2002.08526).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lens {
+    bound: f64,
+    /// Zero where all values are equal: then there is nothing to enlarge.
+    width: f64,
+}
+
+impl Lens {
+    pub(super) fn new(bound: Bound, values: &[f64]) -> Self {
+        let n = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
+        Self { bound: bound.value(), width: RESOLVED * variance.sqrt() }
+    }
+
+    pub(super) fn forward(self, value: f64) -> f64 {
+        let seen = self.bound + self.width * ((value - self.bound) / self.width).asinh();
+        if seen.is_finite() { seen } else { value }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_lens_keeps_the_bound_and_the_order_and_enlarges_what_is_near() {
+        let values = [-5.0, -1.0, 1.9, 2.0, 2.1, 8.0];
+        let lens = Lens::new(Bound::AtLeast(2.0), &values);
+        let seen = values.map(|value| lens.forward(value));
+        assert!(seen.is_sorted());
+        assert!((seen[3] - 2.0).abs() < 1e-15);
+        assert!((seen[4] - 2.1).abs() < 1e-3, "near the bound nothing changes: {seen:?}");
+        assert!(seen[5] < 7.0, "far away differences shrink: {seen:?}");
+        let flat = Lens::new(Bound::AtLeast(2.0), &[3.0, 3.0]);
+        assert!((flat.forward(3.0) - 3.0).abs() < 1e-15);
+    }
 
     #[test]
     fn a_lower_bound_is_believed_to_be_exceeded_where_its_neighbours_say_so() {

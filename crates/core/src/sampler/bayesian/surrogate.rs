@@ -6,7 +6,8 @@ use ndarray::Array2;
 
 use super::{
     model::Model,
-    outcome::{Reading, fit, seen_error},
+    outcome::{Lens, Reading, fit, seen_error},
+    repeat,
     score::feasibility,
 };
 use crate::{
@@ -35,8 +36,8 @@ const WORTH_A_THREAD: usize = 40;
 /// Models of every outcome.
 ///
 /// An objective worse than that of every feasible trial says only "bad" and counts as the worst of
-/// those: left as they are, a few extreme trials would set the scale and bury the differences that
-/// decide.
+/// those. A constrained metric is seen through [`Lens`]. Left as they are, a few extreme trials would
+/// set the scale and bury the differences that decide.
 pub(crate) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
     pub(super) improvement: Option<Improvement>,
@@ -128,13 +129,20 @@ impl Surrogate {
             tried,
             incumbents: Vec::new(),
         };
-        surrogate.choose_incumbents(problem, &completed);
+        let may_differ = repeat::may_differ(problem.objective(), history);
+        surrogate.choose_incumbents(problem, &completed, may_differ);
         Ok(surrogate)
     }
 
     /// The incumbent is what is best in the posterior mean, not the luckiest sample, among the trials
-    /// that surely meet the targets, or where none does, among those that were seen to.
-    fn choose_incumbents(&mut self, problem: &Problem, completed: &[Completed<'_>]) {
+    /// that were seen to meet the targets; where a repeat `may_differ`, among those that surely do, if
+    /// there is one.
+    fn choose_incumbents(
+        &mut self,
+        problem: &Problem,
+        completed: &[Completed<'_>],
+        may_differ: bool,
+    ) {
         let measured: Vec<&[f64]> = completed
             .iter()
             .filter(|(_, measurement)| problem.objective().is_feasible(measurement))
@@ -146,7 +154,7 @@ impl Surrogate {
             return;
         };
         let cost = |point: &[f64]| direction.as_cost(model.at(point).mean);
-        let is_sure = |point: &&[f64]| self.log_feasibility(point) >= SURE.ln();
+        let is_sure = |point: &&[f64]| may_differ && self.log_feasibility(point) >= SURE.ln();
         let sure: Vec<&[f64]> = measured.iter().copied().filter(is_sure).collect();
         let usable = if sure.is_empty() { measured } else { sure };
         let incumbents = first_by(usable.into_iter(), cost);
@@ -247,7 +255,8 @@ impl Modelling<'_> {
             Direction::Minimise => worst,
             Direction::Maximise => f64::INFINITY,
         };
-        let model = self.model(metric, scale, &seen, ceiling)?;
+        let past = self.past_processes(metric, scale, &|value| scale.forward(value));
+        let model = self.model(metric, &seen, ceiling, &past)?;
         let (best, least_gain) = (direction.as_cost(worst), 0.0);
         let metric = metric.clone();
         Ok(Some(Improvement { metric, model, scale, direction, best, least_gain }))
@@ -265,8 +274,11 @@ impl Modelling<'_> {
             Bound::AtLeast(bound) => Bound::AtLeast(scale.forward(bound)),
             Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
         };
-        let seen = |value| scale.forward(value);
-        let model = self.model(&metric, scale, &seen, f64::INFINITY)?;
+        let on_scale: Vec<f64> = self.values(&metric).map(|value| scale.forward(value)).collect();
+        let lens = Lens::new(bound, &on_scale);
+        let seen = |value| lens.forward(scale.forward(value));
+        let past = self.past_processes(&metric, scale, &seen);
+        let model = self.model(&metric, &seen, f64::INFINITY, &past)?;
         Ok(Some(Limited { metric, model, bound }))
     }
 
@@ -274,24 +286,40 @@ impl Modelling<'_> {
         self.completed.iter().filter_map(move |(_, measurement)| measurement.value(metric))
     }
 
-    /// A model of a metric as it is `seen`, on a scale.
+    /// A model of a metric as it is `seen`.
     fn model(
+        &self,
+        metric: &str,
+        seen: &dyn Fn(f64) -> f64,
+        ceiling: f64,
+        past: &[Arc<Gp>],
+    ) -> Result<Model, SuggestError> {
+        let columns = self.problem.space().columns();
+        let readings = readings(self.completed, metric, seen, self.noise);
+        Model::fit(&readings, &columns, ceiling, past)
+            .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
+    }
+
+    /// The processes that past studies have of a metric as it is `seen`. Left out are those that did not
+    /// measure it, or not on this scale, or whose numbers cannot be fitted: what cannot help must not
+    /// hinder.
+    fn past_processes(
         &self,
         metric: &str,
         scale: Scale,
         seen: &dyn Fn(f64) -> f64,
-        ceiling: f64,
-    ) -> Result<Model, SuggestError> {
-        let columns = self.problem.space().columns();
-        let readings = readings(self.completed, metric, seen, self.noise);
-        let past = self.past.iter().filter_map(|past| self.past_process(past, metric, scale));
-        Model::fit(&readings, &columns, ceiling, &past.collect::<Vec<_>>())
-            .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
+    ) -> Vec<Arc<Gp>> {
+        let process = |past| self.past_process(past, metric, scale, seen);
+        self.past.iter().filter_map(process).collect()
     }
 
-    /// The process of a metric that a past study has; `None` where it did not measure it, not on this
-    /// scale, or where its numbers cannot be fitted: what cannot help must not hinder.
-    fn past_process(&self, past: &History, metric: &str, scale: Scale) -> Option<Arc<Gp>> {
+    fn past_process(
+        &self,
+        past: &History,
+        metric: &str,
+        scale: Scale,
+        seen: &dyn Fn(f64) -> f64,
+    ) -> Option<Arc<Gp>> {
         let space = self.problem.space();
         let completed: Vec<Completed<'_>> = past
             .completed()
@@ -304,8 +332,7 @@ impl Modelling<'_> {
         if usable_scale(scale, values) != scale {
             return None;
         }
-        let seen = |value| scale.forward(value);
-        let readings = readings(&completed, metric, &seen, Noise::Learnt);
+        let readings = readings(&completed, metric, seen, Noise::Learnt);
         fit(&readings, &space.columns(), f64::INFINITY).ok().map(Arc::new)
     }
 }
