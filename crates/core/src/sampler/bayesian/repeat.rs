@@ -1,5 +1,7 @@
 //! Which evaluated configuration is worth one more measurement.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use super::surrogate::Surrogate;
 use crate::{Configuration, Direction, History, Measurement, Objective, Problem, SearchSpace};
 
@@ -41,18 +43,23 @@ fn cost(
 /// Whether a repeat may come out differently: a metric was told with a standard error, or a repeat did
 /// differ; and no repeat agreed to the last bit, as that of an exact look-up does.
 pub(super) fn may_differ(objective: &Objective, history: &History) -> bool {
-    let completed: Vec<(&Configuration, &Measurement)> =
-        history.completed().map(|(trial, m)| (&trial.configuration, m)).collect();
+    let mut first: BTreeMap<String, &Measurement> = BTreeMap::new();
     let mut noisy = false;
-    for (position, (configuration, measurement)) in completed.iter().enumerate() {
+    for (trial, measurement) in history.completed() {
         let has_error =
             |metric: &str| measurement.get(metric).is_some_and(|e| e.standard_error > 0.0);
         noisy |= objective.metrics().any(has_error);
-        if let Some((_, first)) = completed[..position].iter().find(|(c, _)| c == configuration) {
-            if objective.metrics().all(|metric| first.get(metric) == measurement.get(metric)) {
-                return false;
+        match first.entry(trial.configuration.to_string()) {
+            Entry::Vacant(entry) => {
+                entry.insert(measurement);
             }
-            noisy = true;
+            Entry::Occupied(entry) => {
+                let same = |metric: &str| entry.get().get(metric) == measurement.get(metric);
+                if objective.metrics().all(same) {
+                    return false;
+                }
+                noisy = true;
+            }
         }
     }
     noisy

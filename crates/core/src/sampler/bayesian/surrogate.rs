@@ -143,21 +143,25 @@ impl Surrogate {
         completed: &[Completed<'_>],
         may_differ: bool,
     ) {
-        let measured: Vec<&[f64]> = completed
-            .iter()
-            .filter(|(_, measurement)| problem.objective().is_feasible(measurement))
-            .map(|(point, _)| point.as_slice())
-            .collect();
+        let of = |chosen: &dyn Fn(&Completed<'_>) -> bool| -> Vec<Vec<f64>> {
+            completed.iter().filter(|one| chosen(one)).map(|(point, _)| point.clone()).collect()
+        };
         let Some(Improvement { model, direction, .. }) = &self.improvement else {
-            let all = completed.iter().map(|(point, _)| point.as_slice());
-            self.incumbents = first_by(all, |point| -self.log_feasibility(point));
+            let all = of(&|_| true);
+            let costs = self.log_feasibilities(&all).into_iter().map(|chance| -chance);
+            self.incumbents = first_by(&all, &costs.collect::<Vec<_>>());
             return;
         };
-        let cost = |point: &[f64]| direction.as_cost(model.at(point).mean);
-        let is_sure = |point: &&[f64]| may_differ && self.log_feasibility(point) >= SURE.ln();
-        let sure: Vec<&[f64]> = measured.iter().copied().filter(is_sure).collect();
-        let usable = if sure.is_empty() { measured } else { sure };
-        let incumbents = first_by(usable.into_iter(), cost);
+        let mut usable = of(&|(_, measurement)| problem.objective().is_feasible(measurement));
+        if may_differ {
+            let chances = self.log_feasibilities(&usable);
+            let sure = usable.iter().zip(chances).filter(|(_, chance)| *chance >= SURE.ln());
+            let sure: Vec<Vec<f64>> = sure.map(|(point, _)| point.clone()).collect();
+            usable = if sure.is_empty() { usable } else { sure };
+        }
+        let means = model.at_each(&matrix(&usable, problem.space().parameters().len()));
+        let costs: Vec<f64> = means.iter().map(|at| direction.as_cost(at.mean)).collect();
+        let incumbents = first_by(&usable, &costs);
         let best = incumbents.first().map(|point| model.at(point).mean);
         self.incumbents = incumbents;
         if let (Some(improvement), Some(best)) = (&mut self.improvement, best) {
@@ -213,6 +217,18 @@ impl Surrogate {
     pub(crate) fn feasibilities(&self, point: &[f64]) -> Vec<f64> {
         let each = |limited: &Limited| feasibility(limited.model.at(point), limited.bound);
         self.constraints.iter().map(|limited| each(limited).value.exp()).collect()
+    }
+
+    /// log of the probability that all constraints are met at each point.
+    fn log_feasibilities(&self, points: &[Vec<f64>]) -> Vec<f64> {
+        let mut sums = vec![0.0; points.len()];
+        let Some(d) = points.first().map(Vec::len) else { return sums };
+        for Limited { model, bound, .. } in &self.constraints {
+            for (sum, posterior) in sums.iter_mut().zip(model.at_each(&matrix(points, d))) {
+                *sum += feasibility(posterior, *bound).value;
+            }
+        }
+        sums
     }
 
     /// log of the probability that all constraints are met at a point.
@@ -355,16 +371,13 @@ fn readings<'a>(
     completed.iter().filter_map(reading).collect()
 }
 
-/// The first few points by a cost, ties in their order.
-fn first_by<'a>(
-    points: impl Iterator<Item = &'a [f64]>,
-    cost: impl Fn(&[f64]) -> f64,
-) -> Vec<Vec<f64>> {
-    let mut ordered: Vec<(f64, &[f64])> = points.map(|point| (cost(point), point)).collect();
+/// The first few points by their costs, ties in their order.
+fn first_by(points: &[Vec<f64>], costs: &[f64]) -> Vec<Vec<f64>> {
+    let mut ordered: Vec<(f64, &Vec<f64>)> = costs.iter().copied().zip(points).collect();
     ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
     // A repeated configuration is one point.
     ordered.dedup_by(|a, b| a.1 == b.1);
-    ordered.into_iter().take(INCUMBENTS).map(|(_, point)| point.to_vec()).collect()
+    ordered.into_iter().take(INCUMBENTS).map(|(_, point)| point.clone()).collect()
 }
 
 fn believed(model: &Model, point: &[f64], mean: f64, metric: &str) -> Result<Model, SuggestError> {
