@@ -12,7 +12,16 @@ fn normal(seed: u64, metric: &str) -> f64 {
 }
 
 fn problem() -> Problem {
-    let parameters = vec![Parameter::float("x", 0.0, 1.0), Parameter::float("y", 0.0, 1.0)];
+    over(vec![Parameter::float("x", 0.0, 1.0), Parameter::float("y", 0.0, 1.0)])
+}
+
+/// Where no neighbour tells as much as a repeat does.
+fn coarse() -> Problem {
+    let levels = || vec![0.2, 0.35, 0.5, 0.65, 0.8];
+    over(vec![Parameter::levels("x", levels()), Parameter::levels("y", levels())])
+}
+
+fn over(parameters: Vec<Parameter>) -> Problem {
     let objective =
         Objective::minimise("latency").subject_to(Constraint::at_least("throughput", 1.0));
     Problem::new(SearchSpace::new(parameters, vec![]).expect("a valid space"), objective)
@@ -26,7 +35,11 @@ fn truth(configuration: &Configuration) -> [f64; 2] {
 
 /// A study of 30 trials with this log-normal noise, whose size is told.
 fn study(noise: f64, tell_error: bool, seed: u64) -> Study {
-    let mut study = Study::new(problem(), Box::new(Bayesian::default()), seed).expect("valid");
+    study_of(problem(), noise, tell_error, seed)
+}
+
+fn study_of(problem: Problem, noise: f64, tell_error: bool, seed: u64) -> Study {
+    let mut study = Study::new(problem, Box::new(Bayesian::default()), seed).expect("valid");
     study.enqueue(Configuration::new().with("x", 0.2).with("y", 0.8)).expect("in the space");
     for _ in 0..30 {
         let trial = study.ask().expect("a suggestion").expect("an endless space");
@@ -58,10 +71,10 @@ fn the_first_configuration_is_measured_twice_where_measurements_have_errors() {
 }
 
 #[test]
-fn what_may_be_the_best_is_measured_again_and_little_else() {
-    let counts: Vec<usize> = (0..4).map(|seed| repeats(&study(0.05, true, seed)).len()).collect();
-    assert!(counts.iter().all(|count| (1..=15).contains(count)), "{counts:?} of 30 trials");
-    assert!(counts.iter().sum::<usize>() > counts.len(), "none but the first trial: {counts:?}");
+fn what_may_be_the_best_is_measured_again() {
+    let count = |seed| repeats(&study_of(coarse(), 0.05, true, seed)).len();
+    let counts: Vec<usize> = (0..4).map(count).collect();
+    assert!(counts.iter().all(|count| (2..=29).contains(count)), "{counts:?} of 30 trials");
 }
 
 #[test]

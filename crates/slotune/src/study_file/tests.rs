@@ -426,9 +426,11 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
 fn the_guide_shows_studies_and_a_message_that_are_so() {
     let guide = include_str!("../../../../docs/guide/first-study.md");
     let files = blocks(guide, "toml");
-    let [study, server] = files.as_slice() else { panic!("{files:?}") };
+    let [study, history, server] = files.as_slice() else { panic!("{files:?}") };
     let parsed = StudyFile::parse("study.toml", study).unwrap();
     assert_eq!(parsed.budget.trials, 30);
+    let learning = StudyFile::parse("study.toml", &format!("{study}\n{history}")).unwrap();
+    assert_eq!(learning.history.sets, [Path::new("../january-results")]);
     let real = study.replace("[backend.simulator]\ngpu = \"h100-sxm\"\n", server);
     let real = StudyFile::parse("study.toml", &real).unwrap();
     assert!(matches!(real.backend, BackendTable::Vllm(_)));

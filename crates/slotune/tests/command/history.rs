@@ -4,7 +4,7 @@ use std::fs;
 
 use slotune::{core::Origin, results::ResultSet};
 
-use super::{ok, slotune, stderr, write_study};
+use super::{ok, slotune, stderr, stdout, write_study};
 
 #[test]
 fn a_study_begins_with_what_was_best_in_a_past_one() {
@@ -56,7 +56,7 @@ fn a_search_ends_when_little_is_left_to_gain() {
     fs::write(&path, text).unwrap();
     let output = slotune(here, &["tune", "study.toml"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stderr(&output).contains("% to gain"), "{}", stderr(&output));
+    assert!(stdout(&output).contains("% to gain"), "{}", stdout(&output));
     let set = ResultSet::read(here.join("study-results")).unwrap().set;
     let origins: Vec<Origin> = set.study("search").map(|s| s.entry.trial.origin).collect();
     let modelled = origins.iter().filter(|origin| **origin == Origin::Model).count();

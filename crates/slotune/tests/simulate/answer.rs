@@ -157,7 +157,10 @@ fn admission_is_an_argument_too() {
     let (plain, spared) = (with(&[]), with(&["--watermark", "0.5"]));
     assert!(preemptions(&spared) < preemptions(&plain), "{plain} {spared}");
     assert_eq!(preemptions(&with(&["--scheduler-reserve-full-isl"])), preemptions(&plain));
-    let eager = with(&["--enforce-eager"]);
+    // Without graphs and compilation a server needs more memory than that.
+    let ample = ["--gpu-memory-utilization", "0.9", "--max-num-batched-tokens", "2048"];
+    let eager = [&ample[..], &["--max-num-seqs", "256", "--enforce-eager", "--json"]].concat();
+    let eager = json(&fixture.simulate(&eager));
     assert_eq!(eager["arguments"]["cudagraph_mode"], "none");
 }
 
