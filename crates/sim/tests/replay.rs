@@ -7,8 +7,7 @@ use slotune_serving::{
     EngineArguments, Load, RequestRecord, RequestSpec, Schedule, engine_arguments::CudagraphMode,
 };
 use slotune_sim::{
-    FrontEndCosts, Gpu, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, Streaming,
-    simulate,
+    FrontEndCosts, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, Streaming, simulate,
 };
 
 struct Row {
@@ -111,14 +110,7 @@ fn replays_match_the_prototype() {
 /// The server with the coefficients of the prototype (its "set B").
 fn prototype() -> ServerModel {
     ServerModel {
-        gpu: Gpu {
-            weight_bytes_per_ms: 2_683.394_218e6,
-            cache_bytes_per_ms: 2_683.35e6,
-            matmul_operations_per_ms: 685.389_237_3e9,
-            attention_operations_per_ms: 438.127e9,
-            ..Gpu::h100_sxm()
-        },
-        step: StepCosts { fixed_ms: 0.894, per_sequence_ms: 0.0071, mixed_ms: 0.418, norm: 2.98 },
+        step: StepCosts { fixed_ms: 0.894, per_sequence_ms: 0.0071, ..StepCosts::measured() },
         host: HostCosts {
             full_ms: 2.5,
             full_per_request_ms: 0.016,

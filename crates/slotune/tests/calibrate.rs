@@ -5,11 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
-use slotune::{
-    measured_runs_of,
-    results::ResultSet,
-    sim::{GpuPreset, ModelShape, Status},
-};
+use slotune::sim::{GpuPreset, Status};
 
 fn calibrate(set: &Path, out: &Path, options: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_slotune"))
@@ -52,22 +48,6 @@ fn a_preset_is_fitted_and_what_was_left_out_is_told_apart() {
         number.status == Status::Fitted && number.source == "fit to 3 runs of h100_qwen2.5_7b_grid (second-machine) serving Qwen/Qwen2.5-7B-Instruct"
     });
     assert!(fitted.count() > 10);
-}
-
-/// The preset of the H100 is what the command in its start file makes, but for the runs that the command leaves
-/// out in turn, which takes a minute.
-#[test]
-fn the_shipped_preset_is_made_from_its_start_and_the_grid() {
-    let start = concat!(env!("CARGO_MANIFEST_DIR"), "/../sim/presets/h100-sxm-start.toml");
-    let start = GpuPreset::read(Path::new(start)).expect("a preset");
-    let loaded = ResultSet::read(grid()).expect("a set");
-    let [(first, _), (second, _)] =
-        ["first-machine", "second-machine"].map(|machine| measured_runs_of(&loaded, machine));
-    let shipped = GpuPreset::measured();
-    let fitted_to = shipped.fitted_to.as_deref().expect("it was fitted");
-    let model = ModelShape::qwen2_5_7b();
-    let made = slotune::sim::calibrate(&start, &model, &first, &[&second], fitted_to);
-    assert_eq!(made.expect("it can be fitted").preset.to_toml(), shipped.to_toml());
 }
 
 #[test]

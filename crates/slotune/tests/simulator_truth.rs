@@ -55,7 +55,7 @@ fn configurations_of_a_host_that_was_not_fitted_come_in_their_order() {
     assert_eq!(tails_s.len(), 6);
     for &(measured_s, simulated_s) in &tails_s {
         let error = simulated_s / measured_s - 1.0;
-        assert!(error.abs() < 0.075, "{measured_s} s measured, {simulated_s} s simulated");
+        assert!(error.abs() < 0.115, "{measured_s} s measured, {simulated_s} s simulated");
     }
     let mut compared = 0;
     for (a, b) in tails_s.iter().flat_map(|a| tails_s.iter().map(move |b| (a, b))) {
