@@ -6,9 +6,8 @@
 //! ```
 //!
 //! It measures a queue-bound baseline and vLLM's default, searches, and for comparison spends the
-//! same budget at random and sweeps the documents' grid. Then it repeats the best beside the default.
-//! Everything runs on the simulator. Run it again with the same options and it goes on where it was
-//! interrupted.
+//! same budget at random and sweeps the documents' grid. Everything runs on the simulator. Run it
+//! again with the same options and it goes on where it was interrupted.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "an example talks to its user")]
 
@@ -27,14 +26,12 @@ use slotune::{
         Bound, Entry, History, Measurement, Objective, Outcome, State, Trial,
         sampler::{Random, Sampler},
     },
-    finals::{CONVERSATION, Finals, FinalsOptions, NoFinals, workloads},
     report::{
-        analysis::{Analysis, Contender, Curve, Verdict},
-        finals::{OWN, SUSTAINED},
+        analysis::{Analysis, Curve, Verdict},
         week3,
     },
     results::{Loaded, Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
-    serving::{Progress, Provenance, Run, Silent, Stage},
+    serving::{Progress, Provenance, Run, Stage},
     study_file::SamplerName,
 };
 use slotune_examples::{Error, RATE_PER_S, Scenario, backend, baseline, default_configuration};
@@ -153,7 +150,6 @@ fn run(options: &Options) -> Result<(), Error> {
         let comparisons = comparisons.join().map_err(|_| "a comparison study panicked")?;
         search.and(comparisons)
     })?;
-    hold_finals(options, &scenario, &writer)?;
 
     let loaded = read(&options.out)?;
     let written = week3::write(
@@ -172,33 +168,6 @@ fn run(options: &Options) -> Result<(), Error> {
     }
     println!("  result set {}/trials/*.parquet, {0}/requests/*.parquet", options.out.display());
     Ok(())
-}
-
-/// Repeats the best of the search beside vLLM's default, under requests that no trial had.
-fn hold_finals(
-    options: &Options,
-    scenario: &Scenario,
-    writer: &Arc<Mutex<Writer>>,
-) -> Result<(), Error> {
-    let own = &scenario.workload;
-    let asked = FinalsOptions {
-        finalists: 1,
-        // The trace has four windows besides that of the search.
-        rounds: 4,
-        workloads: vec![
-            (OWN.to_owned(), own.clone()),
-            (SUSTAINED.to_owned(), workloads::sustained(own, options.seed)?),
-        ],
-        slo: CONVERSATION,
-        seed: options.seed,
-    };
-    let finals = match Finals::plan(&read(&options.out)?.set, asked) {
-        Err(NoFinals::NoFinalist) => return Ok(()),
-        planned => planned?,
-    };
-    println!("repeating the best beside the default");
-    finals.announce(&mut *writer.lock().map_err(|error| error.to_string())?)?;
-    Ok(finals.hold_blocking(&Scenario::venue(Arc::clone(writer)), &Silent)?)
 }
 
 /// Measures the baseline and vLLM's default, in this order.
@@ -407,15 +376,6 @@ fn print_summary(analysis: &Analysis<'_>) {
                 }
             }
             None => println!("\nthe search did not reach the grid's best"),
-        }
-    }
-    for one in analysis.finals.iter().flat_map(|finals| &finals.all) {
-        for Contender { name, judgement, repeats, .. } in &one.finalists {
-            let rounds = repeats.len();
-            println!(
-                "{}: {name} is {judgement} beside the default in {rounds} rounds",
-                one.study.name
-            );
         }
     }
     match &analysis.verdict {

@@ -3,10 +3,7 @@
 //!
 //! The example runs it once and the benches many times, so it stands here.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
-};
+use std::{path::PathBuf, sync::Arc};
 
 use slotune::{
     Tuner,
@@ -15,8 +12,6 @@ use slotune::{
         SearchSpace, Study, Value,
         sampler::{Grid, Sampler},
     },
-    finals::Venue,
-    results::Writer,
     serving::{
         Backend, EngineArguments, Schedule, Workload,
         metrics::MeasureOptions,
@@ -150,14 +145,6 @@ impl Scenario {
         }
         let options = MeasureOptions::default();
         Ok(Tuner::new(study, backend(), Arc::clone(&self.schedule), fixed_arguments(), options)?)
-    }
-}
-
-impl Scenario {
-    /// Where the finals of a set are held: on the same server, into the same set.
-    pub fn venue(writer: Arc<Mutex<Writer>>) -> Venue {
-        let options = MeasureOptions::default();
-        Venue { backend: backend(), fixed: fixed_arguments(), options, writer }
     }
 }
 

@@ -116,9 +116,8 @@ impl Tuner {
     }
 
     fn look_ahead(&mut self) -> Result<(), TuneError> {
-        let last = self.study.history().entries().last();
-        let by_model =
-            last.is_some_and(|entry| matches!(entry.trial.origin, Origin::Model | Origin::Repeat));
+        let mut entries = self.study.history().entries().iter();
+        let by_model = entries.any(|entry| entry.trial.origin == Origin::Model);
         self.remaining_gain = if self.looks_ahead && by_model {
             self.study.remaining_gain().map_err(AskError::from)?
         } else {

@@ -103,26 +103,25 @@ fn candidates(
 }
 
 /// The better of a new configuration and of one more measurement of an evaluated one, which is taken
-/// out; the new one of equals.
+/// out; the new one of equals. `None` where nothing new is left.
 pub(super) fn better(
     space: &SearchSpace,
     surrogate: &Surrogate,
     new: Option<Candidate>,
     repeat: &mut Option<Configuration>,
 ) -> Option<(Configuration, Origin)> {
+    let new = new?;
     let again = repeat.iter().map(|configuration| placed(space, configuration.clone()));
     let mut repeated = scored(surrogate, again.collect());
     for candidate in &mut repeated {
         candidate.score = surrogate.repeated(candidate.score, &candidate.point);
     }
-    let worth = |candidate: &Candidate| {
-        new.as_ref().is_none_or(|new| candidate.score.compare(&new.score).is_gt())
-    };
-    if let Some(repeated) = repeated.into_iter().find(worth) {
+    let is_better = |candidate: &Candidate| candidate.score.compare(&new.score).is_gt();
+    if let Some(repeated) = repeated.into_iter().find(is_better) {
         *repeat = None;
         return Some((repeated.configuration, Origin::Repeat));
     }
-    new.map(|new| (new.configuration, Origin::Model))
+    Some((new.configuration, Origin::Model))
 }
 
 /// Climbs from a candidate to a point that no step improves.

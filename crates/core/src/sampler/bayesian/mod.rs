@@ -28,7 +28,7 @@ pub(crate) use surrogate::{Noise, SURE, Surrogate};
 /// are believed to come out as the model expects (the kriging believer of Ginsbourger, Le Riche
 /// and Carraro 2010), and so are the earlier ones of a batch.
 ///
-/// Where measurements have an error, the first configuration is measured twice at the start, and one
+/// Where measurements have an error and the space has more than 20 configurations, the first configuration is measured twice at the start, and one
 /// that may be the best is measured again when that promises more than a new one. No other
 /// configuration is proposed twice, but once more where its trial failed.
 #[derive(Clone, Debug, Default)]
@@ -142,5 +142,5 @@ fn first_again(problem: &Problem, history: &History) -> Option<Configuration> {
     first.measurement()?;
     let is_only = rest.iter().all(|entry| entry.trial.configuration != *configuration);
     let is_due = *origin == Origin::Given && is_only;
-    (is_due && repeat::may_differ(problem.objective(), history)).then(|| configuration.clone())
+    (is_due && repeat::is_worth_it(problem, history)).then(|| configuration.clone())
 }

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use super::surrogate::Surrogate;
 use crate::{Configuration, Direction, History, Measurement, Objective, Problem, SearchSpace};
 
+/// A space of no more configurations than this is swept: each is measured before any is again.
+const SWEPT: u128 = 20;
+
 /// The completed configuration that may be the best: best in the posterior mean of those that meet the
 /// targets more likely than not. `None` where a repeat could tell nothing, or is pending.
 pub(super) fn candidate(
@@ -12,7 +15,7 @@ pub(super) fn candidate(
     history: &History,
     surrogate: &Surrogate,
 ) -> Option<Configuration> {
-    if !may_differ(problem.objective(), history) {
+    if !is_worth_it(problem, history) {
         return None;
     }
     let (space, direction) = (problem.space(), problem.objective().direction);
@@ -38,6 +41,11 @@ fn cost(
     let point = point.coordinates();
     let (posterior, _) = surrogate.objective(point)?;
     (surrogate.log_feasibility(point) >= 0.5_f64.ln()).then(|| direction.as_cost(posterior.mean))
+}
+
+/// Whether repeats may tell something, in a space too large to be swept.
+pub(super) fn is_worth_it(problem: &Problem, history: &History) -> bool {
+    problem.space().enumerate(SWEPT).is_none() && may_differ(problem.objective(), history)
 }
 
 /// Whether a repeat may come out differently: a metric was told with a standard error, or a repeat did
