@@ -17,7 +17,10 @@ import zlib
 
 import duckdb
 
+# In the order of the page.
 PICTURES = [
+    "parameter_importance",
+    "parameter_effects",
     "queue_time_optimization_comparison",
     "throughput_optimization_comparison",
     "latency_percentiles_comparison",
