@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use slotune_core::{Constraint, Direction, Estimate, Measurement, Objective, Outcome, State};
+use slotune_core::{Direction, Estimate, Measurement, Objective, Outcome, State};
 use slotune_results::{ResultSet, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::Workload;
 
@@ -90,7 +90,6 @@ impl<'a> Finals<'a> {
         if !is_told(&own.default) {
             return Decision::Open;
         }
-        let objective = &held(objective, &own.default);
         let default_meets = own.default.meets(objective);
         let candidate = |finalist: &Contender<'a>| {
             let is_better =
@@ -163,8 +162,7 @@ impl<'a> Final<'a> {
             paired: None,
             judgement: Judgement::Unknown,
         };
-        let first = set.first_runs().find(|trial| trial.label.as_deref() == Some(DEFAULT));
-        let default = Contender { original: first, ..contender(DEFAULT) };
+        let default = contender(DEFAULT);
         // Bonferroni: each error has its share (Dunn, "Multiple comparisons among means", 1961).
         let confidence = 1.0 - (1.0 - CONFIDENCE) / names.len().max(1) as f64;
         let mut finalists: Vec<Contender<'_>> = names.into_iter().map(contender).collect();
@@ -225,21 +223,6 @@ impl Contender<'_> {
         let average = self.average();
         self.runs() && average.get(&objective.metric).is_some() && objective.is_feasible(&average)
     }
-}
-
-/// The objective without the targets that the default met under the requests of the search and misses
-/// under the fresh ones: these then ask for less or more, and nobody is held to them.
-fn held(objective: &Objective, default: &Contender<'_>) -> Objective {
-    let average = default.average();
-    let first = default.original.and_then(|trial| trial.entry.measurement());
-    let is_held = |constraint: &Constraint| {
-        let met = |measurement: &Measurement| {
-            measurement.value(&constraint.metric).is_some_and(|value| constraint.is_met(value))
-        };
-        !first.is_some_and(met) || met(&average)
-    };
-    let constraints = objective.constraints.iter().filter(|constraint| is_held(constraint));
-    Objective { constraints: constraints.cloned().collect(), ..objective.clone() }
 }
 
 /// The repeats of a contender that have an outcome of its own, by number.
