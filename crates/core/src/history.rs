@@ -52,6 +52,11 @@ impl Entry {
         self.state == State::Pending
     }
 
+    /// Whether the outcome is a fact about the configuration: neither pending nor failed.
+    pub fn is_fact(&self) -> bool {
+        self.measurement().is_some() || self.is_infeasible()
+    }
+
     /// Whether the configuration was found unable to work.
     pub fn is_infeasible(&self) -> bool {
         matches!(self.state, State::Told { outcome: Outcome::Infeasible(_), .. })

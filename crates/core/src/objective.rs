@@ -62,6 +62,15 @@ impl Direction {
             Self::Maximise => -number,
         }
     }
+
+    /// A gain as a share of what it is compared with, from the logarithm of their ratio; above 0 is
+    /// better.
+    pub(crate) fn gain_share(self, logarithm: f64) -> f64 {
+        match self {
+            Self::Minimise => -(-logarithm).exp_m1(),
+            Self::Maximise => logarithm.exp_m1(),
+        }
+    }
 }
 
 /// A metric to optimise, subject to bounds on other metrics.

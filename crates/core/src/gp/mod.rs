@@ -257,14 +257,13 @@ impl Gp {
         let points = points.as_standard_layout().into_owned();
         let t = points.nrows();
         let Inference { kernel, alpha, cholesky, .. } = &self.inference;
-        let halves: Vec<Vec<f64>> = (0..t)
-            .map(|i| {
-                self.check_point(row(&points, i));
-                let mut half = self.inference.covariances(row(&points, i));
-                cholesky.half_solve(&mut half);
-                half
-            })
-            .collect();
+        let k = self.covariances_with(&points);
+        let half = |i| {
+            let mut half = row(&k, i).to_vec();
+            cholesky.half_solve(&mut half);
+            half
+        };
+        let halves: Vec<Vec<f64>> = (0..t).map(half).collect();
         let others = ByColumns::new(&points);
         let mut covariance = Array2::zeros((t, t));
         for (i, mut entries) in covariance.rows_mut().into_iter().enumerate() {
@@ -277,8 +276,7 @@ impl Gp {
         let factor = Cholesky::new(&covariance).map_err(|failure| {
             GpError::NotPositiveDefinite { row: failure.row, jitter: failure.jitter }
         })?;
-        let means: Vec<f64> =
-            (0..t).map(|i| dot(&self.inference.covariances(row(&points, i)), alpha)).collect();
+        let means: Vec<f64> = (0..t).map(|i| dot(row(&k, i), alpha)).collect();
         let mut draws = Array2::zeros((count, t));
         for mut draw in draws.rows_mut() {
             let normal: Vec<f64> = (0..t).map(|_| StandardNormal.sample(random)).collect();
@@ -296,9 +294,31 @@ impl Gp {
     /// # Panics
     /// When `points` has not one column for each of the process.
     pub fn posterior(&self, points: &Array2<f64>) -> Vec<Posterior> {
+        let mut k = self.covariances_with(points);
+        let alpha = &self.inference.alpha;
+        let means: Vec<f64> = (0..k.nrows()).map(|i| dot(row(&k, i), alpha)).collect();
+        let explained = self.inference.cholesky.squared_half_solves(&mut k);
+        means
+            .into_iter()
+            .zip(explained)
+            .map(|(mean, explained)| self.natural(mean, explained))
+            .collect()
+    }
+
+    /// The means alone at every row of `points` (t × d): n steps each, where a variance takes n².
+    ///
+    /// # Panics
+    /// When `points` has not one column for each of the process.
+    pub fn means(&self, points: &Array2<f64>) -> Vec<f64> {
+        let k = self.covariances_with(points);
+        let explained_mean = |i| dot(row(&k, i), &self.inference.alpha);
+        (0..k.nrows()).map(|i| self.natural(explained_mean(i), 0.0).mean).collect()
+    }
+
+    /// Covariances of every row of `points` (t × d) with the training points: t × n.
+    fn covariances_with(&self, points: &Array2<f64>) -> Array2<f64> {
         let points = points.as_standard_layout();
-        let (t, n) = (points.nrows(), self.y.len());
-        let mut k = Array2::zeros((t, n));
+        let mut k = Array2::zeros((points.nrows(), self.y.len()));
         for (point, mut covariances) in points.rows().into_iter().zip(k.rows_mut()) {
             let point = point.to_slice().expect("rows of a standard array are contiguous");
             self.check_point(point);
@@ -306,13 +326,7 @@ impl Gp {
                 covariances.as_slice_mut().expect("rows of a standard array are contiguous");
             self.inference.kernel.values(point, &self.inference.training, covariances);
         }
-        let means: Vec<f64> = (0..t).map(|i| dot(row(&k, i), &self.inference.alpha)).collect();
-        let explained = self.inference.cholesky.squared_half_solves(&mut k);
-        means
-            .into_iter()
-            .zip(explained)
-            .map(|(mean, explained)| self.natural(mean, explained))
-            .collect()
+        k
     }
 
     /// Mean and variance at one point, and how they change with it.

@@ -41,7 +41,7 @@ mod tree;
 
 use serde::Serialize;
 
-use crate::{Configuration, Estimate, Scale, SearchSpace, Value};
+use crate::{Configuration, ConfigurationError, Estimate, Scale, SearchSpace, Value};
 use effect::Landscape;
 use forest::Forest;
 use samples::Samples;
@@ -210,12 +210,7 @@ impl Importance {
 /// Whether a configuration sets every parameter that it should have to a value of its domain, and so is
 /// a point of the space, whatever the rules say of it.
 pub fn is_point(space: &SearchSpace, configuration: &Configuration) -> bool {
-    let is_known = configuration.iter().all(|(name, _)| space.parameter(name).is_some());
-    is_known
-        && space.parameters().iter().all(|parameter| match configuration.get(parameter.name()) {
-            Some(value) => parameter.is_active(configuration) && parameter.domain().contains(value),
-            None => !parameter.is_active(configuration),
-        })
+    matches!(space.check(configuration), Ok(()) | Err(ConfigurationError::BreaksRule { .. }))
 }
 
 /// Mean and standard deviation over the groups of trees.

@@ -1,3 +1,5 @@
+//! Shares of formulas that are known, and what is told of few or noisy trials.
+
 use rand::RngExt;
 
 use super::*;

@@ -1,8 +1,8 @@
 //! What a study comes to: which configuration to use, and how sure that is.
 
 use crate::{
-    Configuration, Constraint, Direction, Entry, Estimate, History, Measurement, Objective,
-    Problem, Scale, Trial, TrialId,
+    Configuration, Constraint, Entry, Estimate, History, Measurement, Objective, Problem, Scale,
+    Trial, TrialId,
     acquisition::log_feasibility,
     gp::Posterior,
     sampler::{Noise, SURE, SuggestError, Surrogate},
@@ -191,10 +191,7 @@ impl View<'_> {
         });
         let beyond_noise = difference
             .is_none_or(|Posterior { mean, variance }| mean > BEYOND_NOISE * variance.sqrt());
-        let share = |logarithm: f64| match self.problem.objective().direction {
-            Direction::Minimise => -(-logarithm).exp_m1(),
-            Direction::Maximise => logarithm.exp_m1(),
-        };
+        let share = |logarithm| self.problem.objective().direction.gain_share(logarithm);
         let gain = match objective {
             Some((_, Scale::Log)) => {
                 gain.map(|Gain { low, high }| Gain { low: share(low), high: share(high) })

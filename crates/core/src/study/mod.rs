@@ -155,7 +155,7 @@ impl Study {
     /// # Errors
     /// When the models of the outcomes cannot be fitted.
     pub fn remaining_gain(&self) -> Result<Option<RemainingGain>, SuggestError> {
-        RemainingGain::of(&self.problem, &self.history, &[], self.seed)
+        RemainingGain::of(&self.problem, &self.history, self.seed)
     }
 
     /// What is optimised, and where.

@@ -5,7 +5,7 @@ use super::{
     surrogate::{Limited, Noise, Surrogate, matrix},
 };
 use crate::{
-    Direction, History, Problem, Scale,
+    History, Problem, Scale,
     gp::GpError,
     random::{derive, stream},
     sampler::{SuggestError, unseen::Unseen},
@@ -34,10 +34,9 @@ impl RemainingGain {
     pub(crate) fn of(
         problem: &Problem,
         history: &History,
-        past: &[History],
         seed: u64,
     ) -> Result<Option<Self>, SuggestError> {
-        let surrogate = Surrogate::fit(problem, history, past, Noise::Learnt)?;
+        let surrogate = Surrogate::fit(problem, history, &[], Noise::Learnt)?;
         let Some(improvement) = &surrogate.improvement else { return Ok(None) };
         let unseen = Unseen::new(problem.space(), history);
         let position = history.len() as u64;
@@ -67,10 +66,9 @@ impl RemainingGain {
                 let usable = values.iter().zip(met).filter(|(_, met)| **met);
                 let costs = usable.map(|(&value, _)| improvement.direction.as_cost(value));
                 let difference = (best - costs.fold(f64::INFINITY, f64::min)).max(0.0);
-                *gain = match (improvement.scale, improvement.direction) {
-                    (Scale::Linear, _) => difference,
-                    (Scale::Log, Direction::Minimise) => -(-difference).exp_m1(),
-                    (Scale::Log, Direction::Maximise) => difference.exp_m1(),
+                *gain = match improvement.scale {
+                    Scale::Linear => difference,
+                    Scale::Log => improvement.direction.gain_share(difference),
                 };
             }
         }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
-use super::surrogate::Surrogate;
-use crate::{Configuration, Direction, History, Measurement, Objective, Problem, SearchSpace};
+use super::surrogate::{Surrogate, matrix};
+use crate::{Configuration, History, Measurement, Objective, Problem};
 
 /// A space of no more configurations than this is swept: each is measured before any is again.
 const SWEPT: u128 = 20;
@@ -18,29 +18,22 @@ pub(super) fn candidate(
     if !is_worth_it(problem, history) {
         return None;
     }
-    let (space, direction) = (problem.space(), problem.objective().direction);
-    let hopeful = history.completed().map(|(trial, _)| &trial.configuration);
-    let best = hopeful
-        .filter_map(|configuration| {
-            Some((cost(space, direction, surrogate, configuration)?, configuration))
-        })
-        .min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let improvement = surrogate.improvement.as_ref()?;
+    let evaluated: Vec<&Configuration> =
+        history.completed().map(|(trial, _)| &trial.configuration).collect();
+    let point = |one: &&Configuration| problem.space().encode(one).coordinates().to_vec();
+    let points: Vec<Vec<f64>> = evaluated.iter().map(point).collect();
+    let chances = surrogate.log_feasibilities(&points);
+    let means = improvement.model.at_each(&matrix(&points, problem.space().parameters().len()));
+    let (best, _) = evaluated
+        .into_iter()
+        .zip(means.iter().zip(chances))
+        .filter(|(_, (_, chance))| *chance >= 0.5_f64.ln())
+        .map(|(one, (at, _))| (one, improvement.direction.as_cost(at.mean)))
+        .min_by(|a, b| a.1.total_cmp(&b.1))?;
     let is_pending =
-        |entry: &crate::Entry| entry.is_pending() && entry.trial.configuration == *best.1;
-    (!history.entries().iter().any(is_pending)).then(|| best.1.clone())
-}
-
-/// What the objective is expected to be as a cost; `None` where a target is likely missed.
-fn cost(
-    space: &SearchSpace,
-    direction: Direction,
-    surrogate: &Surrogate,
-    configuration: &Configuration,
-) -> Option<f64> {
-    let point = space.encode(configuration);
-    let point = point.coordinates();
-    let (posterior, _) = surrogate.objective(point)?;
-    (surrogate.log_feasibility(point) >= 0.5_f64.ln()).then(|| direction.as_cost(posterior.mean))
+        |entry: &crate::Entry| entry.is_pending() && entry.trial.configuration == *best;
+    (!history.entries().iter().any(is_pending)).then(|| best.clone())
 }
 
 /// Whether repeats may tell something, in a space too large to be swept.

@@ -2,7 +2,10 @@
 
 use std::{cmp::Ordering, thread};
 
-use super::surrogate::{Improvement, Limited, Surrogate, matrix};
+use super::{
+    model::Model,
+    surrogate::{Improvement, Limited, Surrogate, matrix},
+};
 use crate::{
     Bound,
     acquisition::{Acquisition, log_expected_improvement, log_feasibility},
@@ -57,11 +60,7 @@ impl Surrogate {
                     *value += improvement.expected(posterior).value;
                 }
             }
-            for Limited { model, bound, .. } in &self.constraints {
-                for (value, posterior) in values.iter_mut().zip(model.at_each(&points)) {
-                    *value += feasibility(posterior, *bound).value;
-                }
-            }
+            self.add_log_feasibilities(&points, &mut values);
         } else {
             // Nothing is known but where trials were: go where none was.
             for (value, point) in values.iter_mut().zip(points.rows()) {
@@ -98,7 +97,7 @@ impl Surrogate {
             return None;
         }
         let (mut value, mut gradient) = (0.0, vec![0.0; point.len()]);
-        let mut add = |model: &super::model::Model, acquire: &dyn Fn(Posterior) -> Acquisition| {
+        let mut add = |model: &Model, acquire: &dyn Fn(Posterior) -> Acquisition| {
             let (posterior, slope) = model.with_gradient(point);
             let acquisition = acquire(posterior);
             value += acquisition.value;

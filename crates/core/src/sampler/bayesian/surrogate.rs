@@ -220,21 +220,21 @@ impl Surrogate {
     }
 
     /// log of the probability that all constraints are met at each point.
-    fn log_feasibilities(&self, points: &[Vec<f64>]) -> Vec<f64> {
+    pub(super) fn log_feasibilities(&self, points: &[Vec<f64>]) -> Vec<f64> {
         let mut sums = vec![0.0; points.len()];
-        let Some(d) = points.first().map(Vec::len) else { return sums };
-        for Limited { model, bound, .. } in &self.constraints {
-            for (sum, posterior) in sums.iter_mut().zip(model.at_each(&matrix(points, d))) {
-                *sum += feasibility(posterior, *bound).value;
-            }
+        if let Some(first) = points.first() {
+            self.add_log_feasibilities(&matrix(points, first.len()), &mut sums);
         }
         sums
     }
 
-    /// log of the probability that all constraints are met at a point.
-    pub(super) fn log_feasibility(&self, point: &[f64]) -> f64 {
-        let each = |limited: &Limited| feasibility(limited.model.at(point), limited.bound).value;
-        self.constraints.iter().map(each).sum()
+    /// Adds it for each row of `points` (t × d) to a sum.
+    pub(super) fn add_log_feasibilities(&self, points: &Array2<f64>, sums: &mut [f64]) {
+        for Limited { model, bound, .. } in &self.constraints {
+            for (sum, posterior) in sums.iter_mut().zip(model.at_each(points)) {
+                *sum += feasibility(posterior, *bound).value;
+            }
+        }
     }
 
     /// The probability that a point gives a measurement at all.

@@ -77,8 +77,8 @@ impl Trend {
     pub(super) fn at_each(&self, points: &Array2<f64>) -> Vec<f64> {
         let mut sums = vec![0.0; points.nrows()];
         for (weight, gp) in &self.members {
-            for (sum, posterior) in sums.iter_mut().zip(gp.posterior(points)) {
-                *sum += weight * posterior.mean;
+            for (sum, mean) in sums.iter_mut().zip(gp.means(points)) {
+                *sum += weight * mean;
             }
         }
         sums
