@@ -1,4 +1,4 @@
-//! What a result set is of: the part that is known before the first trial.
+//! What a result set is of: the part that is known before the first trial, and what finals are held.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::{FinalsManifest, trial_part};
 /// Version of the file layout and of the columns. A reader refuses newer ones.
 pub const SCHEMA_VERSION: u32 = 2;
 
-/// What a result set is of: the part that is known before the first trial.
+/// What a result set is of: the part that is known before the first trial, and what finals are held.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Version of the file layout and of the columns.
@@ -52,7 +52,8 @@ pub struct StudyManifest {
     pub sampler: String,
     /// Root of its random streams.
     pub seed: u64,
-    /// How many trials it may take. [`Writer::open`](crate::Writer::open) may raise it.
+    /// How many trials it may take. [`Writer::open`](crate::Writer::open) and
+    /// [`Writer::plan_finals`](crate::Writer::plan_finals) may raise it.
     pub trials: u64,
 }
 

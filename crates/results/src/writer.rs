@@ -68,7 +68,7 @@ impl ResultSet {
 impl Writer {
     /// Goes on with the result set in a folder, and removes the unfinished files that a kill may
     /// have left there. Where the manifest given grants a study more trials than the stored one,
-    /// the stored one is raised, durably; nothing else of it ever changes.
+    /// the stored one is raised, durably; nothing else of it changes here.
     ///
     /// # Errors
     /// [`WriteError`] when the folder holds no readable set, or one whose manifest differs in more

@@ -14,9 +14,8 @@
 //! # What its numbers rest on
 //!
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
-//! an **H100 SXM**, beside runs of a second one that tell of the laws alone, one day each, by `slotune
-//! calibrate`. End-to-end means are within 2.5 % in every run with vLLM's compilation, saturated ones
-//! included; without compilation a host may be half as slow again from run to run, and within one, which
+//! **two H100 SXM** hosts, one day each. On the first, end-to-end means are within 2.5 % in every run with
+//! vLLM's compilation, saturated ones included; without compilation a host may be half as slow again from run to run, and within one, which
 //! nothing here foresees. A test holds the former.
 //! Every other [`GpuPreset`] is an estimate from the literature, for demonstrations only, as is all of
 //! tensor parallelism: each GPU's share of the work, and all-reduces at the speed of the links, without

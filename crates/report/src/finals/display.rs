@@ -53,7 +53,7 @@ pub(crate) fn limits(slo: &Slo) -> Option<String> {
     (!limits.is_empty()).then(|| limits.join(", "))
 }
 
-/// What the workload of a final is to the search: `the study's workload`, `other workload`.
+/// What the workload of a final is to the search, in words.
 pub(crate) fn kind(one: &FinalReport) -> &'static str {
     if one.is_own { "the workload of the search" } else { "another workload" }
 }
