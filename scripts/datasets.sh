@@ -30,6 +30,8 @@ trap 'rm -rf "$bin"' EXIT
 ln -s "$(realpath "$slotune")" "$bin/slotune"
 
 out=target/datasets/$name
+# On the simulator anew: it takes no time, and a folder of another version would be gone on with.
+if [ "$command" = suite ]; then rm -rf "$out"; fi
 PATH="$bin:$PATH" slotune "$command" "datasets/studies/$name.toml" --out "$out"
 mkdir -p "datasets/$name"
 for part in trials requests timelines; do

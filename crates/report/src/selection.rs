@@ -82,7 +82,7 @@ impl Which {
                 return advised.ok_or(SelectError::NoneAdvised);
             }
             Self::Label(label) => {
-                set.trials.iter().find(|trial| trial.label.as_deref() == Some(label))
+                set.first_runs().find(|trial| trial.label.as_deref() == Some(label))
             }
             Self::Trial { study, trial } => set
                 .trials

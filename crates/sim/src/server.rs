@@ -162,8 +162,7 @@ impl ServerModel {
         const FIT: &str = "vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) \
                            on two H100 SXM hosts, one day each";
         let measured = GpuPreset::measured();
-        if let Some(runs) = self.fitted_to.as_ref().filter(|_| self.fitted_to != measured.fitted_to)
-        {
+        if let Some(runs) = &self.fitted_to {
             return format!(
                 "calibrated on {runs}; what those do not tell is as in the preset that the fit began with"
             );

@@ -64,9 +64,11 @@ impl Table {
         let mut rows: Vec<(Configuration, State)> = Vec::new();
         for stored in set.first_runs() {
             let Entry { trial, state } = &stored.entry;
-            let is_fact = stored.entry.measurement().is_some() || stored.entry.is_infeasible();
             let is_known = rows.iter().any(|(known, _)| *known == trial.configuration);
-            if is_fact && !is_known && problem.space().check(&trial.configuration).is_ok() {
+            if stored.entry.is_fact()
+                && !is_known
+                && problem.space().check(&trial.configuration).is_ok()
+            {
                 rows.push((trial.configuration.clone(), state.clone()));
             }
         }

@@ -219,7 +219,7 @@ mod tests {
 
     fn suite(text: &str, manner: Manner) -> Suite {
         let file = StudyFile::parse("study.toml", text).unwrap();
-        let work = Work::of_file(&file, Path::new("")).unwrap().of_suite().unwrap();
+        let work = Work::of_suite(&file, Path::new("")).unwrap();
         Suite::new(&work, manner).unwrap()
     }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use slotune_core::{Direction, Estimate, Measurement, Objective, Outcome, State};
+use slotune_core::{Direction, Estimate, Measurement, Objective};
 use slotune_results::{ResultSet, StoredTrial, StudyManifest, StudyRole};
 use slotune_serving::Workload;
 
@@ -227,12 +227,8 @@ impl Contender<'_> {
 
 /// The repeats of a contender that have an outcome of its own, by number.
 fn repeats<'a>(set: &'a ResultSet, study: &'a StudyManifest, name: &str) -> Vec<&'a StoredTrial> {
-    let says_something = |trial: &&StoredTrial| {
-        let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_));
-        matches!(&trial.entry.state, State::Told { outcome, .. } if !failed(outcome))
-    };
     let own = set.study(&study.name).filter(|trial| trial.label.as_deref() == Some(name));
-    own.filter(says_something).collect()
+    own.filter(|trial| trial.entry.is_fact()).collect()
 }
 
 /// The objective of the default and of a finalist in each round that both were measured in. Trials of a

@@ -122,12 +122,12 @@ fn focused(set: &ResultSet) -> Vec<(&str, Vec<Sweep<'_>>)> {
 const GRID: &str = "grid";
 
 /// The reference trial of that label; the first of several.
-fn reference<'a>(set: &'a ResultSet, label: &str) -> Option<&'a StoredTrial> {
+pub fn reference<'a>(set: &'a ResultSet, label: &str) -> Option<&'a StoredTrial> {
     trials_of(set, StudyRole::Reference).find(|trial| trial.label.as_deref() == Some(label))
 }
 
 /// The trials of all studies of that role, in the set's order.
-fn trials_of(set: &ResultSet, role: StudyRole) -> impl Iterator<Item = &StoredTrial> {
+pub fn trials_of(set: &ResultSet, role: StudyRole) -> impl Iterator<Item = &StoredTrial> {
     let studies = set.manifest.studies.iter().filter(move |study| study.role == role);
     studies.flat_map(|study| set.study(&study.name))
 }

@@ -85,6 +85,22 @@ fn another_server_is_found_from_its_runs_and_predicted_beyond_them() {
     assert_eq!((unseen.after, unseen.told), (unseen.before, 0.0));
 }
 
+/// Runs of another machine tell of the laws, not of the speed of the one that is fitted.
+#[test]
+fn runs_of_another_machine_may_stand_beside() {
+    let model = ModelShape::qwen2_5_7b();
+    let runs = [(8.0, 128), (25.0, 32)].map(|(rate, seqs)| run_of(&other(), rate, seqs));
+    let beside = [run_of(&shipped(), 20.0, 128)];
+    let before: Vec<RunFigures> = runs
+        .iter()
+        .map(|run| run.replay(&shipped().server(model.clone())).expect("it runs"))
+        .collect();
+    let fitted = calibrate(&shipped(), &model, &runs, &[&beside], "runs of a test");
+    let after = largest_error(&fitted.expect("it can be fitted").figures, &runs);
+    let before = largest_error(&before, &runs);
+    assert!(before > 0.2 && after < 0.25 * before, "{before} before, {after} after");
+}
+
 #[test]
 fn a_fitted_preset_is_a_file_that_says_what_was_fitted() {
     let model = ModelShape::qwen2_5_7b();

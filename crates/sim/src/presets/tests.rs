@@ -24,13 +24,15 @@ fn every_shipped_preset_is_well_formed_and_carries_its_name() {
     }
 }
 
-/// The file of the measured GPU holds what the code takes where a file holds no costs.
+/// The file of the measured GPU holds all costs, and other files that hold none get them.
 #[test]
 fn the_measured_costs_are_in_the_measured_gpus_file() {
     let preset = GpuPreset::named("h100-sxm").expect("shipped");
     let costs = (preset.step, preset.host, preset.front_end);
     assert_eq!(costs, (StepCosts::measured(), HostCosts::measured(), FrontEndCosts::measured()));
     assert_eq!(preset.coefficients.len(), 7 + 4 + 13 + 7);
+    let other = GpuPreset::named("l4").expect("shipped");
+    assert_eq!((other.step, other.host, other.front_end), costs);
     let qwen = ModelPreset::named("qwen2.5-7b").expect("shipped").shape;
     assert_eq!(preset.server(qwen), ServerModel::measured());
 }

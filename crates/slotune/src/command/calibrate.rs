@@ -26,7 +26,7 @@ Example:
   slotune simulate --gpu mine.toml --model qwen2.5-7b --requests requests.csv
 
 Errors are simulated over measured latency less one, counted from when a request was sent. \"left out\" is
-of a preset fitted to the other runs alone: expect such errors of configurations that were not measured.
+of a preset fitted to the other runs (and those beside) alone: expect such errors of configurations that were not measured.
 
 JSON keys: preset (the file), runs (each with measured, before, after and left_out), coefficients (each
 with before, after, told from 0 to 1, and at_bound), skipped.";

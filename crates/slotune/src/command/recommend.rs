@@ -26,7 +26,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 /// Prints what a set says to do; the exit status tells whether that is a configuration.
 pub(super) fn advise(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
-    conclude(&advice(results)?, as_json)
+    // Only the JSON tells of the finals, which read every request of theirs.
+    let advice = if as_json { advice(results)? } else { Advice::new(&read(results)?.set)? };
+    conclude(&advice, as_json)
 }
 
 /// What a set says to do, and its finals.

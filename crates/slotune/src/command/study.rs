@@ -32,8 +32,16 @@ pub(super) struct StudyOptions {
 impl StudyOptions {
     /// The file, read and checked.
     pub(super) fn work(&self) -> Result<Work, Error> {
-        let file = StudyFile::read(&self.file)?;
-        Ok(Work::of_file(&file, self.file.parent().unwrap_or(Path::new("")))?)
+        Ok(Work::of_file(&StudyFile::read(&self.file)?, self.file_folder())?)
+    }
+
+    /// The same with all parameters of a suite.
+    pub(super) fn work_of_suite(&self) -> Result<Work, Error> {
+        Ok(Work::of_suite(&StudyFile::read(&self.file)?, self.file_folder())?)
+    }
+
+    fn file_folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new(""))
     }
 
     /// Where the result set goes; `kind` is what the default name ends in.

@@ -45,7 +45,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 async fn run_studies(options: &Options, folder: &Path, stop: &AtomicBool) -> Result<Ended, Error> {
     let manner = if options.grid { Manner::Sweep } else { Manner::Search };
-    let work = options.study.work()?.of_suite()?;
+    let work = options.study.work_of_suite()?;
     let suite = Suite::new(&work, manner)?;
     for name in suite.left_out {
         eprintln!("left out: study {name}, whose parameters cannot vary in this study file");

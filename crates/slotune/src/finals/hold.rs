@@ -76,23 +76,6 @@ impl Finals {
         Ok(Ended::Trials)
     }
 
-    /// [Holds](Self::hold) all finals on a runtime of its own, for callers that have none.
-    ///
-    /// # Errors
-    /// As [`hold`](Self::hold), when called from within a runtime, and when the operating system gives
-    /// none.
-    pub fn hold_blocking(
-        &self,
-        venue: &Venue,
-        observer: &dyn Observer,
-    ) -> Result<(), SessionError> {
-        let runtime = tuner::runtime()?;
-        for planned in &self.studies {
-            runtime.block_on(self.hold(planned, venue, &|| None, observer))?;
-        }
-        Ok(())
-    }
-
     /// Evaluates under the requests of a round.
     fn evaluator(
         &self,

@@ -19,8 +19,8 @@
 mod hold;
 pub mod workloads;
 
-use slotune_core::{Configuration, Outcome, State};
-use slotune_report::analysis::{Analysis, finalists};
+use slotune_core::Configuration;
+use slotune_report::analysis::{finalists, reference, trials_of};
 use slotune_results::{
     FinalsManifest, ResultSet, StoredTrial, StudyManifest, StudyRole, WriteError, Writer,
 };
@@ -101,17 +101,13 @@ impl Finals {
         if options.workloads.is_empty() {
             return Err(NoFinals::NoWorkload);
         }
-        let search = |trial: &&StoredTrial| {
-            let mut studies = set.manifest.studies.iter();
-            studies.any(|study| study.name == trial.study && study.role == StudyRole::Search)
-        };
-        if !set.trials.iter().any(|trial| search(&trial)) {
+        if trials_of(set, StudyRole::Search).next().is_none() {
             return Err(NoFinals::NoSearch);
         }
         let found = finalists(
             &set.manifest.objective,
-            set.trials.iter().filter(search),
-            Analysis::new(set).default,
+            trials_of(set, StudyRole::Search),
+            reference(set, DEFAULT),
             options.finalists,
         );
         if found.is_empty() {
@@ -196,11 +192,9 @@ fn round_seed(seed: u64, study: &str, round: u32) -> u64 {
 /// Whether a trial measured the contender in that round, or found that it cannot run. Where the world
 /// was in the way, it is tried again.
 fn is_outcome_of(trial: &StoredTrial, contender: &Contender, seed: u64) -> bool {
-    let told = match &trial.entry.state {
-        State::Told { outcome, .. } => !matches!(outcome, Outcome::Failed(_)),
-        State::Pending => false,
-    };
-    told && trial.entry.trial.seed == seed && trial.label.as_ref() == Some(&contender.label)
+    trial.entry.is_fact()
+        && trial.entry.trial.seed == seed
+        && trial.label.as_ref() == Some(&contender.label)
 }
 
 /// Why no finals can be held.

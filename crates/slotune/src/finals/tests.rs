@@ -1,6 +1,8 @@
 //! What is planned, in which order, and what of it is missing.
 
-use slotune_core::{Entry, Measurement, Origin, Reason, SearchSpace, Trial, TrialId};
+use slotune_core::{
+    Entry, Measurement, Origin, Outcome, Reason, SearchSpace, State, Trial, TrialId,
+};
 use slotune_core::{Objective, Parameter};
 use slotune_results::Manifest;
 use slotune_serving::{

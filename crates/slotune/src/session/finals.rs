@@ -6,10 +6,9 @@ use std::sync::{
 };
 
 use slotune_report::finals::{OWN, SUSTAINED, TRACE};
-use slotune_results::ResultSet;
 use slotune_serving::Workload;
 
-use super::{Ended, Session, SessionError};
+use super::{Ended, Session, SessionError, whole};
 use crate::{
     Observer,
     finals::{Finals, FinalsOptions, PlannedFinal, Venue, workloads},
@@ -23,10 +22,7 @@ impl Session {
     /// [`SessionError::NoFinals`] when there is nothing to hold; when the set holds finals under
     /// something else, a workload cannot be had, or the set cannot be read or written.
     pub fn plan_finals(&self) -> Result<Finals, SessionError> {
-        let loaded = ResultSet::read(&self.folder)?;
-        if let Some(fault) = loaded.faults.into_iter().next() {
-            return Err(SessionError::Damaged(fault));
-        }
+        let stored = whole(&self.folder)?;
         let table = &self.work.file.finals;
         let options = FinalsOptions {
             finalists: table.finalists as usize,
@@ -35,7 +31,7 @@ impl Session {
             slo: self.work.plan.finals.slo,
             seed: self.work.file.seed,
         };
-        let finals = Finals::plan(&loaded.set, options)?;
+        let finals = Finals::plan(&stored, options)?;
         finals.announce(&mut self.writer.lock().unwrap_or_else(PoisonError::into_inner))?;
         Ok(finals)
     }

@@ -105,14 +105,9 @@ impl Work {
     /// The same for a suite: with the parameters of the Week-3 documents that the file does not name.
     ///
     /// # Errors
-    /// When the file's own values leave no configuration beside those.
-    pub fn of_suite(self) -> Result<Self, FieldError> {
-        let file = with_documented_parameters(&self.file);
-        // The file alone does not tell where its relative paths start; workloads are as they were.
-        let Plan { workload, finals, .. } = self.plan;
-        let plan = Plan { workload, finals, ..file.plan(Path::new(""))? };
-        let past = file.history.read(&plan.space)?;
-        Ok(Self { file, plan, past })
+    /// As [`of_file`](Self::of_file), and when the file's own values leave no configuration beside those.
+    pub fn of_suite(file: &StudyFile, folder: &Path) -> Result<Self, FieldError> {
+        Self::of_file(&with_documented_parameters(file), folder)
     }
 
     /// The search that the file asks for.
@@ -197,10 +192,7 @@ impl Session {
             Err(WriteError::AlreadyASet { .. }) => Writer::open(folder, &manifest)?,
             created => created?,
         };
-        let Loaded { set: stored, faults, .. } = ResultSet::read(folder)?;
-        if let Some(fault) = faults.into_iter().next() {
-            return Err(SessionError::Damaged(fault));
-        }
+        let stored = whole(folder)?;
         let writer = Arc::new(Mutex::new(writer));
         let folder = folder.to_owned();
         Ok(Self { work, folder, backend, schedule, writer, stored, begun })
@@ -265,6 +257,9 @@ impl Session {
         {
             search.enqueue(default)?;
         }
+        if stored >= study.trials as usize {
+            return Ok(Ended::Trials);
+        }
         let recorder = Recorder::new(&study.name, Arc::clone(&self.writer));
         let observer = Recorded { recorder, observer };
         let mut tuner = Tuner::new(
@@ -301,6 +296,15 @@ impl Session {
                 return Ok(Ended::Exhausted);
             }
         }
+    }
+}
+
+/// The result set of a folder, no part of it damaged.
+fn whole(folder: &Path) -> Result<ResultSet, SessionError> {
+    let Loaded { set, faults, .. } = ResultSet::read(folder)?;
+    match faults.into_iter().next() {
+        Some(fault) => Err(SessionError::Damaged(fault)),
+        None => Ok(set),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Tuner {
     evaluator: Evaluator,
     /// Arguments that every trial has in common; a configuration overrides them.
     fixed: EngineArguments,
-    /// Whether each trial of the model's is told with what further ones may gain.
+    /// Whether trials are told with what further ones may gain, from the model's first on.
     looks_ahead: bool,
     remaining_gain: Option<RemainingGain>,
 }
@@ -104,8 +104,8 @@ impl Tuner {
         Ok(Self { study, evaluator, fixed, looks_ahead, remaining_gain })
     }
 
-    /// The same, which also works out after each trial of the model's what further ones may gain: about
-    /// as much work as proposing it.
+    /// The same, which also works out after each trial, from the model's first on, what further ones may
+    /// gain: about as much work as proposing it.
     ///
     /// # Errors
     /// When the models of a study that goes on cannot be fitted.
@@ -169,7 +169,11 @@ impl Tuner {
         trials: usize,
         observer: &dyn Observer,
     ) -> Result<(), TuneError> {
-        runtime()?.block_on(self.run(trials, observer))
+        if tokio::runtime::Handle::try_current().is_ok() {
+            return Err(TuneError::WithinRuntime);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+        runtime.map_err(TuneError::Runtime)?.block_on(self.run(trials, observer))
     }
 
     async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
@@ -208,14 +212,6 @@ impl Tuner {
             above_s: HOPELESS * best,
         })
     }
-}
-
-/// A runtime for callers that have none.
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, TuneError> {
-    if tokio::runtime::Handle::try_current().is_ok() {
-        return Err(TuneError::WithinRuntime);
-    }
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(TuneError::Runtime)
 }
 
 /// Whether the objective needs inter-token latencies.
