@@ -1,12 +1,13 @@
-//! Hyperparameters by maximum a posteriori.
+//! Hyperparameters: the most likely ones, or draws from their posterior.
 
 use ndarray::{Array2, Axis};
+use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
 use super::{GpError, Hyperparameters, inference::Inference, prior::LogNormal};
 use crate::{
     Column,
-    minimise::{Bounds, minimise},
-    random::SobolPoints,
+    minimise::{Bounds, Minimum, minimise},
+    random::{SobolPoints, stream},
 };
 
 /// Bounds of the lengthscales, on the unit cube.
@@ -34,6 +35,20 @@ const LEARNT_FROM: usize = 200;
 /// Evaluations of the likelihood in each refinement.
 const EVALUATIONS: usize = 60;
 
+/// Draws from the posterior of the hyperparameters, and steps of the random walk to each.
+const DRAWS: usize = 8;
+const STEPS: usize = 25;
+
+/// The length of a step in deviations of the posterior: 2.4 / √dimensions is best for a normal one
+/// (Gelman, Roberts and Gilks 1996), of which 8 dimensions are usual.
+const STEP: f64 = 0.7;
+
+/// No deviation is taken for longer than this: the posterior is not normal.
+const LONGEST: f64 = 2.0;
+
+/// How far a hyperparameter is moved to see how its slope changes.
+const NUDGE: f64 = 1e-3;
+
 /// p(θ | y) up to a constant, for points (n × d), standardised targets (n) and their known noise variances (n).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HyperparameterPosterior<'a> {
@@ -45,10 +60,68 @@ pub(super) struct HyperparameterPosterior<'a> {
 
 impl HyperparameterPosterior<'_> {
     /// The most likely hyperparameters given the targets, outputscale 1.
+    pub(super) fn most_likely(&self) -> Result<Hyperparameters, GpError> {
+        Ok(natural(&self.maximise()?.x))
+    }
+
+    /// Draws from the posterior of θ by a random walk (Metropolis et al. 1953) from its maximum, each
+    /// as likely as the others; the maximum alone where there are so many targets that the posterior is
+    /// narrow. Few targets can be explained in several ways, and the most likely one alone is too sure.
+    ///
+    /// The prior of log l and of log v is normal around the logarithm of the prior's mode, so that the
+    /// most likely θ is that of [`most_likely`](Self::most_likely).
+    pub(super) fn draws(&self) -> Result<Vec<Hyperparameters>, GpError> {
+        let Minimum { x: mut theta, value } = self.maximise()?;
+        let n = self.y.len();
+        if n > ONE_START_ABOVE {
+            return Ok(vec![natural(&theta)]);
+        }
+        let bounds = self.bounds();
+        let lengths = self.step_lengths(&theta)?;
+        let mut log_density = -value;
+        let mut random = stream(0, "hyperparameters", n as u64);
+        let mut draws = Vec::with_capacity(DRAWS);
+        while draws.len() < DRAWS {
+            for _ in 0..STEPS {
+                let mut step = |(&here, &length): (&f64, &f64)| {
+                    let z: f64 = StandardNormal.sample(&mut random);
+                    here + length * z
+                };
+                let next: Vec<f64> = theta.iter().zip(&lengths).map(&mut step).collect();
+                let share: f64 = StandardUniform.sample(&mut random);
+                let is_within =
+                    next.iter().zip(&bounds).all(|(x, (low, high))| low <= x && x <= high);
+                // Where the numerics fail there is nothing to draw.
+                let Some((_, there)) = is_within.then(|| self.at(&next).ok()).flatten() else {
+                    continue;
+                };
+                if there - log_density > share.ln() {
+                    (theta, log_density) = (next, there);
+                }
+            }
+            draws.push(natural(&theta));
+        }
+        Ok(draws)
+    }
+
+    /// How far the random walk steps along each of θ, by the curvature at its maximum.
+    fn step_lengths(&self, theta: &[f64]) -> Result<Vec<f64>, GpError> {
+        let (_, slopes) = self.value_and_gradient(theta)?;
+        let length = |j: usize| {
+            let mut moved = theta.to_vec();
+            moved[j] += NUDGE;
+            let slope = self.value_and_gradient(&moved)?.1[j];
+            let curvature = (slopes[j] - slope) / NUDGE;
+            Ok(STEP * curvature.max(LONGEST.powi(-2)).sqrt().recip())
+        };
+        (0..theta.len()).map(length).collect()
+    }
+
+    /// The θ with the highest posterior density, and the negative logarithm of that.
     ///
     /// θ = (log l, log v, m). The prior's mode and a fixed set of random starts are
     /// compared, and the best of them refined by L-BFGS.
-    pub(super) fn maximise(&self) -> Result<Hyperparameters, GpError> {
+    fn maximise(&self) -> Result<Minimum, GpError> {
         let n = self.y.len();
         if n > LEARNT_FROM {
             // Evenly over the order in which they came.
@@ -59,14 +132,9 @@ impl HyperparameterPosterior<'_> {
             return HyperparameterPosterior { columns: self.columns, x: &x, y, known_noise }
                 .maximise();
         }
-        let d = self.columns.len();
-        let mut bounds = vec![(LENGTHSCALES.0.ln(), LENGTHSCALES.1.ln()); d];
-        bounds.push((NOISE_VARIANCES.0.ln(), NOISE_VARIANCES.1.ln()));
-        bounds.push(MEANS);
-
         let mut starts = Vec::with_capacity(1 + RANDOM_STARTS);
         for theta in self.starts() {
-            let (value, _) = self.value_and_gradient(&theta)?;
+            let (_, value) = self.at(&theta)?;
             starts.push((theta, value));
         }
         starts.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -74,34 +142,49 @@ impl HyperparameterPosterior<'_> {
             let (value, gradient) = self.value_and_gradient(theta).ok()?;
             Some((-value, gradient.into_iter().map(|slope| -slope).collect()))
         };
+        let bounds = self.bounds();
         starts
             .iter()
             .take(if n > ONE_START_ABOVE { 1 } else { REFINED_STARTS })
             .filter_map(|(theta, _)| minimise(objective, theta, &bounds, EVALUATIONS))
             .min_by(|a, b| a.value.total_cmp(&b.value))
-            .map(|best| natural(&best.x))
             .ok_or(GpError::NoHyperparameters)
     }
 
-    /// log p(y | θ) + log p(θ) and its gradient. The densities are those of the natural values, not
-    /// of their logarithms; the mean has none.
+    /// log p(y | θ) + log p(θ) and its gradient.
     pub(super) fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), GpError> {
-        let d = self.columns.len();
-        let hyperparameters = natural(theta);
-        let inference =
-            Inference::new(self.columns, self.x, self.y, self.known_noise, &hyperparameters)?;
+        let (inference, value) = self.at(theta)?;
         let likelihood = inference.gradient(self.x);
-        let mut value = inference.log_marginal_likelihood;
         let mut gradient = likelihood.log_lengthscales;
         gradient.extend([likelihood.log_noise, likelihood.mean]);
-        let lengthscale = LogNormal::of_lengthscale(d);
-        let noise = LogNormal::of_noise_variance();
-        for (j, prior) in std::iter::repeat_n(lengthscale, d).chain([noise]).enumerate() {
-            let (density, slope) = prior.log_density(theta[j]);
-            value += density;
-            gradient[j] += slope;
+        for ((entry, prior), &theta) in gradient.iter_mut().zip(self.priors()).zip(theta) {
+            *entry += prior.log_density(theta).1;
         }
         Ok((value, gradient))
+    }
+
+    /// The process with hyperparameters θ, and log p(y | θ) + log p(θ). The densities are those of the
+    /// natural values, not of their logarithms; the mean has none.
+    fn at(&self, theta: &[f64]) -> Result<(Inference, f64), GpError> {
+        let Self { columns, x, y, known_noise } = self;
+        let inference = Inference::new(columns, x, y, known_noise, &natural(theta))?;
+        let densities = self.priors().zip(theta).map(|(prior, &theta)| prior.log_density(theta).0);
+        let value = densities.fold(inference.log_marginal_likelihood, |sum, density| sum + density);
+        Ok((inference, value))
+    }
+
+    /// Of each lengthscale and of the noise variance.
+    fn priors(&self) -> impl Iterator<Item = LogNormal> {
+        let d = self.columns.len();
+        std::iter::repeat_n(LogNormal::of_lengthscale(d), d).chain([LogNormal::of_noise_variance()])
+    }
+
+    /// Of θ.
+    fn bounds(&self) -> Vec<Bounds> {
+        let mut bounds = vec![(LENGTHSCALES.0.ln(), LENGTHSCALES.1.ln()); self.columns.len()];
+        bounds.push((NOISE_VARIANCES.0.ln(), NOISE_VARIANCES.1.ln()));
+        bounds.push(MEANS);
+        bounds
     }
 
     fn starts(&self) -> impl Iterator<Item = Vec<f64>> {

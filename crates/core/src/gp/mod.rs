@@ -118,17 +118,31 @@ impl GpSpec {
     /// When points have another number of columns, or when the numerics fail; the error names the
     /// step.
     pub fn fit(&self, observations: &Observations) -> Result<Gp, GpError> {
+        let most_likely = self.learn(observations, |posterior| posterior.most_likely())?;
+        self.condition(observations, most_likely)
+    }
+
+    /// Processes with hyperparameters drawn from their posterior, each as likely as the others: eight of
+    /// up to 64 observations, and the most likely one of more, which leave little doubt. A prediction
+    /// that averages over them knows how unsure the hyperparameters are (Snoek, Larochelle and Adams
+    /// 2012, section 3.2).
+    ///
+    /// # Errors
+    /// As for [`fit`](Self::fit).
+    pub fn sample(&self, observations: &Observations) -> Result<Vec<Gp>, GpError> {
+        let draws = self.learn(observations, |posterior| posterior.draws())?;
+        draws.into_iter().map(|draw| self.condition(observations, draw)).collect()
+    }
+
+    fn learn<T>(
+        &self,
+        observations: &Observations,
+        how: impl FnOnce(&fit::HyperparameterPosterior<'_>) -> Result<T, GpError>,
+    ) -> Result<T, GpError> {
         self.check_columns(observations)?;
-        let standardisation = Standardisation::of(&observations.y);
-        let (y, known_noise) = standardised(observations, standardisation);
-        let posterior = fit::HyperparameterPosterior {
-            columns: &self.columns,
-            x: &observations.x,
-            y: &y,
-            known_noise: &known_noise,
-        };
-        let hyperparameters = posterior.maximise()?;
-        self.exact(observations, standardisation, hyperparameters)
+        let (y, known_noise) = standardised(observations, Standardisation::of(&observations.y));
+        let (columns, x) = (&self.columns, &observations.x);
+        how(&fit::HyperparameterPosterior { columns, x, y: &y, known_noise: &known_noise })
     }
 
     /// The process with given hyperparameters, which are on the scale of standardised targets.

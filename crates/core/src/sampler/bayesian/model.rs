@@ -1,12 +1,13 @@
-//! The model of one outcome: a Gaussian process of what trials measured, on top of what past
-//! studies say, where they say something.
+//! The model of one outcome: Gaussian processes of what trials measured, on top of what past studies
+//! say, where they say something.
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
+use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    outcome::{Reading, fit},
+    outcome::{Reading, fit, sample},
     transfer::Trend,
 };
 use crate::{
@@ -15,83 +16,157 @@ use crate::{
     random::Pcg64,
 };
 
-/// y(x) = trend(x) + g(x), where g is a Gaussian process.
+/// y(x) = trend(x) + g(x), where g is one of several Gaussian processes, each as likely as the others.
+/// Their mixture is seen as the normal distribution with its mean and variance.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    gp: Gp,
+    processes: Vec<Gp>,
     trend: Trend,
+    is_exact: bool,
 }
 
 impl Model {
     /// Of readings; no value counts for more than `ceiling`. `past` are the processes that past
-    /// studies have of the same metric.
+    /// studies have of the same metric. `is_exact` says that a repeat would agree to the last bit.
     pub(super) fn fit(
         readings: &[Reading<'_>],
         columns: &[Column],
         ceiling: f64,
         past: &[Arc<Gp>],
+        is_exact: bool,
     ) -> Result<Self, GpError> {
-        let gp = fit(readings, columns, ceiling)?;
+        let trend = Self::trend(readings, columns, ceiling, past)?;
+        let processes = if trend.is_none() {
+            sample(readings, columns, ceiling)?
+        } else {
+            let mut residuals = readings.to_vec();
+            for residual in &mut residuals {
+                residual.value = residual.value.min(ceiling) - trend.at(residual.point);
+            }
+            sample(&residuals, columns, f64::INFINITY)?
+        };
+        Ok(Self { processes, trend, is_exact })
+    }
+
+    fn trend(
+        readings: &[Reading<'_>],
+        columns: &[Column],
+        ceiling: f64,
+        past: &[Arc<Gp>],
+    ) -> Result<Trend, GpError> {
         if past.is_empty() {
-            return Ok(Self { gp, trend: Trend::none() });
+            return Ok(Trend::none());
         }
         let points: Vec<&[f64]> = readings.iter().map(|reading| reading.point).collect();
         let values: Vec<f64> = readings.iter().map(|reading| reading.value.min(ceiling)).collect();
-        let trend = Trend::learn(&points, &values, &gp.leave_one_out(), past);
-        if trend.is_none() {
-            return Ok(Self { gp, trend });
-        }
-        let mut residuals = readings.to_vec();
-        for residual in &mut residuals {
-            residual.value = residual.value.min(ceiling) - trend.at(residual.point);
-        }
-        Ok(Self { gp: fit(&residuals, columns, f64::INFINITY)?, trend })
+        let own = fit(readings, columns, ceiling)?.leave_one_out();
+        Ok(Trend::learn(&points, &values, &own, past))
     }
 
     pub(crate) fn at(&self, point: &[f64]) -> Posterior {
-        let Posterior { mean, variance } = self.gp.posterior_at(point);
-        Posterior { mean: mean + self.trend.at(point), variance }
+        let mut posterior = mixture(self.processes.iter().map(|gp| gp.posterior_at(point)));
+        posterior.mean += self.trend.at(point);
+        posterior
     }
 
     /// At every row of `points` (t × d).
     pub(super) fn at_each(&self, points: &Array2<f64>) -> Vec<Posterior> {
-        let mut posteriors = self.gp.posterior(points);
-        for (posterior, below) in posteriors.iter_mut().zip(self.trend.at_each(points)) {
-            posterior.mean += below;
-        }
-        posteriors
+        let each: Vec<Vec<Posterior>> =
+            self.processes.iter().map(|gp| gp.posterior(points)).collect();
+        let below = self.trend.at_each(points);
+        let posterior = |(i, below): (usize, f64)| {
+            let Posterior { mean, variance } = mixture(each.iter().map(|of_one| of_one[i]));
+            Posterior { mean: mean + below, variance }
+        };
+        below.into_iter().enumerate().map(posterior).collect()
+    }
+
+    /// What a trial of a new configuration will measure, given what the processes say there.
+    ///
+    /// Where a repeat would agree to the last bit, what they learnt as noise is structure finer than
+    /// their lengthscales, and a new configuration has its own: the nugget of geostatistics (Gramacy
+    /// and Lee 2012, doi:10.1007/s11222-010-9224-x).
+    pub(super) fn of_new(&self, Posterior { mean, variance }: Posterior) -> Posterior {
+        Posterior { mean, variance: variance + self.nugget() }
+    }
+
+    fn nugget(&self) -> f64 {
+        if self.is_exact { self.noise_variance() } else { 0.0 }
     }
 
     pub(super) fn with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
-        let (mut posterior, mut slope) = self.gp.posterior_with_gradient(point);
+        let each: Vec<(Posterior, PosteriorGradient)> =
+            self.processes.iter().map(|gp| gp.posterior_with_gradient(point)).collect();
+        let mut posterior = mixture(each.iter().map(|(of_one, _)| *of_one));
+        let share = 1.0 / each.len() as f64;
+        let mut slope =
+            PosteriorGradient { mean: vec![0.0; point.len()], variance: vec![0.0; point.len()] };
+        for (of_one, slope_of_one) in &each {
+            let off = of_one.mean - posterior.mean;
+            for j in 0..point.len() {
+                slope.mean[j] += share * slope_of_one.mean[j];
+                slope.variance[j] +=
+                    share * (slope_of_one.variance[j] + 2.0 * off * slope_of_one.mean[j]);
+            }
+        }
         self.trend.add(point, &mut posterior.mean, &mut slope.mean);
         (posterior, slope)
     }
 
-    /// Joint draws without noise at the rows of `points` (t × d): `count` × t.
+    /// Joint draws of what trials of new configurations at the rows of `points` (t × d) measure, without
+    /// the noise that a repeat would not have: `count` × t.
     pub(super) fn draws(
         &self,
         points: &Array2<f64>,
         count: usize,
         random: &mut Pcg64,
     ) -> Result<Array2<f64>, GpError> {
-        let below = Array1::from_vec(self.trend.at_each(points));
-        Ok(self.gp.draws(points, count, random)? + &below)
+        let mut draws = Array2::zeros((0, points.nrows()));
+        for (k, gp) in self.processes.iter().enumerate() {
+            let m = self.processes.len();
+            let its_share = (k + 1) * count / m - k * count / m;
+            let drawn = gp.draws(points, its_share, random)?;
+            draws.append(Axis(0), drawn.view()).expect("as many columns as points");
+        }
+        let nugget = self.nugget().sqrt();
+        draws.mapv_inplace(|value| {
+            let z: f64 = StandardNormal.sample(random);
+            value + nugget * z
+        });
+        Ok(draws + &Array1::from_vec(self.trend.at_each(points)))
     }
 
-    /// Without noise, between two points.
-    pub(super) fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        self.gp.covariance(a, b)
+    /// The value at a point less that at another, without noise.
+    pub(super) fn difference(&self, point: &[f64], other: &[f64]) -> Posterior {
+        let mut difference = mixture(self.processes.iter().map(|gp| {
+            let (here, there) = (gp.posterior_at(point), gp.posterior_at(other));
+            let variance = here.variance + there.variance - 2.0 * gp.covariance(point, other);
+            Posterior { mean: here.mean - there.mean, variance: variance.max(0.0) }
+        }));
+        difference.mean += self.trend.at(point) - self.trend.at(other);
+        difference
     }
 
     /// The variance of what a trial would differ by from the true value, learnt.
     pub(super) fn noise_variance(&self) -> f64 {
-        self.gp.noise_variance()
+        let each = self.processes.iter().map(Gp::noise_variance);
+        each.sum::<f64>() / self.processes.len() as f64
     }
 
     /// After one more trial with this value, hyperparameters held.
     pub(super) fn with_observation(&self, point: &[f64], value: f64) -> Result<Self, GpError> {
-        let gp = self.gp.with_observation(point, value - self.trend.at(point))?;
-        Ok(Self { gp, trend: self.trend.clone() })
+        let residual = value - self.trend.at(point);
+        let each = self.processes.iter().map(|gp| gp.with_observation(point, residual));
+        let processes = each.collect::<Result<_, _>>()?;
+        Ok(Self { processes, trend: self.trend.clone(), is_exact: self.is_exact })
     }
+}
+
+/// Mean and variance of a mixture of equal parts.
+fn mixture(parts: impl ExactSizeIterator<Item = Posterior>) -> Posterior {
+    let share = 1.0 / parts.len() as f64;
+    let parts: Vec<Posterior> = parts.collect();
+    let mean = share * parts.iter().map(|part| part.mean).sum::<f64>();
+    let spread = |part: &Posterior| part.variance + (part.mean - mean).powi(2);
+    Posterior { mean, variance: share * parts.iter().map(spread).sum::<f64>() }
 }

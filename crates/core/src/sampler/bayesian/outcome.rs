@@ -21,27 +21,44 @@ pub(super) struct Reading<'a> {
     pub(super) is_lower_bound: bool,
 }
 
-/// A Gaussian process of readings; no value counts for more than `ceiling`.
-///
-/// A reading that is a lower bound b enters as the mean of what lies beyond it: a process is fitted
-/// to the bounds themselves, and each is replaced by `E[Y | Y > b]`, Y being what that process
-/// predicts there from all other readings. One such step of expectation and maximisation is enough:
-/// what matters is that an overloaded configuration is known to be no better than its bound.
+/// The most likely Gaussian process of readings; no value counts for more than `ceiling`.
 pub(super) fn fit(
     readings: &[Reading<'_>],
     columns: &[Column],
     ceiling: f64,
 ) -> Result<Gp, GpError> {
+    GpSpec::new(columns.to_vec()).fit(&observations(readings, columns, ceiling)?)
+}
+
+/// Gaussian processes of readings, each as likely as the others; no value counts for more than
+/// `ceiling`.
+pub(super) fn sample(
+    readings: &[Reading<'_>],
+    columns: &[Column],
+    ceiling: f64,
+) -> Result<Vec<Gp>, GpError> {
+    GpSpec::new(columns.to_vec()).sample(&observations(readings, columns, ceiling)?)
+}
+
+/// What readings say.
+///
+/// A reading that is a lower bound b enters as the mean of what lies beyond it: a process is fitted
+/// to the bounds themselves, and each is replaced by `E[Y | Y > b]`, Y being what that process
+/// predicts there from all other readings. One such step of expectation and maximisation is enough:
+/// what matters is that an overloaded configuration is known to be no better than its bound.
+fn observations(
+    readings: &[Reading<'_>],
+    columns: &[Column],
+    ceiling: f64,
+) -> Result<Observations, GpError> {
     let points: Vec<Vec<f64>> = readings.iter().map(|reading| reading.point.to_vec()).collect();
     let variances = || readings.iter().map(|reading| reading.standard_error.powi(2)).collect();
-    let process = |values: Vec<f64>| {
-        let x = matrix(&points, columns.len());
-        GpSpec::new(columns.to_vec()).fit(&Observations::with_noise(x, values, variances())?)
+    let with = |values: Vec<f64>| {
+        Observations::with_noise(matrix(&points, columns.len()), values, variances())
     };
-    let values = || readings.iter().map(|reading| reading.value.min(ceiling));
-    let gp = process(values().collect())?;
+    let seen = with(readings.iter().map(|reading| reading.value.min(ceiling)).collect())?;
     if readings.iter().all(|reading| !reading.is_lower_bound) {
-        return Ok(gp);
+        return Ok(seen);
     }
     let beyond = |(reading, predicted): (&Reading<'_>, Posterior)| {
         if !reading.is_lower_bound {
@@ -57,7 +74,8 @@ pub(super) fn fit(
             reading.value.min(ceiling)
         }
     };
-    process(readings.iter().zip(gp.leave_one_out()).map(beyond).collect())
+    let process = GpSpec::new(columns.to_vec()).fit(&seen)?;
+    with(readings.iter().zip(process.leave_one_out()).map(beyond).collect())
 }
 
 /// A standard error on the scale that a value is seen on, to first order.

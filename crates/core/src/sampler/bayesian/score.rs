@@ -57,10 +57,14 @@ impl Surrogate {
             if let Some(improvement) = &self.improvement {
                 for (value, posterior) in values.iter_mut().zip(improvement.model.at_each(&points))
                 {
-                    *value += improvement.expected(posterior).value;
+                    *value += improvement.expected(improvement.model.of_new(posterior)).value;
                 }
             }
-            self.add_log_feasibilities(&points, &mut values);
+            for Limited { model, bound, .. } in &self.constraints {
+                for (value, posterior) in values.iter_mut().zip(model.at_each(&points)) {
+                    *value += feasibility(model.of_new(posterior), *bound).value;
+                }
+            }
         } else {
             // Nothing is known but where trials were: go where none was.
             for (value, point) in values.iter_mut().zip(points.rows()) {
@@ -99,6 +103,7 @@ impl Surrogate {
         let (mut value, mut gradient) = (0.0, vec![0.0; point.len()]);
         let mut add = |model: &Model, acquire: &dyn Fn(Posterior) -> Acquisition| {
             let (posterior, slope) = model.with_gradient(point);
+            let posterior = model.of_new(posterior);
             let acquisition = acquire(posterior);
             value += acquisition.value;
             for (j, entry) in gradient.iter_mut().enumerate() {

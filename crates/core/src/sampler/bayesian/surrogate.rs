@@ -101,7 +101,9 @@ impl Surrogate {
         let valid: Vec<bool> = started.iter().map(|&(_, valid)| valid).collect();
         let completed: Vec<Completed<'_>> =
             history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
-        let modelling = Modelling { problem, completed: &completed, past, noise };
+        let may_differ = repeat::may_differ(problem.objective(), history);
+        let modelling =
+            Modelling { problem, completed: &completed, past, noise, is_exact: !may_differ };
         let columns = space.columns();
         let validity = || {
             Validity::fit(matrix(&tried, columns.len()), &valid, &columns)
@@ -129,7 +131,6 @@ impl Surrogate {
             tried,
             incumbents: Vec::new(),
         };
-        let may_differ = repeat::may_differ(problem.objective(), history);
         surrogate.choose_incumbents(problem, &completed, may_differ);
         Ok(surrogate)
     }
@@ -201,10 +202,8 @@ impl Surrogate {
     /// `None` until a feasible trial is known.
     pub(crate) fn difference(&self, point: &[f64], other: &[f64]) -> Option<Posterior> {
         let Improvement { model, direction, .. } = self.improvement.as_ref()?;
-        let (here, there) = (model.at(point), model.at(other));
-        let variance = here.variance + there.variance - 2.0 * model.covariance(point, other);
-        let mean = direction.as_cost(here.mean) - direction.as_cost(there.mean);
-        Some(Posterior { mean, variance: variance.max(0.0) })
+        let Posterior { mean, variance } = model.difference(point, other);
+        Some(Posterior { mean: direction.as_cost(mean), variance })
     }
 
     /// The objective on the scale it is modelled on; `None` until a feasible trial is known.
@@ -222,19 +221,14 @@ impl Surrogate {
     /// log of the probability that all constraints are met at each point.
     pub(super) fn log_feasibilities(&self, points: &[Vec<f64>]) -> Vec<f64> {
         let mut sums = vec![0.0; points.len()];
-        if let Some(first) = points.first() {
-            self.add_log_feasibilities(&matrix(points, first.len()), &mut sums);
-        }
-        sums
-    }
-
-    /// Adds it for each row of `points` (t × d) to a sum.
-    pub(super) fn add_log_feasibilities(&self, points: &Array2<f64>, sums: &mut [f64]) {
+        let Some(d) = points.first().map(Vec::len) else { return sums };
+        let points = matrix(points, d);
         for Limited { model, bound, .. } in &self.constraints {
-            for (sum, posterior) in sums.iter_mut().zip(model.at_each(points)) {
+            for (sum, posterior) in sums.iter_mut().zip(model.at_each(&points)) {
                 *sum += feasibility(posterior, *bound).value;
             }
         }
+        sums
     }
 
     /// The probability that a point gives a measurement at all.
@@ -254,6 +248,8 @@ struct Modelling<'a> {
     completed: &'a [Completed<'a>],
     past: &'a [History],
     noise: Noise,
+    /// Whether a repeat would agree to the last bit.
+    is_exact: bool,
 }
 
 impl Modelling<'_> {
@@ -312,7 +308,7 @@ impl Modelling<'_> {
     ) -> Result<Model, SuggestError> {
         let columns = self.problem.space().columns();
         let readings = readings(self.completed, metric, seen, self.noise);
-        Model::fit(&readings, &columns, ceiling, past)
+        Model::fit(&readings, &columns, ceiling, past, self.is_exact)
             .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
     }
 
