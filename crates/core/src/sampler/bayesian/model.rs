@@ -89,6 +89,11 @@ impl Model {
         self.gp.noise_variance()
     }
 
+    /// On the unit cube, one a column.
+    pub(super) fn lengthscales(&self) -> &[f64] {
+        &self.gp.hyperparameters().lengthscales
+    }
+
     /// After one more trial with this value, hyperparameters held.
     pub(super) fn with_observation(&self, point: &[f64], value: f64) -> Result<Self, GpError> {
         let gp = self.gp.with_observation(point, value - self.trend.at(point))?;
