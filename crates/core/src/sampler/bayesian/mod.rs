@@ -3,7 +3,7 @@
 //! After a quasi-random initial design, each suggestion is the configuration that maximises
 //! log expected improvement + log P(every constraint is met) + log P(it can be measured) under
 //! Gaussian processes of the objective, of each constrained metric and of what could be measured
-//! (Gardner et al. 2014; Ament et al. 2023).
+//! (Gardner et al. 2014; Ament et al. 2023), less λ log cost where a budget of cost is scarce.
 
 mod maximise;
 mod model;

@@ -31,15 +31,16 @@ pub(super) struct Budget {
 
 impl Budget {
     /// λ: the share that is left of what the trials of the model may cost. 0 where the trials that are left
-    /// will be spent before that, at the mean cost so far.
+    /// will be spent before that, at the mean cost so far. Pending trials have cost nothing yet.
     fn weight(self, history: &History) -> f64 {
         let entries = history.entries();
         let costs: Vec<f64> = entries.iter().filter_map(told_cost).collect();
         let spent: f64 = costs.iter().sum();
         let left = self.cost - spent;
         let trials_left = self.trials.saturating_sub(entries.len()) as f64;
-        let would_do = trials_left * spent / costs.len().max(1) as f64 <= left;
-        if would_do || left <= 0.0 {
+        let needed = trials_left * (spent / costs.len().max(1) as f64);
+        let is_scarce = left > 0.0 && needed > left;
+        if !is_scarce {
             return 0.0;
         }
         let is_of_model =
@@ -118,4 +119,68 @@ impl Price {
 /// The logarithm of the mean of a lognormal variable, up to what noise adds everywhere alike.
 fn log_mean(mean: f64, variance: f64) -> f64 {
     mean + variance / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Configuration, Objective, Outcome, Parameter, Reason, SearchSpace, Trial, TrialId,
+    };
+
+    fn problem() -> Problem {
+        let space = SearchSpace::new(vec![Parameter::float("width", 0.0, 1.0)], vec![]);
+        Problem::new(space.unwrap(), Objective::minimise("f"))
+    }
+
+    /// Trials that did not start, at even steps, the first four of the initial design.
+    fn history(costs: &[f64]) -> History {
+        let entry = |(i, &cost): (usize, &f64)| {
+            let id = TrialId(i as u64);
+            let width = i as f64 / (costs.len() - 1) as f64;
+            let configuration = Configuration::new().with("width", width);
+            let origin = if i < 4 { Origin::InitialDesign } else { Origin::Model };
+            let outcome = Outcome::Infeasible(Reason::new("memory", "does not fit"));
+            let trial = Trial { id, configuration, origin, seed: 0 };
+            Entry { trial, state: State::Told { outcome, cost } }
+        };
+        costs.iter().enumerate().map(entry).collect()
+    }
+
+    #[test]
+    fn cost_counts_for_less_as_it_is_spent_and_for_nothing_where_it_is_not_scarce() {
+        let weight =
+            |cost, trials, told: usize| Budget { cost, trials }.weight(&history(&vec![10.0; told]));
+        let is = |weight: f64, expected: f64| (weight - expected).abs() < 1e-12;
+        assert!(is(weight(100.0, usize::MAX, 4), 1.0));
+        assert!(is(weight(100.0, usize::MAX, 7), 0.5));
+        assert!(is(weight(100.0, usize::MAX, 10), 0.0));
+        assert!(is(weight(100.0, usize::MAX, 12), 0.0));
+        assert!(is(weight(100.0, 10, 7), 0.0), "three trials are left, and enough for them");
+        assert!(is(weight(100.0, 11, 7), 0.5));
+        for cost in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+            assert!(is(weight(cost, usize::MAX, 7), 0.0), "{cost}");
+        }
+    }
+
+    #[test]
+    fn the_price_follows_what_failed_starts_cost_and_its_slope_is_that_of_its_values() {
+        let costs: Vec<f64> = (0..9).map(|i| 60.0 * 10_f64.powf(f64::from(i) / 8.0)).collect();
+        let budget = Budget { cost: 1e6, trials: usize::MAX };
+        let price = Price::learn(&problem(), &history(&costs), budget).unwrap().unwrap();
+        let at = |x: f64| price.with_gradient(&[x]).0;
+        assert!((at(1.0) - at(0.0) - price.weight * 10_f64.ln()).abs() < 0.2);
+        let slope = (at(0.4 + 1e-5) - at(0.4 - 1e-5)) / 2e-5;
+        assert!((price.with_gradient(&[0.4]).1[0] / slope - 1.0).abs() < 1e-6);
+        assert!((price.at_each(&ndarray::array![[0.4]])[0] - at(0.4)).abs() < 1e-9);
+    }
+
+    #[test]
+    fn even_costs_and_costs_without_a_pattern_have_no_price() {
+        let budget = Budget { cost: 1e6, trials: usize::MAX };
+        let learn = |costs: &[f64]| Price::learn(&problem(), &history(costs), budget).unwrap();
+        assert!(learn(&[60.0; 9]).is_none());
+        assert!(learn(&[60.0, 600.0, 70.0, 500.0, 60.0, 550.0, 65.0, 620.0, 60.0]).is_none());
+        assert!(learn(&[0.0; 9]).is_none(), "they were not measured");
+    }
 }
