@@ -135,7 +135,8 @@ fn planned(
         Manner::Search => {
             // Past trials are of the whole space.
             let past = if space == work.plan.space { work.past.clone() } else { vec![] };
-            (work.file.sampler.sampler(past), size.map_or(budget, |size| size.min(budget)))
+            let trials = size.map_or(budget, |size| size.min(budget));
+            (work.file.sampler(past, trials), trials)
         }
         Manner::Sweep => {
             let levels = space.parameters().iter().map(|parameter| match parameter.domain() {

@@ -5,7 +5,7 @@ use crate::{
     Trial, TrialId,
     acquisition::log_feasibility,
     gp::Posterior,
-    sampler::{Noise, SURE, SuggestError, Surrogate},
+    sampler::{Noise, SURE, SuggestError, Surrogate, Threads},
 };
 
 /// Half the width of a 95 % interval of a normal variable, in standard deviations.
@@ -68,7 +68,8 @@ pub struct Gain {
 impl Recommendation {
     /// From the models of the search, which here take measurement errors for noise.
     pub(crate) fn of(problem: &Problem, history: &History) -> Result<Self, SuggestError> {
-        let surrogate = Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt)?;
+        let surrogate =
+            Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt, Threads::default())?;
         let view =
             View { problem, surrogate: &surrogate, default: default_point(problem, history) };
         let evaluated = evaluated(history);

@@ -7,7 +7,7 @@ mod sobol;
 mod unseen;
 
 pub use bayesian::{Bayesian, RemainingGain};
-pub(crate) use bayesian::{Noise, SURE, Surrogate};
+pub(crate) use bayesian::{Noise, SURE, Surrogate, Threads};
 pub use grid::Grid;
 pub use random::Random;
 pub use sobol::Sobol;

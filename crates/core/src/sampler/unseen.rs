@@ -69,9 +69,9 @@ impl<'a> Unseen<'a> {
         Some(all)
     }
 
-    /// The one that a point of the unit cube becomes when no rule may be broken there.
-    pub(super) fn mended(&self, unit: &[f64]) -> Option<Configuration> {
-        let mended = self.space.mended(self.space.configuration_at(unit));
+    /// The one that a configuration becomes when it may break no rule.
+    pub(super) fn mended(&self, configuration: Configuration) -> Option<Configuration> {
+        let mended = self.space.mended(configuration);
         mended.filter(|configuration| self.holds(configuration))
     }
 
@@ -96,7 +96,9 @@ impl<'a> Unseen<'a> {
                 let position = (share * left.len() as f64) as usize;
                 left.into_iter().nth(position)
             }
-            None => walk.take(TRIES_WHEN_MENDED).find_map(|unit| self.mended(&unit)),
+            None => walk
+                .take(TRIES_WHEN_MENDED)
+                .find_map(|unit| self.mended(self.space.configuration_at(&unit))),
         }
     }
 }

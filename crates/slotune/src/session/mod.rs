@@ -115,7 +115,7 @@ impl Work {
         PlannedStudy {
             name: SEARCH.to_owned(),
             role: StudyRole::Search,
-            sampler: self.file.sampler.sampler(self.past.clone()),
+            sampler: self.file.sampler(self.past.clone(), self.file.budget.trials),
             space: self.plan.space.clone(),
             knows_default: true,
             trials: self.file.budget.trials,

@@ -157,6 +157,10 @@ pub struct SloTable {
 }
 
 /// When the search ends: at the first limit reached. A trial that runs is always finished.
+///
+/// Where a limit in seconds will be reached before that of the trials, the Bayesian search counts
+/// what a trial costs, start-up and load. On a simulated server, which needs none of the command's
+/// time, only `server_time_s` does that.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Budget {
@@ -183,6 +187,21 @@ impl Default for Budget {
     /// Thirty trials, however long they take.
     fn default() -> Self {
         Self { trials: 30, wall_time_s: None, server_time_s: None, remaining_gain: None }
+    }
+}
+
+impl StudyFile {
+    /// What proposes the configurations of a study of at most so many trials, which learns from past
+    /// studies and minds the seconds of the budget if it can.
+    pub(crate) fn sampler(&self, past: Vec<History>, trials: u32) -> Box<dyn Sampler> {
+        let Budget { wall_time_s, server_time_s, .. } = self.budget;
+        let wall_time_s = wall_time_s.filter(|_| matches!(self.backend, BackendTable::Vllm(_)));
+        match (self.sampler, wall_time_s.into_iter().chain(server_time_s).reduce(f64::min)) {
+            (SamplerName::Bayesian, Some(limit_s)) => {
+                Box::new(Bayesian::learning_from(past).within_cost(limit_s, trials as usize))
+            }
+            (sampler, _) => sampler.sampler(past),
+        }
     }
 }
 

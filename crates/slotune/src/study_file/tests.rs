@@ -135,6 +135,26 @@ fn what_the_example_comments_out_works_too() {
 }
 
 #[test]
+fn a_limit_in_seconds_that_servers_spend_makes_the_search_look_at_cost() {
+    let sampler = |budget: &str, vllm: bool| {
+        let mut file =
+            StudyFile::parse("study.toml", &example_with("trials = 30", budget)).unwrap();
+        if vllm {
+            let table = "model = \"a\"\n";
+            file.backend = BackendTable::Vllm(toml::from_str(table).unwrap());
+        }
+        format!("{:?}", file.sampler(vec![], 30))
+    };
+    let plain = format!("{:?}", Bayesian::default());
+    let within = |cost| format!("{:?}", Bayesian::default().within_cost(cost, 30));
+    assert_eq!(sampler("trials = 30", true), plain);
+    assert_eq!(sampler("server_time_s = 600.0", false), within(600.0));
+    assert_eq!(sampler("wall_time_s = 500.0", true), within(500.0));
+    assert_eq!(sampler("wall_time_s = 500.0\nserver_time_s = 600.0", true), within(500.0));
+    assert_eq!(sampler("wall_time_s = 500.0", false), plain, "the simulator spends none of it");
+}
+
+#[test]
 fn a_good_request_of_the_finals_is_that_of_the_study_unless_they_have_their_own() {
     let limits = |tables: &str| {
         let text = example_with("[budget]", &format!("{tables}\n[budget]"));

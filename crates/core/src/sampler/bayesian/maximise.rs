@@ -1,6 +1,6 @@
 //! The most promising configuration.
 
-use super::{score::Score, surrogate::Surrogate};
+use super::{region::Region, score::Score, surrogate::Surrogate};
 use crate::{
     Configuration, Domain, Origin, SearchSpace, Value,
     minimise::{Bounds, minimise},
@@ -44,6 +44,7 @@ pub(super) struct Candidate {
 pub(super) fn best(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
+    region: &Region,
     surrogate: &Surrogate,
     seed: u64,
 ) -> Option<Candidate> {
@@ -51,8 +52,8 @@ pub(super) fn best(
         let all = all.into_iter().map(|configuration| placed(space, configuration));
         return first_best(scored(surrogate, all.collect()));
     }
-    let starts = promising(space, unseen, surrogate, seed, REFINED);
-    let refined = starts.into_iter().map(|start| refine(space, unseen, surrogate, start));
+    let starts = promising(space, unseen, region, surrogate, seed, REFINED);
+    let refined = starts.into_iter().map(|start| refine(space, unseen, region, surrogate, start));
     first_best(refined.collect())
 }
 
@@ -61,13 +62,14 @@ pub(super) fn best(
 pub(super) fn promising(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
+    region: &Region,
     surrogate: &Surrogate,
     seed: u64,
     count: usize,
 ) -> Vec<Candidate> {
     let candidates = match unseen.all() {
         Some(all) => all.into_iter().map(|configuration| placed(space, configuration)).collect(),
-        None => candidates(space, unseen, surrogate, seed),
+        None => candidates(space, unseen, region, surrogate, seed),
     };
     let mut candidates = scored(surrogate, candidates);
     // Stable, so that equals stay in order.
@@ -77,24 +79,24 @@ pub(super) fn promising(
     candidates
 }
 
-/// Quasi-random points and the neighbours of the incumbents.
+/// Quasi-random points of a region and the neighbours of its incumbents.
 fn candidates(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
+    region: &Region,
     surrogate: &Surrogate,
     seed: u64,
 ) -> Vec<Place> {
     let d = space.parameters().len();
-    let mut candidates: Vec<Place> = SobolPoints::new(d, seed)
-        .take(CANDIDATES)
-        .filter_map(|unit| unseen_place(unseen, space.configuration_at(&unit)))
-        .collect();
+    let even = || region.configurations(space, seed).take(CANDIDATES);
+    let mut candidates: Vec<Place> =
+        even().filter_map(|configuration| unseen_place(unseen, configuration)).collect();
     if candidates.len() < FEW {
-        let mended = |unit: Vec<f64>| Some(placed(space, unseen.mended(&unit)?));
-        candidates.extend(SobolPoints::new(d, seed).take(CANDIDATES).filter_map(mended));
+        let mended = |configuration| Some(placed(space, unseen.mended(configuration)?));
+        candidates.extend(even().filter_map(mended));
     }
-    candidates
-        .extend(surrogate.incumbents().iter().flat_map(|point| neighbours(space, unseen, point)));
+    let incumbents = region.incumbents(surrogate).iter();
+    candidates.extend(incumbents.flat_map(|point| neighbours(space, unseen, region, point)));
     if candidates.is_empty() {
         let last = unseen.first(SobolPoints::new(d, seed).skip(CANDIDATES));
         candidates.extend(last.map(|configuration| placed(space, configuration)));
@@ -128,16 +130,17 @@ pub(super) fn better(
 fn refine(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
+    region: &Region,
     surrogate: &Surrogate,
     start: Candidate,
 ) -> Candidate {
     let mut best = start;
     for _ in 0..ROUNDS {
-        let mut moves: Vec<Place> = climb(space, surrogate, &best.point)
+        let mut moves: Vec<Place> = climb(space, region, surrogate, &best.point)
             .and_then(|configuration| unseen_place(unseen, configuration))
             .into_iter()
             .collect();
-        moves.extend(neighbours(space, unseen, &best.point));
+        moves.extend(neighbours(space, unseen, region, &best.point));
         match first_best(scored(surrogate, moves)) {
             Some(better) if better.score.compare(&best.score).is_gt() => best = better,
             _ => break,
@@ -148,7 +151,12 @@ fn refine(
 
 /// The configuration that L-BFGS reaches along the continuous axes, integers too large to be
 /// indexed among them; `None` if there is no such axis.
-fn climb(space: &SearchSpace, surrogate: &Surrogate, start: &[f64]) -> Option<Configuration> {
+fn climb(
+    space: &SearchSpace,
+    region: &Region,
+    surrogate: &Surrogate,
+    start: &[f64],
+) -> Option<Configuration> {
     let here = space.nearest(start);
     let parameters = space.parameters().iter().enumerate();
     let free: Vec<usize> = parameters
@@ -168,16 +176,24 @@ fn climb(space: &SearchSpace, surrogate: &Surrogate, start: &[f64]) -> Option<Co
         Some((-value, free.iter().map(|&j| -gradient[j]).collect()))
     };
     let from: Vec<f64> = free.iter().map(|&j| start[j]).collect();
-    let bounds: Vec<Bounds> = vec![(0.0, 1.0); free.len()];
+    let bounds: Vec<Bounds> = free.iter().map(|&j| region.bounds(j)).collect();
     let reached = minimise(loss, &from, &bounds, EVALUATIONS)?;
     Some(space.nearest(&with(&reached.x)))
 }
 
-/// Unseen configurations one step away along one axis.
-fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Place> {
+/// Unseen configurations of a region one step away along one axis.
+fn neighbours(
+    space: &SearchSpace,
+    unseen: &Unseen<'_>,
+    region: &Region,
+    point: &[f64],
+) -> Vec<Place> {
     let mut found = Vec::new();
     for (j, parameter) in space.parameters().iter().enumerate() {
-        for coordinate in steps(parameter.domain(), point[j]) {
+        let (low, high) = region.bounds(j);
+        let mut coordinates = steps(parameter.domain(), point[j]);
+        coordinates.retain(|coordinate| (low..=high).contains(coordinate));
+        for coordinate in coordinates {
             let mut moved = point.to_vec();
             moved[j] = coordinate;
             found.extend(unseen_place(unseen, space.nearest(&moved)));
@@ -189,23 +205,35 @@ fn neighbours(space: &SearchSpace, unseen: &Unseen<'_>, point: &[f64]) -> Vec<Pl
 /// Coordinates one step away from `here`: the next levels, any other category, the next integers,
 /// or small steps along a continuous axis and both its ends.
 fn steps(domain: &Domain, here: f64) -> Vec<f64> {
-    let mut coordinates = match domain.levels() {
-        Some(levels) => {
-            let top = levels.saturating_sub(1).max(1) as f64;
-            if domain.is_ordered() {
-                vec![here - 1.0 / top, here + 1.0 / top]
-            } else {
-                (0..levels).map(|level| level as f64 / top).collect()
-            }
-        }
+    let mut coordinates: Vec<f64> = match domain.levels() {
+        Some(_) if domain.is_ordered() => Vec::new(),
+        Some(levels) => (0..levels).map(|level| level as f64 / top(levels)).collect(),
         None => STEPS.iter().map(|step| here + step).chain([0.0, 1.0]).collect(),
+    };
+    coordinates.extend(next_values(domain, here));
+    coordinates.retain(|coordinate| (0.0..=1.0).contains(coordinate));
+    coordinates
+}
+
+/// Coordinates of the levels or integers beside `here`; none along a continuous axis or between
+/// categories.
+pub(super) fn next_values(domain: &Domain, here: f64) -> Vec<f64> {
+    let mut coordinates = match domain.levels() {
+        Some(levels) if domain.is_ordered() => {
+            vec![here - 1.0 / top(levels), here + 1.0 / top(levels)]
+        }
+        _ => Vec::new(),
     };
     if let Value::Integer(value) = domain.nearest(here) {
         let next = [value - 1, value + 1].map(|value| domain.encode(&Value::Integer(value)));
         coordinates.extend(next.into_iter().flatten());
     }
-    coordinates.retain(|coordinate| (0.0..=1.0).contains(coordinate));
     coordinates
+}
+
+/// Index of the highest of the levels; 1 where there is but one.
+fn top(levels: u64) -> f64 {
+    levels.saturating_sub(1).max(1) as f64
 }
 
 fn placed(space: &SearchSpace, configuration: Configuration) -> Place {

@@ -3,23 +3,29 @@
 //! After a quasi-random initial design, each suggestion is the configuration that maximises
 //! log expected improvement + log P(every constraint is met) + log P(it can be measured) under
 //! Gaussian processes of the objective, of each constrained metric and of what could be measured
-//! (Gardner et al. 2014; Ament et al. 2023).
+//! (Gardner et al. 2014; Ament et al. 2023), less λ log cost where a budget of cost is scarce.
 
 mod maximise;
 mod model;
 mod outcome;
+mod price;
+mod region;
 mod remaining;
 mod repeat;
 mod score;
 mod surrogate;
+mod threads;
 mod transfer;
 
 use super::{Sampler, Sobol, SuggestError, Suggestion, unseen::Unseen};
 use crate::{
     Configuration, Entry, History, Origin, Outcome, Problem, State, Trial, random::derive,
 };
+use price::{Budget, Price};
+use region::Region;
 pub use remaining::RemainingGain;
 pub(crate) use surrogate::{Noise, SURE, Surrogate};
+pub(crate) use threads::Threads;
 
 /// Constrained Bayesian optimisation: the default.
 ///
@@ -31,9 +37,24 @@ pub(crate) use surrogate::{Noise, SURE, Surrogate};
 /// Where measurements have an error and the space has more than 20 configurations, the first configuration is measured twice at the start, and one
 /// that may be the best is measured again when that promises more than a new one. No other
 /// configuration is proposed twice, but once more where its trial failed.
-#[derive(Clone, Debug, Default)]
+///
+/// With more than 20 parameters, the model's suggestions come from a region around the incumbent, which
+/// grows while they are better than all before and shrinks while they are not (Eriksson and Poloczek
+/// 2021).
+#[derive(Clone, Debug)]
 pub struct Bayesian {
     past: Vec<History>,
+    budget: Option<Budget>,
+    /// Most parameters of a space that is searched as a whole.
+    largest_whole: usize,
+    threads: Threads,
+}
+
+impl Default for Bayesian {
+    /// A search that knows of no past study and whose budget is a number of trials.
+    fn default() -> Self {
+        Self { past: Vec::new(), budget: None, largest_whole: 20, threads: Threads::default() }
+    }
 }
 
 /// Trials before the first model in a space of `d` parameters.
@@ -47,7 +68,19 @@ impl Bayesian {
     /// configuration belongs to the search space. Those that rank this study's trials no better than
     /// chance are ignored.
     pub fn learning_from(past: Vec<History>) -> Self {
-        Self { past }
+        Self { past, ..Self::default() }
+    }
+
+    /// The same search in a study that ends when its trials together have cost `cost`, a positive number
+    /// in the unit that [`Study::tell`](crate::Study::tell) takes, or when there were `trials` of them.
+    ///
+    /// Where the cost will be spent before the trials, at the mean cost so far, and depends on the
+    /// configuration as far as the trials tell, improvement is sought per unit of cost, and the cost counts
+    /// for less the more of it is spent. Otherwise suggestions are what they would be without a budget.
+    #[must_use]
+    pub fn within_cost(mut self, cost: f64, trials: usize) -> Self {
+        self.budget = Some(Budget { cost, trials });
+        self
     }
 
     /// The best configuration of each past study, by its own measurements.
@@ -107,7 +140,16 @@ impl Sampler for Bayesian {
             return Ok(suggestions);
         }
 
-        let mut surrogate = Surrogate::fit(problem, history, &self.past, Noise::Learnt)?;
+        let mut surrogate =
+            Surrogate::fit(problem, history, &self.past, Noise::Learnt, self.threads)?;
+        if let Some(budget) = self.budget {
+            surrogate.price = Price::learn(problem, history, budget)?;
+        }
+        let region = if space.parameters().len() > self.largest_whole {
+            Region::around_incumbent(problem, history, &surrogate)
+        } else {
+            Region::Whole
+        };
         let mut repeat = repeat::candidate(problem, history, &surrogate);
         let pending = history.entries().iter().filter(|entry| entry.is_pending());
         let pending = pending.map(|entry| &entry.trial.configuration);
@@ -117,7 +159,7 @@ impl Sampler for Bayesian {
         while suggestions.len() < count {
             let position = (history.len() + suggestions.len()) as u64;
             let candidates = derive(seed, "candidates", position);
-            let new = maximise::best(space, &unseen, &surrogate, candidates);
+            let new = maximise::best(space, &unseen, &region, &surrogate, candidates);
             let Some((best, origin)) = maximise::better(space, &surrogate, new, &mut repeat) else {
                 break;
             };
@@ -144,3 +186,6 @@ fn first_again(problem: &Problem, history: &History) -> Option<Configuration> {
     let is_due = *origin == Origin::Given && is_only;
     (is_due && repeat::is_worth_it(problem, history)).then(|| configuration.clone())
 }
+
+#[cfg(test)]
+mod tests;

@@ -153,6 +153,11 @@ impl Model {
         each.sum::<f64>() / self.processes.len() as f64
     }
 
+    /// On the unit cube, one a column.
+    pub(super) fn lengthscales(&self) -> &[f64] {
+        &self.gp.hyperparameters().lengthscales
+    }
+
     /// After one more trial with this value, hyperparameters held.
     pub(super) fn with_observation(&self, point: &[f64], value: f64) -> Result<Self, GpError> {
         let residual = value - self.trend.at(point);

@@ -2,7 +2,9 @@
 
 use super::{
     maximise::promising,
+    region::Region,
     surrogate::{Limited, Noise, Surrogate, matrix},
+    threads::Threads,
 };
 use crate::{
     History, Problem, Scale,
@@ -36,12 +38,13 @@ impl RemainingGain {
         history: &History,
         seed: u64,
     ) -> Result<Option<Self>, SuggestError> {
-        let surrogate = Surrogate::fit(problem, history, &[], Noise::Learnt)?;
+        let surrogate = Surrogate::fit(problem, history, &[], Noise::Learnt, Threads::default())?;
         let Some(improvement) = &surrogate.improvement else { return Ok(None) };
         let unseen = Unseen::new(problem.space(), history);
         let position = history.len() as u64;
         let candidates = derive(seed, "candidates", position);
-        let mut left = promising(problem.space(), &unseen, &surrogate, candidates, LOOKED_AT);
+        let mut left =
+            promising(problem.space(), &unseen, &Region::Whole, &surrogate, candidates, LOOKED_AT);
         left.retain(|candidate| candidate.score.likely_valid);
         let mut gains = vec![0.0_f64; DRAWS];
         if !left.is_empty() {

@@ -1,6 +1,7 @@
-//! How promising a point is: log expected improvement + log P(every target is met) + log P(valid).
+//! How promising a point is: log expected improvement + log P(every target is met) + log P(valid), less
+//! the price of a trial where cost matters.
 
-use std::{cmp::Ordering, thread};
+use std::cmp::Ordering;
 
 use super::{
     model::Model,
@@ -37,19 +38,17 @@ impl Score {
 impl Surrogate {
     /// How promising each point is.
     pub(super) fn scores(&self, points: &[Vec<f64>]) -> Vec<Score> {
-        if points.len() * self.tried.len() < WORTH_A_THREAD {
-            return self.scores_here(points);
-        }
         let (left, right) = points.split_at(points.len() / 2);
-        thread::scope(|scope| {
-            let right = scope.spawn(|| self.scores_here(right));
-            let mut scores = self.scores_here(left);
-            scores.extend(right.join().expect("scoring does not panic"));
-            scores
-        })
+        let (mut scores, others) = self.threads.both(
+            points.len() * self.tried.len() >= WORTH_A_THREAD,
+            || self.scores_of_half(left),
+            || self.scores_of_half(right),
+        );
+        scores.extend(others);
+        scores
     }
 
-    fn scores_here(&self, points: &[Vec<f64>]) -> Vec<Score> {
+    fn scores_of_half(&self, points: &[Vec<f64>]) -> Vec<Score> {
         let Some(d) = points.first().map(Vec::len) else { return Vec::new() };
         let points = matrix(points, d);
         let mut values = vec![0.0; points.nrows()];
@@ -72,6 +71,11 @@ impl Surrogate {
                     point.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum()
                 };
                 *value += 0.5 * self.tried.iter().map(squared).fold(f64::INFINITY, f64::min).ln();
+            }
+        }
+        if let Some(price) = &self.price {
+            for (value, price) in values.iter_mut().zip(price.at_each(&points)) {
+                *value -= price;
             }
         }
         let score = |(value, valid): (f64, f64)| Score {
@@ -117,6 +121,11 @@ impl Surrogate {
         }
         for Limited { model, bound, .. } in &self.constraints {
             add(model, &|posterior| feasibility(posterior, *bound));
+        }
+        if let Some(price) = &self.price {
+            let (at_point, slope) = price.with_gradient(point);
+            value -= at_point;
+            gradient.iter_mut().zip(slope).for_each(|(entry, slope)| *entry -= slope);
         }
         Some((value, gradient))
     }

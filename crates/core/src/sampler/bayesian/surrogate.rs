@@ -1,14 +1,16 @@
 //! What the search believes of every outcome.
 
-use std::{sync::Arc, thread};
+use std::sync::Arc;
 
 use ndarray::Array2;
 
 use super::{
     model::Model,
     outcome::{Lens, Reading, fit, seen_error},
+    price::Price,
     repeat,
     score::feasibility,
+    threads::Threads,
 };
 use crate::{
     Bound, Constraint, Direction, Estimate, History, Measurement, Problem, Scale, Trial,
@@ -43,9 +45,12 @@ pub(crate) struct Surrogate {
     pub(super) improvement: Option<Improvement>,
     pub(super) constraints: Vec<Limited>,
     pub(super) validity: Validity,
+    /// `None` where the cost of a trial does not matter.
+    pub(super) price: Option<Price>,
     /// Design points of all trials that say something, and of those believed.
     pub(super) tried: Vec<Vec<f64>>,
     incumbents: Vec<Vec<f64>>,
+    pub(super) threads: Threads,
 }
 
 /// What is taken for noise of a measured value.
@@ -88,6 +93,7 @@ impl Surrogate {
         history: &History,
         past: &[History],
         noise: Noise,
+        threads: Threads,
     ) -> Result<Self, SuggestError> {
         let space = problem.space();
         let encode = |trial: &Trial| space.encode(&trial.configuration).coordinates().to_vec();
@@ -113,23 +119,19 @@ impl Surrogate {
             let all = problem.objective().constraints.iter();
             all.filter_map(|constraint| modelling.limited(constraint).transpose()).collect()
         };
-        // What comes out does not depend on who computes it.
-        let (improvement, constraints, validity) = if completed.len() < WORTH_A_THREAD {
-            (modelling.improvement(), constraints(), validity())
-        } else {
-            thread::scope(|scope| {
-                let others = scope.spawn(|| (constraints(), validity()));
-                let improvement = modelling.improvement();
-                let (constraints, validity) = others.join().expect("a fit does not panic");
-                (improvement, constraints, validity)
-            })
-        };
+        let (improvement, (constraints, validity)) = threads.both(
+            completed.len() >= WORTH_A_THREAD,
+            || modelling.improvement(),
+            || (constraints(), validity()),
+        );
         let mut surrogate = Self {
             improvement: improvement?,
             constraints: constraints?,
             validity: validity?,
+            price: None,
             tried,
             incumbents: Vec::new(),
+            threads,
         };
         surrogate.choose_incumbents(problem, &completed, may_differ);
         Ok(surrogate)
@@ -234,6 +236,14 @@ impl Surrogate {
     /// The probability that a point gives a measurement at all.
     pub(crate) fn validity(&self, point: &[f64]) -> f64 {
         self.validity.probabilities(&matrix(&[point.to_vec()], point.len()))[0]
+    }
+
+    /// Lengthscales of the objective on the unit cube, one a column; before it has a model, those of the
+    /// first constrained metric. `None` before anything was measured.
+    pub(super) fn lengthscales(&self) -> Option<&[f64]> {
+        let objective = self.improvement.as_ref().map(|improvement| &improvement.model);
+        let model = objective.or(self.constraints.first().map(|limited| &limited.model))?;
+        Some(model.lengthscales())
     }
 
     /// Whether there is a model of anything but validity.
@@ -383,7 +393,7 @@ fn believed(model: &Model, point: &[f64], mean: f64, metric: &str) -> Result<Mod
 }
 
 /// The wanted scale, or the linear one where a number has no logarithm.
-fn usable_scale(wanted: Scale, mut numbers: impl Iterator<Item = f64>) -> Scale {
+pub(super) fn usable_scale(wanted: Scale, mut numbers: impl Iterator<Item = f64>) -> Scale {
     if wanted == Scale::Log && numbers.all(|number| number > 0.0) {
         Scale::Log
     } else {
