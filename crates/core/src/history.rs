@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Direction, Estimate, Measurement, Objective, Outcome, Trial, TrialId};
+use crate::{Measurement, Objective, Outcome, Trial, TrialId, front::front_of};
 
 /// All trials of a study in the order they were asked for.
 ///
@@ -96,26 +96,35 @@ impl History {
     }
 
     /// The incumbent: the completed trial with the best objective among those that meet every
-    /// constraint, the earliest of equals; `None` while there is none.
+    /// constraint, the earliest of equals; `None` while there is none. Where the objective has two goals,
+    /// the best by the first.
     pub fn best(&self, objective: &Objective) -> Option<&Entry> {
+        let goal = objective.goal();
         let mut best: Option<(&Entry, f64)> = None;
         for entry in &self.entries {
             let Some(measurement) = entry.measurement() else { continue };
-            let Some(Estimate { value, is_lower_bound, .. }) = measurement.get(&objective.metric)
-            else {
-                continue;
-            };
-            // A latency that is known only to be longer wins nothing.
-            if is_lower_bound && objective.direction == Direction::Minimise {
-                continue;
-            }
+            let Some(cost) = goal.cost(measurement) else { continue };
             if objective.is_feasible(measurement)
-                && best.is_none_or(|(_, incumbent)| objective.is_better(value, incumbent))
+                && best.is_none_or(|(_, incumbent)| cost < incumbent)
             {
-                best = Some((entry, value));
+                best = Some((entry, cost));
             }
         }
         best.map(|(entry, _)| entry)
+    }
+
+    /// The completed trials that meet every constraint and that no other such trial beats in both goals,
+    /// by the first goal, the earliest of equals. Where the objective has one goal, that is the incumbent
+    /// alone.
+    pub fn front(&self, objective: &Objective) -> Vec<&Entry> {
+        let Some(second) = &objective.against else {
+            return self.best(objective).into_iter().collect();
+        };
+        let feasible = self.entries.iter().filter_map(|entry| {
+            let measurement = entry.measurement().filter(|m| objective.is_feasible(m))?;
+            Some((entry, measurement))
+        });
+        front_of([&objective.goal(), second], feasible)
     }
 
     pub(crate) fn push(&mut self, trial: Trial) {

@@ -1,8 +1,8 @@
 //! Constrained Bayesian optimisation over mixed search spaces.
 //!
 //! This crate has never heard of servers, tokens, HTTP, files or clocks: it minimises (or
-//! maximises) one expensive, noisy metric subject to bounds on others, over a space of named
-//! parameters, where some configurations give no measurement at all.
+//! maximises) one expensive, noisy metric, or trades off two, subject to bounds on others, over a space
+//! of named parameters, where some configurations give no measurement at all.
 //!
 //! The loop is ask and tell:
 //!
@@ -43,6 +43,7 @@ pub mod importance;
 pub mod random;
 pub mod sampler;
 
+mod front;
 mod history;
 mod minimise;
 mod objective;
@@ -54,8 +55,9 @@ mod study;
 mod trial;
 mod validity;
 
+pub use front::{Front, front_of};
 pub use history::{Entry, History, State};
-pub use objective::{Bound, Constraint, Direction, Objective, Problem, Scale};
+pub use objective::{Bound, Constraint, Direction, Goal, Objective, Problem, Scale};
 pub use recommendation::{Candidate, Gain, Recommendation};
 pub use space::{
     Column, Condition, Configuration, ConfigurationError, DesignPoint, Domain, Operand, Parameter,

@@ -1,10 +1,11 @@
-//! What is optimised: a metric, its direction, and bounds on other metrics.
+//! What is optimised: a metric, its direction, bounds on other metrics, and perhaps a second metric that
+//! is traded off against the first.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Measurement, SearchSpace};
+use crate::{Estimate, Measurement, SearchSpace};
 
 /// How distance between numbers is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,6 +75,15 @@ impl Direction {
 }
 
 /// A metric to optimise, subject to bounds on other metrics.
+///
+/// ```
+/// use slotune_core::{Constraint, Goal, Objective};
+///
+/// let objective = Objective::minimise("latency")
+///     .against(Goal::maximise("throughput"))
+///     .subject_to(Constraint::at_most("queue_share", 0.5).linear());
+/// assert_eq!(objective.metrics().collect::<Vec<_>>(), ["latency", "throughput", "queue_share"]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Objective {
     /// Name of the metric.
@@ -86,6 +96,21 @@ pub struct Objective {
     /// Bounds on other metrics, all to be met.
     #[serde(default)]
     pub constraints: Vec<Constraint>,
+    /// A second goal that is traded off against the first: what is sought then is not one configuration
+    /// but those that no other beats in both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Goal>,
+}
+
+/// A metric to optimise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Goal {
+    /// Name of the metric.
+    pub metric: String,
+    /// Whether less or more of it is better.
+    pub direction: Direction,
+    /// How the surrogate sees it, as for the objective.
+    pub scale: Scale,
 }
 
 /// A bound on a metric that is known only after a trial.
@@ -112,16 +137,12 @@ pub enum Bound {
 impl Objective {
     /// Minimises a positive metric such as a latency, modelled on a log scale.
     pub fn minimise(metric: impl Into<String>) -> Self {
-        Self::new(metric, Direction::Minimise)
+        Goal::minimise(metric).into()
     }
 
     /// Maximises a positive metric such as a throughput, modelled on a log scale.
     pub fn maximise(metric: impl Into<String>) -> Self {
-        Self::new(metric, Direction::Maximise)
-    }
-
-    fn new(metric: impl Into<String>, direction: Direction) -> Self {
-        Self { metric: metric.into(), direction, scale: Scale::Log, constraints: Vec::new() }
+        Goal::maximise(metric).into()
     }
 
     /// Models the objective on a linear scale: for metrics that may be zero or negative.
@@ -138,9 +159,23 @@ impl Objective {
         self
     }
 
-    /// Names of all metrics that a measurement must hold: the objective's, then the constraints'.
+    /// Trades the objective off against a second goal; in place of one that was named before.
+    #[must_use]
+    pub fn against(mut self, goal: Goal) -> Self {
+        self.against = Some(goal);
+        self
+    }
+
+    /// The objective's own goal.
+    pub fn goal(&self) -> Goal {
+        let Self { metric, direction, scale, .. } = self;
+        Goal { metric: metric.clone(), direction: *direction, scale: *scale }
+    }
+
+    /// Names of all metrics that a measurement must hold: those of the goals, then the constraints'.
     pub fn metrics(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.metric.as_str())
+            .chain(self.against.iter().map(|goal| goal.metric.as_str()))
             .chain(self.constraints.iter().map(|c| c.metric.as_str()))
     }
 
@@ -161,6 +196,40 @@ impl Objective {
             Direction::Minimise => a < b,
             Direction::Maximise => a > b,
         }
+    }
+}
+
+impl From<Goal> for Objective {
+    /// This goal alone, without constraints.
+    fn from(Goal { metric, direction, scale }: Goal) -> Self {
+        Self { metric, direction, scale, constraints: Vec::new(), against: None }
+    }
+}
+
+impl Goal {
+    /// Minimises a positive metric such as a latency, modelled on a log scale.
+    pub fn minimise(metric: impl Into<String>) -> Self {
+        Self { metric: metric.into(), direction: Direction::Minimise, scale: Scale::Log }
+    }
+
+    /// Maximises a positive metric such as a throughput, modelled on a log scale.
+    pub fn maximise(metric: impl Into<String>) -> Self {
+        Self { metric: metric.into(), direction: Direction::Maximise, scale: Scale::Log }
+    }
+
+    /// Models the metric on a linear scale: for metrics that may be zero or negative.
+    #[must_use]
+    pub fn linear(mut self) -> Self {
+        self.scale = Scale::Linear;
+        self
+    }
+
+    /// What a measurement gives for it, as a cost: less is better. `None` where the metric was not
+    /// measured, or where less is better and it is known only to be so much or more, which wins nothing.
+    pub fn cost(&self, measurement: &Measurement) -> Option<f64> {
+        let Estimate { value, is_lower_bound, .. } = measurement.get(&self.metric)?;
+        let may_be_worse = is_lower_bound && self.direction == Direction::Minimise;
+        (!may_be_worse).then(|| self.direction.as_cost(value))
     }
 }
 
@@ -241,7 +310,6 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Estimate;
 
     #[test]
     fn feasible_means_every_bound_is_met_and_bounds_are_allowed() {
@@ -265,5 +333,17 @@ mod tests {
         assert!(bounded("throughput"), "more throughput meets the target too");
         assert!(!bounded("queue_share"), "it may be more than is allowed");
         assert!(!objective.is_feasible(&Measurement::new().with("throughput", 11.0)));
+    }
+
+    #[test]
+    fn an_objective_stored_without_a_second_goal_has_none_and_is_stored_as_before() {
+        let stored =
+            r#"{"metric":"latency","direction":"minimise","scale":"log","constraints":[]}"#;
+        let objective: Objective = serde_json::from_str(stored).unwrap();
+        assert_eq!(objective, Objective::minimise("latency"));
+        assert_eq!(serde_json::to_string(&objective).unwrap(), stored);
+        let two = objective.against(Goal::maximise("fill").linear());
+        let again: Objective = serde_json::from_str(&serde_json::to_string(&two).unwrap()).unwrap();
+        assert_eq!(again, two);
     }
 }

@@ -33,6 +33,10 @@ pub struct Advice {
     pub metrics: Option<Measurement>,
     /// The shell command that starts its server.
     pub vllm_serve: Option<String>,
+    /// Where the objective has two goals: the trials of the search that meet every target and that no other
+    /// beats in both, by the first goal. The verdict is by the first goal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub front: Vec<Choice>,
     /// Its finals, where they were [asked for](Self::with_finals).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finals: Option<FinalsReport>,
@@ -41,6 +45,19 @@ pub struct Advice {
     notes: Vec<String>,
     #[serde(skip)]
     summary: String,
+}
+
+/// A trial that two goals leave to choose.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Choice {
+    /// Its study.
+    pub study: String,
+    /// Its number.
+    pub trial: u64,
+    /// Its configuration.
+    pub configuration: Configuration,
+    /// What it measured.
+    pub metrics: Measurement,
 }
 
 impl Advice {
@@ -76,6 +93,7 @@ impl Advice {
         let complete = unfinished.is_empty();
         let mut notes = unfinished;
         notes.extend(final_notes(&analysis));
+        notes.extend(front_notes(&analysis));
         if let Verdict::NoneFeasible(near) = &analysis.verdict {
             notes.push(format!(
                 "{} was missed by most, even in the trial that came closest",
@@ -91,6 +109,7 @@ impl Advice {
             configuration: trial.map(|trial| trial.entry.trial.configuration.clone()),
             metrics: trial.and_then(|trial| trial.entry.measurement().cloned()),
             vllm_serve: command,
+            front: analysis.front.iter().filter_map(|trial| choice(trial)).collect(),
             finals: None,
             notes,
             summary: summary(&analysis, verdict, trial, simulated),
@@ -118,6 +137,40 @@ fn final_notes(analysis: &Analysis<'_>) -> Vec<String> {
         })
     });
     lines.collect()
+}
+
+/// The trials that two goals leave to choose, each in a line.
+fn front_notes(analysis: &Analysis<'_>) -> Vec<String> {
+    let objective = analysis.objective();
+    let Some(second) = &objective.against else { return Vec::new() };
+    let (first, second) = (&objective.metric, &second.metric);
+    let quantity = |trial, metric| format::quantity_or(metric, value(trial, metric));
+    let head =
+        format!("no other trial that meets the targets is better in both {first} and {second}:");
+    let lines = analysis.front.iter().map(|trial| {
+        format!(
+            "{:>16} {:>14}  {}/{}  {}",
+            quantity(trial, first),
+            quantity(trial, second),
+            trial.study,
+            trial.entry.trial.id,
+            trial.entry.trial.configuration,
+        )
+    });
+    if analysis.front.is_empty() {
+        Vec::new()
+    } else {
+        std::iter::once(head).chain(lines).collect()
+    }
+}
+
+fn choice(trial: &StoredTrial) -> Option<Choice> {
+    Some(Choice {
+        study: trial.study.clone(),
+        trial: trial.entry.trial.id.0,
+        configuration: trial.entry.trial.configuration.clone(),
+        metrics: trial.entry.measurement()?.clone(),
+    })
 }
 
 fn summary(

@@ -1,6 +1,6 @@
 //! Numbers and metrics as a reader wants them: rounded, with units, never more digits than known.
 
-use slotune_core::{Bound, Constraint, Direction, Estimate, Objective, Value};
+use slotune_core::{Bound, Constraint, Direction, Estimate, Goal, Objective, Value};
 use slotune_serving::metrics::Metric;
 
 /// Digits of a number in running text.
@@ -118,13 +118,17 @@ pub(crate) fn bound_value(constraint: &Constraint) -> String {
     format!("{sign} {}", with_unit(metric, chosen))
 }
 
-/// The objective in words: `minimize P95 E2E latency`.
+/// The objective in words: `minimize P95 E2E latency`; of two goals, `… and maximize …`.
 pub(crate) fn objective(objective: &Objective) -> String {
-    let verb = match objective.direction {
-        Direction::Minimise => "minimize",
-        Direction::Maximise => "maximize",
+    let goal = |Goal { metric, direction, .. }: &Goal| {
+        let verb = match direction {
+            Direction::Minimise => "minimize",
+            Direction::Maximise => "maximize",
+        };
+        format!("{verb} {}", label(metric))
     };
-    format!("{verb} {}", label(&objective.metric))
+    let second = objective.against.as_ref().map(|second| format!(" and {}", goal(second)));
+    goal(&objective.goal()) + &second.unwrap_or_default()
 }
 
 /// A share in percent with one digit more than whole numbers: `12.5%`.

@@ -20,8 +20,12 @@ pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
                 _ if objective.constraints.is_empty() => "",
                 _ => "meets targets",
             };
-            let value = measurement.value(metric).unwrap_or(f64::NAN);
-            format!("{metric} {value:.4} {mark:15}")
+            let value = |metric: &str| measurement.value(metric).unwrap_or(f64::NAN);
+            let second = objective.against.as_ref().map(|goal| {
+                let metric = &goal.metric;
+                format!("{metric} {:.4} ", value(metric))
+            });
+            format!("{metric} {:.4} {}{mark:15}", value(metric), second.unwrap_or_default())
         }
         State::Told { outcome: Outcome::Infeasible(reason) | Outcome::Failed(reason), .. } => {
             let kind = if entry.is_infeasible() { "infeasible" } else { "failed" };
@@ -32,9 +36,13 @@ pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
     };
     let best = history.best(objective).and_then(|best| {
         let value = best.measurement()?.value(metric)?;
-        let gain = remaining_gain.map_or_else(String::new, |gain| match objective.scale {
-            Scale::Log => format!(", {:.1} % to gain", 100.0 * gain.expected()),
-            Scale::Linear => format!(", {:.4} to gain", gain.expected()),
+        let is_share = objective.scale == Scale::Log || objective.against.is_some();
+        let gain = remaining_gain.map_or_else(String::new, |gain| {
+            if is_share {
+                format!(", {:.1} % to gain", 100.0 * gain.expected())
+            } else {
+                format!(", {:.4} to gain", gain.expected())
+            }
         });
         Some(format!("best {value:.4} (trial {}{gain})", best.trial.id))
     });

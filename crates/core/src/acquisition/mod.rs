@@ -4,8 +4,10 @@
 //! slope to follow, and comes with derivatives with respect to the posterior's mean and standard
 //! deviation.
 
+mod hypervolume;
 mod special;
 
+pub use hypervolume::{JointAcquisition, log_expected_hypervolume_improvement};
 use special::{log_h, log_ndtr};
 
 use crate::{Bound, Direction};

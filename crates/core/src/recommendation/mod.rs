@@ -4,6 +4,7 @@ use crate::{
     Configuration, Constraint, Entry, Estimate, History, Measurement, Objective, Problem, Scale,
     Trial, TrialId,
     acquisition::log_feasibility,
+    front::non_dominated,
     gp::Posterior,
     sampler::{Noise, SURE, SuggestError, Surrogate, Threads},
 };
@@ -15,7 +16,8 @@ const HALF_WIDTH: f64 = 1.959_963_984_540_054;
 /// since what is compared with trial 0 is the best of many.
 const BEYOND_NOISE: f64 = 2.575_829_303_548_901;
 
-/// What the trials of a study come to.
+/// What the trials of a study come to. Where the objective has two goals, this is by the first; what
+/// trades them off, [`Study::recommend_front`](crate::Study::recommend_front) tells.
 ///
 /// Candidates are the evaluated configurations. What is compared is the model's posterior there, not
 /// the measured values: among many noisy measurements the best is the luckiest.
@@ -48,6 +50,8 @@ pub struct Candidate {
     /// The median of the objective, in the metric's unit; `None` until a trial was seen to meet the
     /// targets, since the objective is not modelled before.
     pub objective: Option<f64>,
+    /// The same of the second goal; `None` too where there is none.
+    pub against: Option<f64>,
     /// The probability that all targets are met.
     pub meets_targets: f64,
     /// The 95 % interval of the gain over trial 0; `None` where trial 0 was not measured.
@@ -70,10 +74,8 @@ impl Recommendation {
     pub(crate) fn of(problem: &Problem, history: &History) -> Result<Self, SuggestError> {
         let surrogate =
             Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt, Threads::default())?;
-        let view =
-            View { problem, surrogate: &surrogate, default: default_point(problem, history) };
-        let evaluated = evaluated(history);
-        let seen: Vec<Seen> = evaluated.iter().map(|evaluated| view.see(evaluated)).collect();
+        let view = View::new(problem, history, &surrogate);
+        let seen = view.see_all(history);
         let usable: Vec<&Seen> = seen.iter().filter(|seen| seen.is_usable()).collect();
         let best = best(&usable, problem.objective());
         let is_first = |seen: &&Seen| seen.candidate.trial == TrialId(0);
@@ -93,6 +95,29 @@ impl Recommendation {
                 Ok(Self::NoneMeetsTargets { closest, binding })
             }
         }
+    }
+
+    /// The configurations among which to choose, as
+    /// [`Study::recommend_front`](crate::Study::recommend_front) tells.
+    pub(crate) fn front(
+        problem: &Problem,
+        history: &History,
+    ) -> Result<Vec<Candidate>, SuggestError> {
+        let surrogate = Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt)?;
+        let seen = View::new(problem, history, &surrogate).see_all(history);
+        let usable = seen.into_iter().filter(Seen::is_usable).map(|seen| seen.candidate);
+        let objective = problem.objective();
+        let (candidates, costs): (Vec<Candidate>, Vec<[f64; 2]>) = usable
+            .filter_map(|candidate| {
+                let first = objective.direction.as_cost(candidate.objective?);
+                let second = match &objective.against {
+                    Some(goal) => goal.direction.as_cost(candidate.against?),
+                    None => 0.0,
+                };
+                Some((candidate, [first, second]))
+            })
+            .unzip();
+        Ok(non_dominated(&costs).into_iter().map(|i| candidates[i].clone()).collect())
     }
 
     /// The configuration to use; `None` where none meets the targets.
@@ -179,7 +204,15 @@ struct View<'a> {
     default: Option<Vec<f64>>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    fn new(problem: &'a Problem, history: &History, surrogate: &'a Surrogate) -> Self {
+        Self { problem, surrogate, default: default_point(problem, history) }
+    }
+
+    fn see_all(&self, history: &History) -> Vec<Seen> {
+        evaluated(history).iter().map(|evaluated| self.see(evaluated)).collect()
+    }
+
     fn see(&self, evaluated: &Evaluated<'_>) -> Seen {
         let trial = evaluated.trial;
         let point = self.problem.space().encode(&trial.configuration).coordinates().to_vec();
@@ -199,10 +232,12 @@ impl View<'_> {
             }
             _ => gain,
         };
+        let median = |(posterior, scale): (Posterior, Scale)| scale.backward(posterior.mean);
         let candidate = Candidate {
             trial: trial.id,
             configuration: trial.configuration.clone(),
-            objective: objective.map(|(posterior, scale)| scale.backward(posterior.mean)),
+            objective: objective.map(median),
+            against: self.surrogate.against(&point).map(median),
             meets_targets: self.surrogate.feasibilities(&point).iter().product(),
             gain,
         };

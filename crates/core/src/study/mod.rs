@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::{
-    Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome, Problem,
-    Recommendation, State, Trial, TrialId,
+    Candidate, Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome,
+    Problem, Recommendation, State, Trial, TrialId,
     random::derive,
     sampler::{RemainingGain, Sampler, SuggestError, Suggestion},
 };
@@ -149,8 +149,19 @@ impl Study {
         Recommendation::of(&self.problem, &self.history)
     }
 
-    /// How much better than the incumbent a configuration not yet evaluated may be; `None` until a trial
-    /// meets every target. A study may end when this is below what is worth a trial.
+    /// The evaluated configurations among which to choose: of those that meet the targets, and start, with
+    /// a probability of at least 0.95, and that do not speak against it by their own measurements, those
+    /// that no other beats in the medians of both goals; best first by the first goal. Where the objective
+    /// has one goal, the best alone. Empty while none is so sure.
+    ///
+    /// # Errors
+    /// When the models of the outcomes cannot be fitted.
+    pub fn recommend_front(&self) -> Result<Vec<Candidate>, SuggestError> {
+        Recommendation::front(&self.problem, &self.history)
+    }
+
+    /// How much better than the incumbent a configuration not yet evaluated may be, or how much further the
+    /// front of two goals may reach; `None` until a trial meets every target. A study may end when this is below what is worth a trial.
     ///
     /// # Errors
     /// When the models of the outcomes cannot be fitted.

@@ -24,7 +24,7 @@ pub use paired::Paired;
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
 
-use slotune_core::Objective;
+use slotune_core::{Objective, front_of};
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
@@ -43,6 +43,9 @@ pub struct Analysis<'a> {
     pub default: Option<&'a StoredTrial>,
     /// What to do.
     pub verdict: Verdict<'a>,
+    /// The trials of the search that meet every target and that no other beats in both goals, by the first;
+    /// empty where the objective has one goal.
+    pub front: Vec<&'a StoredTrial>,
     /// The best of the search repeated beside the default; `None` where the set has no finals.
     pub finals: Option<Finals<'a>>,
     /// Whether the verdict is that of the finals.
@@ -78,6 +81,7 @@ impl<'a> Analysis<'a> {
             baseline: reference(set, "baseline"),
             default,
             verdict: Verdict::new(objective, &search, default, finals.as_ref()),
+            front: front(objective, &search),
             finals,
             is_decided_by_finals: decision.is_some_and(|decision| decision != Decision::Open),
             constraints: constraint_effects(objective, &search),
@@ -141,6 +145,14 @@ pub fn best<'a>(
 ) -> Option<&'a StoredTrial> {
     let feasible = trials.into_iter().filter(|trial| is_feasible(objective, trial));
     best_value(objective, feasible).map(|(trial, _)| trial)
+}
+
+/// The feasible trials that no other beats in both goals, by the first.
+fn front<'a>(objective: &Objective, trials: &[&'a StoredTrial]) -> Vec<&'a StoredTrial> {
+    let Some(second) = &objective.against else { return Vec::new() };
+    let feasible = trials.iter().filter(|trial| is_feasible(objective, trial));
+    let measured = feasible.filter_map(|&trial| Some((trial, trial.entry.measurement()?)));
+    front_of([&objective.goal(), second], measured)
 }
 
 /// The best objective among `trials` whatever the constraints, the earliest of equals.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use slotune_core::importance::Importance;
+use slotune_core::{Objective, importance::Importance};
 
 use super::{Found, Inquiry};
 use crate::{analysis::Effects, format};
@@ -31,14 +31,15 @@ impl fmt::Display for Inquiry {
             writeln!(f, "note: {caveat}")?;
         }
         if let Some(best) = &self.best {
-            writeln!(f, "\nbest:    {}", line(metric, best))?;
+            writeln!(f, "\nbest:    {}", line(&self.objective, best))?;
         }
         if let Some(closest) = &self.closest {
-            writeln!(f, "\nclosest: {}", line(metric, closest))?;
+            writeln!(f, "\nclosest: {}", line(&self.objective, closest))?;
             writeln!(f, "         misses {}", closest.misses.join("; "))?;
         }
-        writeln!(f, "\nno other trial is better in both {metric} and output throughput:")?;
-        list(f, self.front.iter().map(|found| line(metric, found)))?;
+        let second = self.objective.against.as_ref().map_or("output throughput", |g| &g.metric);
+        writeln!(f, "\nno other trial is better in both {metric} and {second}:")?;
+        list(f, self.front.iter().map(|found| line(&self.objective, found)))?;
         if !self.drift.is_empty() {
             writeln!(f, "\nmeasured in more than one set ({metric}):")?;
             list(
@@ -137,12 +138,15 @@ fn shares(f: &mut fmt::Formatter<'_>, importance: &Importance) -> fmt::Result {
     Ok(())
 }
 
-fn line(metric: &str, found: &Found) -> String {
-    let throughput = found.output_throughput_tok_per_s;
+fn line(objective: &Objective, found: &Found) -> String {
+    let (second, value) = match &objective.against {
+        Some(goal) => (goal.metric.as_str(), found.against),
+        None => ("output_throughput_tok_per_s", found.output_throughput_tok_per_s),
+    };
     format!(
         "{:>16} {:>14}  {}:{}/{}  {}",
-        format::estimate(metric, found.value),
-        format::quantity_or("output_throughput_tok_per_s", throughput),
+        format::estimate(&objective.metric, found.value),
+        format::quantity_or(second, value),
         found.set,
         found.study,
         found.trial,

@@ -11,7 +11,7 @@ pub use drift::{Drift, Shift};
 pub use goodput::{GoodputError, with_goodput};
 
 use serde::Serialize;
-use slotune_core::{Configuration, Constraint, Direction, Estimate, Objective};
+use slotune_core::{Configuration, Constraint, Estimate, Goal, Objective, front_of};
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
@@ -20,7 +20,7 @@ use crate::{
     comparison::caveats,
 };
 
-/// Throughput that latency is weighed against.
+/// What latency is weighed against where the objective names no second goal.
 const THROUGHPUT: Metric = Metric::OutputThroughput;
 
 /// What past sets answer. As JSON, one object with these fields.
@@ -38,8 +38,8 @@ pub struct Inquiry {
     pub best: Option<Found>,
     /// Where nothing meets them: the trial that comes closest.
     pub closest: Option<Found>,
-    /// The trials that no other beats in both the objective and the output throughput, by
-    /// objective, whatever the targets; the earliest of equals.
+    /// The trials that no other beats in both the objective and its second goal (where it has none, the
+    /// output throughput), by objective, whatever the targets; the earliest of equals.
     pub front: Vec<Found>,
     /// Configurations that more than one set measured, and how their objective changed.
     pub drift: Vec<Drift>,
@@ -68,6 +68,9 @@ pub struct Found {
     pub value: Estimate,
     /// Its output throughput, tokens/s.
     pub output_throughput_tok_per_s: Option<f64>,
+    /// What it has of the objective's second goal, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<f64>,
     /// The targets that it misses.
     pub misses: Vec<String>,
 }
@@ -103,8 +106,8 @@ impl Inquiry {
     pub fn new(sets: &[(String, &ResultSet)], objective: Objective) -> Result<Self, InquiryError> {
         let Some((_, first)) = sets.first() else { return Err(InquiryError::NoSet) };
         let metric = known(&objective.metric)?;
-        for constraint in &objective.constraints {
-            known(&constraint.metric)?;
+        for metric in objective.metrics() {
+            known(metric)?;
         }
         let seen: Vec<Seen<'_>> = sets
             .iter()
@@ -190,7 +193,8 @@ impl Found {
             trial: seen.trial.entry.trial.id.0,
             configuration: seen.trial.entry.trial.configuration.clone(),
             value: seen.value,
-            output_throughput_tok_per_s: throughput(seen),
+            output_throughput_tok_per_s: measurement.and_then(|m| m.value(&THROUGHPUT.name())),
+            against: objective.against.as_ref().and_then(|goal| measurement?.value(&goal.metric)),
             misses: measurement
                 .map(|m| misses(objective, m))
                 .unwrap_or_default()
@@ -199,10 +203,6 @@ impl Found {
                 .collect(),
         }
     }
-}
-
-fn throughput(seen: &Seen<'_>) -> Option<f64> {
-    seen.trial.entry.measurement()?.value(&THROUGHPUT.name())
 }
 
 /// The trial whose largest shortfall is the smallest.
@@ -219,27 +219,10 @@ fn closest<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Option<&'s Se
 
 /// The trials that no other beats in both, by objective.
 fn front<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Vec<&'s Seen<'a>> {
-    let mut known: Vec<(&Seen<'_>, f64)> = seen
-        .iter()
-        .filter(|seen| !seen.value.is_lower_bound)
-        .filter_map(|seen| Some((seen, throughput(seen)?)))
-        .collect();
-    // By objective, best first, and of equals the one with more throughput; the sort is stable.
-    known.sort_by(|(a, more_a), (b, more_b)| {
-        let (a, b) = (a.value.value, b.value.value);
-        let order = match objective.direction {
-            Direction::Minimise => a.total_cmp(&b),
-            Direction::Maximise => b.total_cmp(&a),
-        };
-        order.then(more_b.total_cmp(more_a))
-    });
-    let mut most = f64::NEG_INFINITY;
-    known.retain(|&(_, throughput)| {
-        let is_more = throughput > most;
-        most = most.max(throughput);
-        is_more
-    });
-    known.into_iter().map(|(seen, _)| seen).collect()
+    let throughput = Goal::maximise(THROUGHPUT);
+    let second = objective.against.as_ref().unwrap_or(&throughput);
+    let measured = seen.iter().filter_map(|seen| Some((seen, seen.trial.entry.measurement()?)));
+    front_of([&objective.goal(), second], measured)
 }
 
 fn configuration<'a>(seen: &Seen<'a>) -> &'a Configuration {

@@ -6,7 +6,7 @@ use slotune_core::Objective;
 use super::{
     arguments::in_effect,
     lessons::NO_EFFECT,
-    tables::{comparison, constraints, failures, improvements, sweep},
+    tables::{comparison, constraints, failures, front, improvements, sweep},
 };
 use crate::{
     analysis::{Analysis, Curve, Level, Sweep, value},
@@ -27,6 +27,8 @@ pub(super) struct Section {
 pub(super) struct Search {
     configuration: String,
     improvements: String,
+    /// Of two goals.
+    front: Option<String>,
     comparison: String,
     constraints: String,
     failures: String,
@@ -236,7 +238,8 @@ pub(super) fn search(analysis: &Analysis<'_>) -> Search {
             ),
         ),
     };
-    Search { configuration, improvements, comparison, constraints, failures, status }
+    let front = front(analysis);
+    Search { configuration, improvements, front, comparison, constraints, failures, status }
 }
 
 fn searched(analysis: &Analysis<'_>, search: &Curve<'_>) -> String {

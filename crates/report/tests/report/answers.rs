@@ -1,6 +1,6 @@
 //! Single questions of a set: what to do, what changed, what the configuration is as a manifest.
 
-use slotune_core::{Estimate, Measurement, Outcome, Value};
+use slotune_core::{Estimate, Goal, Measurement, Outcome, Value};
 use slotune_report::{
     advice::Advice,
     comparison::{Comparison, Judgement},
@@ -44,6 +44,32 @@ fn advice_is_one_object_that_names_its_trial() {
     let first = "keep default: e2e_p95_s 1.65 s (study reference, trial 1), vLLM's default 1.65 s";
     assert!(text.starts_with(first), "{text}");
     assert!(text.ends_with(advice.vllm_serve.as_ref().unwrap()), "{text}");
+}
+
+#[test]
+fn of_two_goals_advice_lists_what_they_leave_to_choose() {
+    let mut set = main_job();
+    assert_eq!(Advice::new(&set).unwrap().front, []);
+    let second = Goal::maximise("output_throughput_tok_per_s");
+    set.manifest.objective = set.manifest.objective.against(second);
+    let advice = Advice::new(&set).unwrap();
+    let of = |metric: &str| -> Vec<f64> {
+        advice.front.iter().map(|choice| choice.metrics.value(metric).unwrap()).collect()
+    };
+    let (latencies, throughputs) = (of("e2e_p95_s"), of("output_throughput_tok_per_s"));
+    assert!(latencies.len() > 1, "{latencies:?}");
+    assert!(latencies.is_sorted_by(|a, b| a < b) && throughputs.is_sorted_by(|a, b| a < b));
+    let objective = &set.manifest.objective;
+    assert!(advice.front.iter().all(|choice| objective.is_feasible(&choice.metrics)));
+    let text = advice.to_string();
+    let head = "\nno other trial that meets the targets is better in both e2e_p95_s and \
+                output_throughput_tok_per_s:\n";
+    let (_, list) = text.split_once(head).unwrap();
+    let last = advice.front.last().unwrap();
+    let named = format!("  {}/{}  {}", last.study, last.trial, last.configuration);
+    assert!(list.lines().nth(latencies.len() - 1).unwrap().ends_with(&named), "{text}");
+    let page = slotune_report::week3::page(&set).unwrap();
+    assert!(page.contains("What the goals leave to choose"), "{page}");
 }
 
 #[test]

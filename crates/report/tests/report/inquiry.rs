@@ -1,6 +1,6 @@
 //! Past sets asked for other targets.
 
-use slotune_core::{Constraint, Estimate, Measurement, Objective, Outcome};
+use slotune_core::{Constraint, Estimate, Goal, Measurement, Objective, Outcome};
 use slotune_report::{
     comparison::Judgement,
     inquiry::{Inquiry, InquiryError, retargeted},
@@ -55,6 +55,12 @@ fn the_best_for_other_targets_is_found_after_the_fact() {
 #[test]
 fn the_front_holds_what_nothing_beats_in_both() {
     let set = measured(&VALUES);
+    let against = objective(0.0).against(Goal::minimise("output_throughput_tok_per_s"));
+    let only = ask(&set, against);
+    assert_eq!(only.front.iter().map(|found| found.trial).collect::<Vec<_>>(), [2]);
+    assert_eq!(only.front[0].against, Some(500.0));
+    let text = only.to_string();
+    assert!(text.contains("better in both e2e_p95_s and output_throughput_tok_per_s:"), "{text}");
     let front = |set: &ResultSet| -> Vec<u64> {
         ask(set, objective(0.0)).front.iter().map(|found| found.trial).collect()
     };

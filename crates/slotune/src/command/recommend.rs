@@ -15,7 +15,8 @@ pub(crate) struct Options {
     /// Folder of the result set
     results: PathBuf,
     /// Prints one JSON object: `verdict`, `simulated`, `complete`, `study`, `trial`,
-    /// `configuration`, `metrics`, `vllm_serve`, and `finals` where there were any
+    /// `configuration`, `metrics`, `vllm_serve`, `front` where the objective has two goals, and `finals`
+    /// where there were any
     #[arg(long)]
     json: bool,
 }

@@ -81,8 +81,8 @@ pub struct StudyFile {
     #[schemars(with = "BTreeMap<String, SettingSchema>")]
     #[schemars(extend("propertyNames" = ParameterNames::schema()))]
     pub baseline: BTreeMap<String, Value>,
-    /// Which metric is optimised, and which way.
-    pub objective: Goal,
+    /// Which metric is optimised, and which way; perhaps against a second.
+    pub objective: ObjectiveTable,
     /// Bounds on other metrics, all to be met.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     #[schemars(with = "BTreeMap<String, BoundSchema>")]
@@ -131,7 +131,25 @@ impl SamplerName {
     }
 }
 
-/// The metric to optimise, by its name in `docs/METRICS.md`.
+/// The metric to `minimise` or to `maximise`, by its name in `docs/METRICS.md`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(extend("oneOf" = [{ "required": ["minimise"] }, { "required": ["maximise"] }]))]
+pub struct ObjectiveTable {
+    /// Less is better: a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimise: Option<String>,
+    /// More is better: a throughput.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximise: Option<String>,
+    /// A second metric that is traded off against the first, such as
+    /// `{ maximise = "output_throughput_tok_per_s" }`: what is sought then are the configurations that no
+    /// other beats in both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub against: Option<Goal>,
+}
+
+/// A metric to optimise, by its name in `docs/METRICS.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Goal {
@@ -177,7 +195,8 @@ pub struct Budget {
     #[schemars(range(min = 0))]
     pub server_time_s: Option<f64>,
     /// The search ends when further trials would, with a probability of 0.95, gain less than this: a
-    /// share of the best objective, such as 0.01 (of a metric that may be 0: in its unit).
+    /// share of the best objective, such as 0.01 (of a metric that may be 0: in its unit), or of the
+    /// hypervolume of two goals.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub remaining_gain: Option<f64>,

@@ -6,10 +6,10 @@ use slotune_core::{Bound, Configuration, Constraint, Objective, SearchSpace, Spa
 use slotune_serving::{
     EngineArguments, Workload,
     engine_arguments::ArgumentError,
-    metrics::{MeasureOptions, Metric, Slo},
+    metrics::{MeasureOptions, Metric, Slo, UnknownMetric},
 };
 
-use super::{Budget, FieldError, FinalsPlan, Goal, SloTable, StudyFile};
+use super::{Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, SloTable, StudyFile};
 
 /// A study file as the values that the rest of the library takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,21 +78,30 @@ impl StudyFile {
     }
 
     fn objective(&self) -> Result<Objective, FieldError> {
-        let (way, name) = match &self.objective {
-            Goal::Minimise(metric) => ("minimise", metric),
-            Goal::Maximise(metric) => ("maximise", metric),
+        let ObjectiveTable { minimise, maximise, against } = &self.objective;
+        let first = match (minimise, maximise) {
+            (Some(metric), None) => Goal::Minimise(metric.clone()),
+            (None, Some(metric)) => Goal::Maximise(metric.clone()),
+            (Some(_), Some(_)) => {
+                let problem =
+                    "stands beside `minimise`; give one of the two, and the other as `against`";
+                return Err(FieldError::new(["objective", "maximise"], problem));
+            }
+            (None, None) => {
+                let problem = "names no metric; give `minimise` or `maximise`";
+                return Err(FieldError::new(["objective"], problem));
+            }
         };
-        let metric = metric(["objective", way], name)?;
-        let mut objective = match &self.objective {
-            Goal::Minimise(name) => Objective::minimise(name),
-            Goal::Maximise(name) => Objective::maximise(name),
-        };
-        if may_be_zero(metric) {
-            objective = objective.linear();
+        let mut objective = Objective::from(first.goal(&["objective"])?);
+        let mut needs_slo = first.is_goodput().then(|| vec!["objective", first.way()]);
+        if let Some(second) = against {
+            objective = objective.against(second.goal(&["objective", "against"])?);
+            if second.is_goodput() {
+                needs_slo = Some(vec!["objective", "against", second.way()]);
+            }
         }
-        let mut needs_slo = (metric == Metric::Goodput).then(|| vec!["objective", way]);
         for (name, bound) in &self.constraints {
-            let metric = self::metric(["constraints", name], name)?;
+            let metric = metric(&["constraints", name], name)?;
             if !bound.value().is_finite() {
                 let problem = format!("is {}; give a finite number", bound.value());
                 return Err(FieldError::new(["constraints", name], problem));
@@ -128,6 +137,32 @@ impl StudyFile {
             }
             error => FieldError::new(["space"], error.to_string()),
         }
+    }
+}
+
+impl Goal {
+    /// The goal as the search takes it; the table stands at this path.
+    fn goal(&self, path: &[&str]) -> Result<slotune_core::Goal, FieldError> {
+        let (Self::Minimise(name) | Self::Maximise(name)) = self;
+        let metric = metric(&[path, &[self.way()]].concat(), name)?;
+        let goal = match self {
+            Self::Minimise(name) => slotune_core::Goal::minimise(name),
+            Self::Maximise(name) => slotune_core::Goal::maximise(name),
+        };
+        Ok(if may_be_zero(metric) { goal.linear() } else { goal })
+    }
+
+    /// Name of its field.
+    fn way(&self) -> &'static str {
+        match self {
+            Self::Minimise(_) => "minimise",
+            Self::Maximise(_) => "maximise",
+        }
+    }
+
+    fn is_goodput(&self) -> bool {
+        let (Self::Minimise(name) | Self::Maximise(name)) = self;
+        Metric::from_name(name) == Ok(Metric::Goodput)
     }
 }
 
@@ -167,8 +202,9 @@ fn may_be_zero(metric: Metric) -> bool {
     matches!(metric, Metric::QueueShare | Metric::CompletedShare | Metric::Goodput)
 }
 
-fn metric(path: [&str; 2], name: &str) -> Result<Metric, FieldError> {
-    Metric::from_name(name).map_err(|error| FieldError::new(path, error.to_string()))
+fn metric(path: &[&str], name: &str) -> Result<Metric, FieldError> {
+    let error = |error: UnknownMetric| FieldError::new(path.iter().copied(), error.to_string());
+    Metric::from_name(name).map_err(error)
 }
 
 /// The engine arguments of a table.

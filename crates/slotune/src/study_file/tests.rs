@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slotune_core::{Constraint, Objective};
+use slotune_core::{Constraint, Goal, Objective};
 use slotune_serving::{
     Workload,
     workload::{Arrivals, LengthLaw, Lengths},
@@ -87,6 +87,7 @@ fn what_the_example_comments_out_works_too() {
         "# [space.long",
         "# levels",
         "# only_if",
+        "# against",
         "# [slo]",
         "# ttft_s",
         "# tpot_s",
@@ -204,6 +205,34 @@ fn each_mistake_names_line_field_and_remedy() {
             "objective.minimize",
             "minimize",
             "did you mean `minimise`?",
+        ),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "minimise = \"e2e_p95_s\"\nmaximise = \"goodput_per_s\"",
+            "objective.maximise",
+            "maximise",
+            "stands beside `minimise`; give one of the two, and the other as `against`",
+        ),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "against = { maximise = \"e2e_p95_s\" }",
+            "objective",
+            "[objective]",
+            "names no metric; give `minimise` or `maximise`",
+        ),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "minimise = \"e2e_p95_s\"\nagainst = { maximise = \"output_throughput\" }",
+            "objective.against.maximise",
+            "against",
+            "did you mean `output_throughput_tok_per_s`?",
+        ),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "minimise = \"e2e_p95_s\"\nagainst = { maximise = \"goodput_per_s\" }",
+            "objective.against.maximise",
+            "against",
+            "needs the limits of a good request",
         ),
         (
             "queue_share = {",
@@ -418,6 +447,8 @@ fn the_example_satisfies_the_schema_and_mistakes_do_not() {
         ("{ at_most = 0.5 }", "{ at_most = 0.5, at_least = 0.1 }"),
         ("levels = [false, true]", "log = true"),
         ("minimise =", "minimize ="),
+        ("minimise =", "maximise = \"ttft_p95_s\"\nminimise ="),
+        ("minimise =", "against = { minimise = \"ttft_p95_s\", maximise = \"x\" }\nminimise ="),
         ("noise = \"none\"", "noise = \"nine\""),
         ("trials = 30", "trials = 30\n[finals]\nrepeats = 2"),
         ("trials = 30", "trials = 30\n[finals]\nworkloads = [\"own\"]"),
@@ -446,9 +477,12 @@ fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
 fn the_guide_shows_studies_and_a_message_that_are_so() {
     let guide = include_str!("../../../../docs/guide/first-study.md");
     let files = blocks(guide, "toml");
-    let [study, history, server] = files.as_slice() else { panic!("{files:?}") };
+    let [study, against, history, server] = files.as_slice() else { panic!("{files:?}") };
     let parsed = StudyFile::parse("study.toml", study).unwrap();
     assert_eq!(parsed.budget.trials, 30);
+    let two = study.replace("[objective]\nminimise = \"e2e_p95_s\"\n", against);
+    let two = StudyFile::parse("study.toml", &two).unwrap().plan(Path::new("")).unwrap();
+    assert_eq!(two.objective.against, Some(Goal::maximise("output_throughput_tok_per_s")));
     let learning = StudyFile::parse("study.toml", &format!("{study}\n{history}")).unwrap();
     assert_eq!(learning.history.sets, [Path::new("../january-results")]);
     let real = study.replace("[backend.simulator]\ngpu = \"h100-sxm\"\n", server);

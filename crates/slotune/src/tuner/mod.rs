@@ -197,9 +197,13 @@ impl Tuner {
     }
 
     /// When a trial cannot become the best one any more. A run that is given up gives a lower bound,
-    /// from which the search learns; so it goes on far beyond the incumbent.
+    /// from which the search learns; so it goes on far beyond the incumbent. Of two goals, one that is bad
+    /// may be the price of the other.
     fn give_up(&self) -> Option<GiveUp> {
         let objective = self.study.problem().objective();
+        if objective.against.is_some() {
+            return None;
+        }
         let (latency, percent) = match Metric::from_name(&objective.metric).ok()? {
             Metric::E2e(statistic) => (Latency::E2e, statistic.percent()?),
             Metric::Ttft(statistic) => (Latency::Ttft, statistic.percent()?),

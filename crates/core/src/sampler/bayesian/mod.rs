@@ -3,7 +3,8 @@
 //! After a quasi-random initial design, each suggestion is the configuration that maximises
 //! log expected improvement + log P(every constraint is met) + log P(it can be measured) under
 //! Gaussian processes of the objective, of each constrained metric and of what could be measured
-//! (Gardner et al. 2014; Ament et al. 2023), less λ log cost where a budget of cost is scarce.
+//! (Gardner et al. 2014; Ament et al. 2023), less λ log cost where a budget of cost is scarce. Of two
+//! goals, what is expected is the growth of the hypervolume that their front dominates (Yang et al. 2019).
 
 mod maximise;
 mod model;
@@ -15,6 +16,7 @@ mod repeat;
 mod score;
 mod surrogate;
 mod threads;
+mod tradeoff;
 mod transfer;
 
 use super::{Sampler, Sobol, SuggestError, Suggestion, unseen::Unseen};
@@ -83,10 +85,12 @@ impl Bayesian {
         self
     }
 
-    /// The best configuration of each past study, by its own measurements.
+    /// The best configurations of each past study, by its own measurements.
     fn best_of_past<'a>(&'a self, problem: &'a Problem) -> impl Iterator<Item = &'a Configuration> {
-        let best = |past: &'a History| Some(&past.best(problem.objective())?.trial.configuration);
-        self.past.iter().filter_map(best).filter(|best| problem.space().check(best).is_ok())
+        let best = |past: &'a History| past.front(problem.objective());
+        let configurations =
+            self.past.iter().flat_map(best).map(|entry| &entry.trial.configuration);
+        configurations.filter(|best| problem.space().check(best).is_ok())
     }
 
     fn initial_design(

@@ -81,20 +81,24 @@ impl Model {
         below.into_iter().enumerate().map(posterior).collect()
     }
 
-    /// What a trial of a new configuration will measure, given what the processes say there.
+    /// What trials of new configurations will measure, at every row of `points` (t × d).
     ///
-    /// Where a repeat would agree to the last bit, what they learnt as noise is structure finer than
-    /// their lengthscales, and a new configuration has its own: the nugget of geostatistics (Gramacy
-    /// and Lee 2012, doi:10.1007/s11222-010-9224-x).
-    pub(super) fn of_new(&self, Posterior { mean, variance }: Posterior) -> Posterior {
-        Posterior { mean, variance: variance + self.nugget() }
+    /// Where a repeat would agree to the last bit, what the processes learnt as noise is structure
+    /// finer than their lengthscales, and a new configuration has its own: the nugget of geostatistics
+    /// (Gramacy and Lee 2012, doi:10.1007/s11222-010-9224-x).
+    pub(super) fn of_each_new(&self, points: &Array2<f64>) -> Vec<Posterior> {
+        let mut posteriors = self.at_each(points);
+        let nugget = self.nugget();
+        posteriors.iter_mut().for_each(|posterior| posterior.variance += nugget);
+        posteriors
     }
 
     fn nugget(&self) -> f64 {
         if self.is_exact { self.noise_variance() } else { 0.0 }
     }
 
-    pub(super) fn with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
+    /// The same at one point, and how it changes with it.
+    pub(super) fn of_new_with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
         let each: Vec<(Posterior, PosteriorGradient)> =
             self.processes.iter().map(|gp| gp.posterior_with_gradient(point)).collect();
         let mut posterior = mixture(each.iter().map(|(of_one, _)| *of_one));
@@ -109,6 +113,7 @@ impl Model {
                     share * (slope_of_one.variance[j] + 2.0 * off * slope_of_one.mean[j]);
             }
         }
+        posterior.variance += self.nugget();
         self.trend.add(point, &mut posterior.mean, &mut slope.mean);
         (posterior, slope)
     }
@@ -153,9 +158,13 @@ impl Model {
         each.sum::<f64>() / self.processes.len() as f64
     }
 
-    /// On the unit cube, one a column.
-    pub(super) fn lengthscales(&self) -> &[f64] {
-        &self.gp.hyperparameters().lengthscales
+    /// On the unit cube, one a column: the geometric means of those of the processes.
+    pub(super) fn lengthscales(&self) -> Vec<f64> {
+        let each = self.processes.iter().map(|gp| &gp.hyperparameters().lengthscales);
+        let d = each.clone().map(Vec::len).max().unwrap_or(0);
+        let share = 1.0 / self.processes.len() as f64;
+        let log_mean = |j: usize| share * each.clone().map(|of_one| of_one[j].ln()).sum::<f64>();
+        (0..d).map(|j| log_mean(j).exp()).collect()
     }
 
     /// After one more trial with this value, hyperparameters held.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::surrogate::{Surrogate, matrix};
-use crate::{Configuration, History, Measurement, Objective, Problem};
+use crate::{Configuration, History, Measurement, Objective, Problem, front::non_dominated};
 
 /// A space of no more configurations than this is swept: each is measured before any is again.
 const SWEPT: u128 = 20;
 
 /// The completed configuration that may be the best: best in the posterior mean of those that meet the
-/// targets more likely than not. `None` where a repeat could tell nothing, or is pending.
+/// targets more likely than not; of two goals, the one of their front of which a repeat promises most.
+/// `None` where a repeat could tell nothing, or is pending.
 pub(super) fn candidate(
     problem: &Problem,
     history: &History,
@@ -24,16 +25,31 @@ pub(super) fn candidate(
     let point = |one: &&Configuration| problem.space().encode(one).coordinates().to_vec();
     let points: Vec<Vec<f64>> = evaluated.iter().map(point).collect();
     let chances = surrogate.log_feasibilities(&points);
-    let means = improvement.model.at_each(&matrix(&points, problem.space().parameters().len()));
-    let (best, _) = evaluated
-        .into_iter()
-        .zip(means.iter().zip(chances))
-        .filter(|(_, (_, chance))| *chance >= 0.5_f64.ln())
-        .map(|(one, (at, _))| (one, improvement.direction.as_cost(at.mean)))
-        .min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let is_pending =
-        |entry: &crate::Entry| entry.is_pending() && entry.trial.configuration == *best;
-    (!history.entries().iter().any(is_pending)).then(|| best.clone())
+    let likely = (0..evaluated.len()).filter(|&i| chances[i] >= 0.5_f64.ln());
+    let rows = matrix(&points, problem.space().parameters().len());
+    let costs = improvement.costs(&rows);
+    let best: Vec<usize> = match &surrogate.tradeoff {
+        None => likely.min_by(|&a, &b| costs[a].total_cmp(&costs[b])).into_iter().collect(),
+        Some(tradeoff) => {
+            let second = tradeoff.second.costs(&rows);
+            let likely: Vec<usize> = likely.collect();
+            let both: Vec<[f64; 2]> = likely.iter().map(|&i| [costs[i], second[i]]).collect();
+            non_dominated(&both).into_iter().map(|position| likely[position]).collect()
+        }
+    };
+    let is_pending = |one: &Configuration| {
+        let mut entries = history.entries().iter();
+        entries.any(|entry| entry.is_pending() && entry.trial.configuration == *one)
+    };
+    let promise = |i: usize| {
+        let score = surrogate.scores(&points[i..=i])[0];
+        (i, surrogate.repeated(score, &points[i]))
+    };
+    best.into_iter()
+        .filter(|&i| !is_pending(evaluated[i]))
+        .map(promise)
+        .max_by(|(_, a), (_, b)| a.compare(b))
+        .map(|(i, _)| evaluated[i].clone())
 }
 
 /// Whether repeats may tell something, in a space too large to be swept.

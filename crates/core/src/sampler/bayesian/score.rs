@@ -1,16 +1,14 @@
 //! How promising a point is: log expected improvement + log P(every target is met) + log P(valid), less
-//! the price of a trial where cost matters.
+//! the price of a trial where cost matters. Of two goals, the expected improvement is that of the
+//! hypervolume.
 
 use std::cmp::Ordering;
 
-use super::{
-    model::Model,
-    surrogate::{Improvement, Limited, Surrogate, matrix},
-};
+use super::surrogate::{Improvement, Limited, Surrogate, matrix};
 use crate::{
     Bound,
     acquisition::{Acquisition, log_expected_improvement, log_feasibility},
-    gp::Posterior,
+    gp::{Posterior, PosteriorGradient},
 };
 
 /// Standard deviations below this are taken for it, so that a division by them is defined.
@@ -54,14 +52,21 @@ impl Surrogate {
         let mut values = vec![0.0; points.nrows()];
         if self.is_measured() {
             if let Some(improvement) = &self.improvement {
-                for (value, posterior) in values.iter_mut().zip(improvement.model.at_each(&points))
-                {
-                    *value += improvement.expected(improvement.model.of_new(posterior)).value;
+                let first = improvement.model.of_each_new(&points);
+                let second =
+                    self.tradeoff.as_ref().map(|t| (t, t.second.model.of_each_new(&points)));
+                for (i, (value, &posterior)) in values.iter_mut().zip(&first).enumerate() {
+                    *value += match &second {
+                        None => improvement.expected(posterior).value,
+                        Some((tradeoff, second)) => {
+                            tradeoff.expected(improvement, [posterior, second[i]]).value
+                        }
+                    };
                 }
             }
             for Limited { model, bound, .. } in &self.constraints {
-                for (value, posterior) in values.iter_mut().zip(model.at_each(&points)) {
-                    *value += feasibility(model.of_new(posterior), *bound).value;
+                for (value, posterior) in values.iter_mut().zip(model.of_each_new(&points)) {
+                    *value += feasibility(posterior, *bound).value;
                 }
             }
         } else {
@@ -89,8 +94,9 @@ impl Surrogate {
     /// what noise lets one more measurement tell (the augmented expected improvement of Huang, Allen,
     /// Notz and Zeng 2006, equation 16), of the outcome of which it tells most.
     pub(super) fn repeated(&self, score: Score, point: &[f64]) -> Score {
-        let objective = self.improvement.iter().map(|improvement| &improvement.model);
-        let models = objective.chain(self.constraints.iter().map(|limited| &limited.model));
+        let second = self.tradeoff.iter().map(|tradeoff| &tradeoff.second);
+        let goals = self.improvement.iter().chain(second).map(|improvement| &improvement.model);
+        let models = goals.chain(self.constraints.iter().map(|limited| &limited.model));
         let told = models.map(|model| {
             let (known, noise) = (model.at(point).variance, model.noise_variance());
             1.0 - (noise / (known + noise)).sqrt()
@@ -105,22 +111,30 @@ impl Surrogate {
             return None;
         }
         let (mut value, mut gradient) = (0.0, vec![0.0; point.len()]);
-        let mut add = |model: &Model, acquire: &dyn Fn(Posterior) -> Acquisition| {
-            let (posterior, slope) = model.with_gradient(point);
-            let posterior = model.of_new(posterior);
-            let acquisition = acquire(posterior);
+        let mut add = |(posterior, slope): &Slope, acquisition: Acquisition| {
             value += acquisition.value;
             for (j, entry) in gradient.iter_mut().enumerate() {
                 // d deviation = d variance / (2 deviation).
                 *entry += acquisition.d_mean * slope.mean[j]
-                    + acquisition.d_deviation * slope.variance[j] / (2.0 * deviation(posterior));
+                    + acquisition.d_deviation * slope.variance[j] / (2.0 * deviation(*posterior));
             }
         };
         if let Some(improvement) = &self.improvement {
-            add(&improvement.model, &|posterior| improvement.expected(posterior));
+            let first = improvement.model.of_new_with_gradient(point);
+            match &self.tradeoff {
+                None => add(&first, improvement.expected(first.0)),
+                Some(tradeoff) => {
+                    let second = tradeoff.second.model.of_new_with_gradient(point);
+                    let expected = tradeoff.expected(improvement, [first.0, second.0]);
+                    let [of_first, of_second] = expected.parts();
+                    add(&first, of_first);
+                    add(&second, of_second);
+                }
+            }
         }
         for Limited { model, bound, .. } in &self.constraints {
-            add(model, &|posterior| feasibility(posterior, *bound));
+            let here = model.of_new_with_gradient(point);
+            add(&here, feasibility(here.0, *bound));
         }
         if let Some(price) = &self.price {
             let (at_point, slope) = price.with_gradient(point);
@@ -139,11 +153,14 @@ impl Improvement {
     }
 }
 
+/// A posterior and how it changes with the point.
+type Slope = (Posterior, PosteriorGradient);
+
 /// log P(a bound is met).
 pub(super) fn feasibility(posterior: Posterior, bound: Bound) -> Acquisition {
     log_feasibility(posterior.mean, deviation(posterior), bound)
 }
 
-fn deviation(posterior: Posterior) -> f64 {
+pub(super) fn deviation(posterior: Posterior) -> f64 {
     posterior.variance.sqrt().max(SMALLEST_DEVIATION)
 }

@@ -11,9 +11,11 @@ use super::{
     repeat,
     score::feasibility,
     threads::Threads,
+    tradeoff::{Tradeoff, reference},
 };
 use crate::{
-    Bound, Constraint, Direction, Estimate, History, Measurement, Problem, Scale, Trial,
+    Bound, Constraint, Direction, Estimate, Front, Goal, History, Measurement, Problem, Scale,
+    Trial,
     gp::{Gp, Posterior},
     sampler::SuggestError,
     validity::Validity,
@@ -38,11 +40,14 @@ const WORTH_A_THREAD: usize = 40;
 /// Models of every outcome.
 ///
 /// An objective worse than that of every feasible trial says only "bad" and counts as the worst of
-/// those. A constrained metric is seen through [`Lens`]. Left as they are, a few extreme trials would
-/// set the scale and bury the differences that decide.
+/// those; of two goals each by itself, and what is beyond the reference point as that. A constrained
+/// metric is seen through [`Lens`]. Left as they are, a few extreme trials would set the scale and bury
+/// the differences that decide.
 pub(crate) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
     pub(super) improvement: Option<Improvement>,
+    /// `None` too where there is one goal alone.
+    pub(super) tradeoff: Option<Tradeoff>,
     pub(super) constraints: Vec<Limited>,
     pub(super) validity: Validity,
     /// `None` where the cost of a trial does not matter.
@@ -66,7 +71,7 @@ pub(crate) enum Noise {
     MeasuredAndLearnt,
 }
 
-/// The objective, on the scale it is modelled on.
+/// A goal, on the scale it is modelled on.
 pub(super) struct Improvement {
     pub(super) metric: String,
     pub(super) model: Model,
@@ -119,13 +124,15 @@ impl Surrogate {
             let all = problem.objective().constraints.iter();
             all.filter_map(|constraint| modelling.limited(constraint).transpose()).collect()
         };
-        let (improvement, (constraints, validity)) = threads.both(
+        let (goals, (constraints, validity)) = threads.both(
             completed.len() >= WORTH_A_THREAD,
-            || modelling.improvement(),
+            || modelling.goals(),
             || (constraints(), validity()),
         );
+        let (improvement, tradeoff) = goals?;
         let mut surrogate = Self {
-            improvement: improvement?,
+            improvement,
+            tradeoff,
             constraints: constraints?,
             validity: validity?,
             price: None,
@@ -149,7 +156,7 @@ impl Surrogate {
         let of = |chosen: &dyn Fn(&Completed<'_>) -> bool| -> Vec<Vec<f64>> {
             completed.iter().filter(|one| chosen(one)).map(|(point, _)| point.clone()).collect()
         };
-        let Some(Improvement { model, direction, .. }) = &self.improvement else {
+        let Some(improvement) = &self.improvement else {
             let all = of(&|_| true);
             let costs = self.log_feasibilities(&all).into_iter().map(|chance| -chance);
             self.incumbents = first_by(&all, &costs.collect::<Vec<_>>());
@@ -162,17 +169,20 @@ impl Surrogate {
             let sure: Vec<Vec<f64>> = sure.map(|(point, _)| point.clone()).collect();
             usable = if sure.is_empty() { usable } else { sure };
         }
-        let means = model.at_each(&matrix(&usable, problem.space().parameters().len()));
-        let costs: Vec<f64> = means.iter().map(|at| direction.as_cost(at.mean)).collect();
-        let incumbents = first_by(&usable, &costs);
-        let best = incumbents.first().map(|point| model.at(point).mean);
-        self.incumbents = incumbents;
-        if let (Some(improvement), Some(best)) = (&mut self.improvement, best) {
-            improvement.best = best;
-            improvement.least_gain = match improvement.scale {
-                Scale::Linear => LEAST_GAIN * best.abs(),
-                Scale::Log => LEAST_GAIN,
-            };
+        let points = matrix(&usable, problem.space().parameters().len());
+        let costs = improvement.costs(&points);
+        self.incumbents = match &mut self.tradeoff {
+            None => first_by(&usable, &costs),
+            Some(tradeoff) => {
+                let front = tradeoff.reached(&costs, &points);
+                front.into_iter().map(|position| usable[position].clone()).collect()
+            }
+        };
+        if let (Some(first), Some(best)) = (&mut self.improvement, self.incumbents.first()) {
+            first.to_beat(best);
+        }
+        if let (Some(tradeoff), Some(best)) = (&mut self.tradeoff, self.incumbents.last()) {
+            tradeoff.second.to_beat(best);
         }
     }
 
@@ -184,7 +194,15 @@ impl Surrogate {
             feasible &= bound.is_met_by(mean);
             *model = believed(model, point, mean, metric)?;
         }
-        if let Some(Improvement { metric, model, direction, best, .. }) = &mut self.improvement {
+        if let (true, Some(first), Some(tradeoff)) =
+            (feasible, &self.improvement, &mut self.tradeoff)
+        {
+            tradeoff.believe(first, point);
+        }
+        let second = self.tradeoff.iter_mut().map(|tradeoff| &mut tradeoff.second);
+        for Improvement { metric, model, direction, best, .. } in
+            self.improvement.iter_mut().chain(second)
+        {
             let mean = model.at(point).mean;
             if feasible && direction.as_cost(mean) < direction.as_cost(*best) {
                 *best = mean;
@@ -214,6 +232,12 @@ impl Surrogate {
         Some((model.at(point), *scale))
     }
 
+    /// The same of the second goal, where there is one.
+    pub(crate) fn against(&self, point: &[f64]) -> Option<(Posterior, Scale)> {
+        let Improvement { model, scale, .. } = &self.tradeoff.as_ref()?.second;
+        Some((model.at(point), *scale))
+    }
+
     /// The probability that each constraint is met at a point, in their order.
     pub(crate) fn feasibilities(&self, point: &[f64]) -> Vec<f64> {
         let each = |limited: &Limited| feasibility(limited.model.at(point), limited.bound);
@@ -240,7 +264,7 @@ impl Surrogate {
 
     /// Lengthscales of the objective on the unit cube, one a column; before it has a model, those of the
     /// first constrained metric. `None` before anything was measured.
-    pub(super) fn lengthscales(&self) -> Option<&[f64]> {
+    pub(super) fn lengthscales(&self) -> Option<Vec<f64>> {
         let objective = self.improvement.as_ref().map(|improvement| &improvement.model);
         let model = objective.or(self.constraints.first().map(|limited| &limited.model))?;
         Some(model.lengthscales())
@@ -249,6 +273,22 @@ impl Surrogate {
     /// Whether there is a model of anything but validity.
     pub(super) fn is_measured(&self) -> bool {
         self.improvement.is_some() || !self.constraints.is_empty()
+    }
+}
+
+impl Improvement {
+    /// The posterior means at every row of `points` (t × d), as costs.
+    pub(super) fn costs(&self, points: &Array2<f64>) -> Vec<f64> {
+        self.model.at_each(points).iter().map(|at| self.direction.as_cost(at.mean)).collect()
+    }
+
+    /// Makes the posterior mean at this point what is to be beaten.
+    fn to_beat(&mut self, point: &[f64]) {
+        self.best = self.model.at(point).mean;
+        self.least_gain = match self.scale {
+            Scale::Linear => LEAST_GAIN * self.best.abs(),
+            Scale::Log => LEAST_GAIN,
+        };
     }
 }
 
@@ -263,15 +303,27 @@ struct Modelling<'a> {
 }
 
 impl Modelling<'_> {
-    /// The objective's model; `None` until a trial met every target.
-    fn improvement(&self) -> Result<Option<Improvement>, SuggestError> {
+    /// The models of the objective's goals; `None` until a trial met every target.
+    fn goals(&self) -> Result<(Option<Improvement>, Option<Tradeoff>), SuggestError> {
         let objective = self.problem.objective();
-        let (metric, direction) = (&objective.metric, objective.direction);
-        let scale = usable_scale(objective.scale, self.values(metric));
+        let first = objective.goal();
+        let Some(second) = &objective.against else {
+            return Ok((self.improvement(&first, f64::NEG_INFINITY)?, None));
+        };
+        let reference = [&first, second].map(|goal| reference(self.feasible_costs(goal)));
+        let second = self.improvement(second, reference[1])?;
+        let tradeoff = second.map(|second| Tradeoff { second, front: Front::new(&[], reference) });
+        Ok((self.improvement(&first, reference[0])?, tradeoff))
+    }
+
+    /// A goal's model; `None` until a trial met every target. What is worse than all of those counts as
+    /// the worst, or as `limit` where that is worse still, a cost on the scale that is modelled.
+    fn improvement(&self, goal: &Goal, limit: f64) -> Result<Option<Improvement>, SuggestError> {
+        let Goal { metric, direction, .. } = goal;
+        let (scale, direction) = (self.scale(goal), *direction);
         let cost = |value| direction.as_cost(scale.forward(value));
-        let feasible = self.completed.iter().filter(|(_, m)| objective.is_feasible(m));
-        let costs = feasible.filter_map(|(_, m)| m.value(metric)).map(cost);
-        let Some(worst) = costs.reduce(f64::max) else { return Ok(None) };
+        let Some(worst) = self.feasible_costs(goal).reduce(f64::max) else { return Ok(None) };
+        let worst = worst.max(limit);
         let seen = |value| direction.as_cost(cost(value).min(worst));
         let ceiling = match direction {
             Direction::Minimise => worst,
@@ -282,6 +334,20 @@ impl Modelling<'_> {
         let (best, least_gain) = (direction.as_cost(worst), 0.0);
         let metric = metric.clone();
         Ok(Some(Improvement { metric, model, scale, direction, best, least_gain }))
+    }
+
+    /// What feasible trials have of a goal, as costs on the scale that is modelled.
+    fn feasible_costs<'a>(&'a self, goal: &'a Goal) -> impl Iterator<Item = f64> + Clone + 'a {
+        let scale = self.scale(goal);
+        let objective = self.problem.objective();
+        let feasible = self.completed.iter().filter(|(_, m)| objective.is_feasible(m));
+        let values = feasible.filter_map(|(_, measurement)| measurement.value(&goal.metric));
+        values.map(move |value| goal.direction.as_cost(scale.forward(value)))
+    }
+
+    /// The scale that a goal is modelled on.
+    fn scale(&self, goal: &Goal) -> Scale {
+        usable_scale(goal.scale, self.values(&goal.metric))
     }
 
     /// The model of a constrained metric; `None` before anything was measured.

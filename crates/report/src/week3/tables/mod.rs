@@ -15,7 +15,7 @@ pub(super) use markdown::Table;
 
 pub(super) use before_after::{before_after, targets};
 pub(super) use effects::{importance, start};
-pub(super) use search::{comparison, constraints, failures, improvements};
+pub(super) use search::{comparison, constraints, failures, front, improvements};
 
 /// What a parameter did: one row for each of its values, the medians over all other parameters.
 pub(super) fn sweep(analysis: &Analysis<'_>, sweep: &Sweep<'_>, metrics: &[&str]) -> String {

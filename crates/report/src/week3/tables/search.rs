@@ -1,6 +1,6 @@
 //! How the searches went: their improvements, budgets, targets and failures.
 
-use slotune_results::StudyRole;
+use slotune_results::{StoredTrial, StudyRole};
 
 use super::{
     super::wording::{configuration, kind, shortened},
@@ -34,6 +34,28 @@ pub(in super::super) fn improvements(
         }
     }
     incumbent.map(|_| table.to_string())
+}
+
+/// The trials that no other beats in both goals; `None` where there is one goal, or no such trial.
+pub(in super::super) fn front(analysis: &Analysis<'_>) -> Option<String> {
+    let objective = analysis.objective();
+    let (first, second) = (&objective.metric, &objective.against.as_ref()?.metric);
+    let measured = |trial: &StoredTrial, metric: &str| {
+        let seen = trial.entry.measurement().and_then(|measurement| measurement.get(metric));
+        seen.map_or("n/a".to_owned(), |seen| estimate(metric, seen))
+    };
+    let headings =
+        ["Trial".to_owned(), heading(first), heading(second), "Configuration".to_owned()];
+    let mut table = Table::new(headings);
+    for trial in &analysis.front {
+        table.row([
+            trial.entry.trial.id.to_string(),
+            measured(trial, first),
+            measured(trial, second),
+            configuration(&trial.entry.trial.configuration),
+        ]);
+    }
+    (!analysis.front.is_empty()).then(|| table.to_string())
 }
 
 const THROUGHPUT: &str = "output_throughput_tok_per_s";
