@@ -3,6 +3,7 @@
 use slotune_core::{Estimate, Measurement, Outcome, Value};
 use slotune_report::{
     advice::Advice,
+    analysis::Analysis,
     comparison::{Comparison, Judgement},
     export::{Format, export},
     references::References,
@@ -20,7 +21,7 @@ fn which(text: &str) -> Which {
 #[test]
 fn advice_is_one_object_that_names_its_trial() {
     let set = main_job();
-    let advice = Advice::new(&set).unwrap();
+    let advice = Advice::new(&Analysis::new(&set)).unwrap();
     let json = serde_json::to_value(&advice).unwrap();
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(

@@ -76,7 +76,7 @@ fn relative_paths_of_presets_start_at_the_file() {
 fn what_the_example_comments_out_works_too() {
     // Every commented field, uncommented in place of what it is an alternative to.
     let text = example_with(
-        "[workload.trace]\nsource = \"azure_llm_2023_conv\" # or a CSV file\nrate_per_s = 24.0\n\
+        "[workload.trace]\nsource = \"azure_llm_2023_conv\" # or a CSV file: arrival_s,input_tokens,output_tokens\nrate_per_s = 24.0\n\
          requests = 1000\n",
         "",
     );
