@@ -206,7 +206,13 @@ fn each_mistake_names_line_field_and_remedy() {
             "goodput_per_s",
             "give `[slo]`",
         ),
-        ("requests = 1000", "requests = \"many\"", "workload.trace.requests", "requests", "u32"),
+        (
+            "requests = 1000",
+            "requests = \"many\"",
+            "workload.trace.requests",
+            "requests",
+            "a whole number",
+        ),
         ("trials = 30", "trials = 0", "budget.trials", "trials", "give 1 or more"),
         ("gpu = \"h100-sxm\"", "gpu = \"h1000\"", "backend.simulator.gpu", "gpu", "h100-sxm"),
         ("noise = \"none\"", "noise = \"nine\"", "backend.simulator.noise", "noise", "`none`?"),
@@ -444,6 +450,11 @@ fn the_guide_shows_studies_and_a_message_that_are_so() {
     assert!(matches!(real.backend, BackendTable::Vllm(_)));
     let error = error_of(&study.replace("trials = 30", "trails = 30"));
     assert_eq!(blocks(guide, "text"), [format!("error: {error}\n")]);
+    let trace = blocks(guide, "csv").concat();
+    assert_eq!(
+        slotune_serving::workload::Trace::parse("mine.csv", &trace).unwrap().requests.len(),
+        2
+    );
 }
 
 /// Whatever the text: an answer, or an error whose place is in it.
