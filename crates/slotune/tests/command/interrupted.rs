@@ -142,7 +142,8 @@ fn ctrl_c_during_finals_keeps_what_is_finished_and_they_go_on_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = write_study(folder.path(), 6, 60);
     let text = fs::read_to_string(&path).expect("just written");
-    fs::write(&path, text + "\n[finals]\nrepeats = 20\n").expect("writable");
+    fs::write(&path, text + "\n[finals]\nrepeats = 20\nworkloads = [\"study\"]\n")
+        .expect("writable");
     ok(folder.path(), &["tune", "study.toml"]);
     let searched = trials(folder.path());
     let mut child = command(folder.path(), &["finals", "study.toml"])
