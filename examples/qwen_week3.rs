@@ -27,10 +27,14 @@ use slotune::{
         sampler::{Random, Sampler},
     },
     report::{
-        analysis::{Analysis, Curve, Verdict},
+        advice::Advice,
+        analysis::{Analysis, Curve},
         week3,
     },
-    results::{Loaded, Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
+    results::{
+        BASELINE, DEFAULT, Loaded, Manifest, ResultSet, StudyManifest, StudyRole, WriteError,
+        Writer,
+    },
     serving::{Progress, Provenance, Run, Stage},
     study_file::SamplerName,
 };
@@ -116,7 +120,7 @@ fn run(options: &Options) -> Result<(), Error> {
     let (writer, stored) = open(&options.out, &manifest)?;
     let kept = stored.set.history("reference")?.len();
     let recorder = Recorder::new("reference", Arc::clone(&writer));
-    for ((entry, run), label) in references.iter().zip(["baseline", "default"]).skip(kept) {
+    for ((entry, run), label) in references.iter().zip([BASELINE, DEFAULT]).skip(kept) {
         recorder.record(entry, Some(label), Some(run))?;
     }
 
@@ -157,7 +161,9 @@ fn run(options: &Options) -> Result<(), Error> {
         |trial| loaded.requests(&trial.study, trial.entry.trial.id).map(Option::unwrap_or_default),
         &options.out,
     )?;
-    print_summary(&Analysis::new(&loaded.set));
+    let analysis = Analysis::new(&loaded.set);
+    print_summary(&analysis);
+    println!("\n{}", Advice::new(&analysis)?);
     println!("\nAll numbers above are simulated. What they rest on stands in the page:");
     println!("  page       {}", written.page.display());
     println!("  as HTML    {}", written.html.display());
@@ -377,16 +383,6 @@ fn print_summary(analysis: &Analysis<'_>) {
             }
             None => println!("\nthe search did not reach the grid's best"),
         }
-    }
-    match &analysis.verdict {
-        Verdict::Change(found) => {
-            println!("recommended: {}", found.trial.entry.trial.configuration);
-        }
-        Verdict::KeepDefault { .. } => println!("recommended: keep the default"),
-        Verdict::NoneFeasible(near) => {
-            println!("no configuration meets the targets; {} binds", near.binding.constraint);
-        }
-        Verdict::NothingMeasured => println!("nothing was measured"),
     }
 }
 

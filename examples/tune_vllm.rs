@@ -28,7 +28,7 @@ use slotune::{
         SearchSpace, State, Study, Trial, TrialId, Value, sampler::Bayesian,
     },
     report::week3,
-    results::{Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
+    results::{DEFAULT, Manifest, ResultSet, StudyManifest, StudyRole, WriteError, Writer},
     serving::{
         Backend, EngineArguments, Progress, Run, Schedule, Stage, TrialRequest, Workload,
         engine_arguments::shell_word,
@@ -241,7 +241,7 @@ async fn tune(
         };
         let state = State::Told { outcome: Outcome::Completed(measurement), cost: run.cost_s };
         let recorder = Recorder::new("reference", Arc::clone(&writer));
-        recorder.record(&Entry { trial, state }, Some("default"), Some(&run))?;
+        recorder.record(&Entry { trial, state }, Some(DEFAULT), Some(&run))?;
     }
 
     println!("\nsearching: lowest P95 E2E latency with at least {least:.1} output tokens/s");

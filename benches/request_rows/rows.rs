@@ -1,14 +1,18 @@
 //! A result set of many requests.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use rand::RngExt;
 use slotune::{
+    Recorder,
     core::{
         Configuration, Entry, Objective, Origin, Outcome, Parameter, SearchSpace, State, Trial,
         TrialId, random::stream,
     },
-    results::{Manifest, ResultSet, Rows, StoredTrial, StudyManifest, StudyRole},
+    results::{Manifest, ResultSet, StudyManifest, StudyRole},
     serving::{
         BackendInfo, Calibration, Hardware, Provenance, RequestRecord, RequestStatus, Run,
         ServerFacts, Workload,
@@ -28,7 +32,8 @@ pub(crate) fn write(folder: &Path, rows: u32, trials: u32) -> Result<(), Error> 
         seed: 0,
         trials: trials.into(),
     };
-    let mut writer = ResultSet::create(folder, &manifest()?.with_study(study))?;
+    let writer = ResultSet::create(folder, &manifest()?.with_study(study))?;
+    let recorder = Recorder::new("search", Arc::new(Mutex::new(writer)));
     for number in 0..trials {
         let run = run(number, rows / trials);
         let options = MeasureOptions { replicates: 0, ..MeasureOptions::default() };
@@ -39,15 +44,8 @@ pub(crate) fn write(folder: &Path, rows: u32, trials: u32) -> Result<(), Error> 
             origin: Origin::Sampled,
             seed: number.into(),
         };
-        let stored = StoredTrial {
-            study: "search".to_owned(),
-            label: None,
-            entry: Entry { trial, state: State::Told { outcome, cost: run.cost_s } },
-            server: Some(run.server.clone()),
-            client: None,
-            caveats: vec![],
-        };
-        writer.append(&stored, Some(Rows::from(&run)))?;
+        let entry = Entry { trial, state: State::Told { outcome, cost: run.cost_s } };
+        recorder.record(&entry, None, Some(&run))?;
     }
     Ok(())
 }

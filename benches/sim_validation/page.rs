@@ -65,13 +65,9 @@ pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
     for (metric, bar) in TARGETS {
         write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
         for machine in [Some(MACHINES[0]), Some(MACHINES[1]), None] {
-            let errors = || {
-                let of = |run: &&Replay| machine.is_none_or(|machine| run.machine() == machine);
-                replays.runs.iter().filter(of).filter_map(|run| run.error(metric))
-            };
-            let worst = errors().map(f64::abs).fold(0.0, f64::max);
-            let median = percent(median(errors()));
-            write!(text, " {} ({:.1}) |", median.trim_start_matches('+'), 100.0 * worst)?;
+            let of = |run: &&Replay| machine.is_none_or(|machine| run.machine() == machine);
+            let [median, worst] = size(replays.runs.iter().filter(of), metric);
+            write!(text, " {median} ({worst}) |")?;
         }
         text.push('\n');
     }
@@ -105,14 +101,18 @@ pub(crate) fn third(replays: &Replays) -> Result<String, std::fmt::Error> {
     text.push_str(&far_off(&replays.third));
     text.push_str("\n\n| | bar | median | worst |\n|---|---|---|---|\n");
     for (metric, bar) in TARGETS {
-        let errors = || replays.third.iter().filter_map(|run| run.error(metric));
-        let worst = errors().map(f64::abs).fold(0.0, f64::max);
-        let median = percent(median(errors()));
-        let median = median.trim_start_matches('+');
-        let (label, bar, worst) = (metric.label(), 100.0 * bar, 100.0 * worst);
-        writeln!(text, "| {label} | {bar:.0} | {median} | {worst:.1} |")?;
+        let [median, worst] = size(replays.third.iter(), metric);
+        writeln!(text, "| {} | {:.0} | {median} | {worst} |", metric.label(), 100.0 * bar)?;
     }
     Ok(text)
+}
+
+/// The median of the absolute errors of runs, and the worst, in %.
+fn size<'a>(runs: impl Iterator<Item = &'a Replay>, metric: Metric) -> [String; 2] {
+    let errors: Vec<f64> = runs.filter_map(|run| run.error(metric)).collect();
+    let worst = errors.iter().copied().map(f64::abs).fold(0.0, f64::max);
+    let median = percent(median(errors));
+    [median.trim_start_matches('+').to_owned(), format!("{:.1}", 100.0 * worst)]
 }
 
 /// How far off a run may be, by the bars.

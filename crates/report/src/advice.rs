@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::Serialize;
 use slotune_core::{Configuration, Measurement};
-use slotune_results::{ResultSet, StoredTrial};
+use slotune_results::StoredTrial;
 use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
     analysis::{Analysis, Verdict, value},
-    finals::{FinalsReport, distance},
+    finals::{FinalsReport, distance, out_of_reach},
     format,
     week3::as_run,
 };
@@ -61,12 +61,12 @@ pub struct Choice {
 }
 
 impl Advice {
-    /// Judges a set.
+    /// What an analysed set says.
     ///
     /// # Errors
     /// When the advised configuration holds a name or value that is no engine argument.
-    pub fn new(set: &ResultSet) -> Result<Self, ArgumentError> {
-        let analysis = Analysis::new(set);
+    pub fn new(analysis: &Analysis<'_>) -> Result<Self, ArgumentError> {
+        let set = analysis.set;
         let verdict = match &analysis.verdict {
             Verdict::Change(_) => "change",
             Verdict::KeepDefault { .. } => "keep_default",
@@ -92,8 +92,8 @@ impl Advice {
             .map(|arguments| arguments.vllm_serve_command(&backend.model));
         let complete = unfinished.is_empty();
         let mut notes = unfinished;
-        notes.extend(final_notes(&analysis));
-        notes.extend(front_notes(&analysis));
+        notes.extend(final_notes(analysis));
+        notes.extend(front_notes(analysis));
         if let Verdict::NoneFeasible(near) = &analysis.verdict {
             notes.push(format!(
                 "{} was missed by most, even in the trial that came closest",
@@ -112,7 +112,7 @@ impl Advice {
             front: analysis.front.iter().filter_map(|trial| choice(trial)).collect(),
             finals: None,
             notes,
-            summary: summary(&analysis, verdict, trial, simulated),
+            summary: summary(analysis, verdict, trial, simulated),
         })
     }
 
@@ -128,13 +128,16 @@ fn final_notes(analysis: &Analysis<'_>) -> Vec<String> {
     let metric = &analysis.objective().metric;
     let finals = analysis.finals.iter().flat_map(|finals| &finals.all);
     let lines = finals.flat_map(|one| {
-        one.finalists.iter().map(|finalist| {
+        let notes = one.out_of_reach.iter();
+        let notes = notes.map(|target| format!("{}: {}", one.study.name, out_of_reach(target)));
+        let judged = one.finalists.iter().map(|finalist| {
             let distance = finalist.paired.map_or("not measured".to_owned(), |paired| {
                 format!("{} {}", format::label(metric), distance(metric, &paired))
             });
             let (name, judgement) = (finalist.name, finalist.judgement);
             format!("{}: {name} against the default: {judgement}, {distance}", one.study.name)
-        })
+        });
+        judged.chain(notes)
     });
     lines.collect()
 }

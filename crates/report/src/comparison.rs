@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use slotune_core::{Configuration, Direction, Estimate};
+use slotune_core::{Configuration, Estimate};
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
@@ -109,12 +109,10 @@ pub(crate) fn judge(metric: Metric, before: Estimate, after: Estimate) -> Judgem
     let rose = after.value > before.value;
     // A bound says nothing of a value beyond it.
     let is_open = if rose { before.is_lower_bound } else { after.is_lower_bound };
-    match metric.direction() {
-        _ if is_open => Judgement::Unknown,
-        _ if !differs => Judgement::Same,
-        Direction::Minimise if rose => Judgement::Worse,
-        Direction::Maximise if !rose => Judgement::Worse,
-        _ => Judgement::Better,
+    match (is_open, differs) {
+        (true, _) => Judgement::Unknown,
+        (_, false) => Judgement::Same,
+        _ => Judgement::of(metric.direction(), rose),
     }
 }
 

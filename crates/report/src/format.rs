@@ -110,12 +110,12 @@ pub(crate) fn bound_value(constraint: &Constraint) -> String {
     let metric = &constraint.metric;
     // A bound is a number someone chose: write it as it was chosen, without padding zeros.
     let padded = number(metric, scaled(metric, constraint.bound.value()), DIGITS);
-    let chosen = if padded.contains('.') {
-        padded.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        &padded
-    };
-    format!("{sign} {}", with_unit(metric, chosen))
+    format!("{sign} {}", with_unit(metric, unpadded(&padded)))
+}
+
+/// The number without the zeros that end its decimals.
+pub(crate) fn unpadded(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
 /// The objective in words: `minimize P95 E2E latency`; of two goals, `… and maximize …`.
@@ -148,10 +148,7 @@ pub(crate) fn setting(value: Option<&Value>) -> String {
         Some(Value::Boolean(true)) => "on".to_owned(),
         Some(Value::Boolean(false)) => "off".to_owned(),
         // Integers are names of settings: no commas, so that they can be copied.
-        Some(Value::Float(number)) => {
-            let short = fixed(*number, 4);
-            short.trim_end_matches('0').trim_end_matches('.').to_owned()
-        }
+        Some(Value::Float(number)) => unpadded(&fixed(*number, 4)).to_owned(),
         Some(other) => other.to_string(),
     }
 }

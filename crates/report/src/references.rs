@@ -4,10 +4,13 @@ use std::fmt;
 
 use serde::Serialize;
 use slotune_core::{Configuration, Measurement, Outcome, State};
-use slotune_results::{ResultSet, StoredTrial, StudyRole};
+use slotune_results::{BASELINE, DEFAULT, ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
-use crate::{analysis::misses, format};
+use crate::{
+    analysis::{misses, reference},
+    format,
+};
 
 /// The reference trials of a set, by label. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,14 +50,8 @@ pub struct Target {
 impl References {
     /// The references of a set.
     pub fn new(set: &ResultSet) -> Self {
-        let reference = |label: &str| {
-            let mut studies = set.manifest.studies.iter();
-            let study = studies.find(|study| study.role == StudyRole::Reference)?;
-            let mut trials = set.study(&study.name);
-            let trial = trials.find(|trial| trial.label.as_deref() == Some(label))?;
-            Reference::new(set, trial)
-        };
-        Self { baseline: reference("baseline"), default: reference("default") }
+        let of = |label| Reference::new(set, reference(set, label)?);
+        Self { baseline: of(BASELINE), default: of(DEFAULT) }
     }
 }
 

@@ -52,5 +52,5 @@ pub use fault::{Fault, PartProblem};
 pub use finals::FinalsManifest;
 pub use manifest::{Manifest, SCHEMA_VERSION, StudyManifest, StudyRole};
 pub use read::{Loaded, ReadError};
-pub use set::{MissingTrial, ResultSet, StoredTrial};
+pub use set::{BASELINE, DEFAULT, MissingTrial, ResultSet, StoredTrial};
 pub use writer::{Rows, WriteError, Writer};

@@ -31,6 +31,12 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
+    /// There is no such folder.
+    #[error("there is no folder {}; name the folder that slotune wrote", folder.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The folder holds no manifest.
     #[error("{} is no result set: it holds no {MANIFEST}; name the folder that slotune wrote", folder.display())]
     NotASet {
@@ -165,7 +171,12 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, ReadError> {
     let bytes = match fs::read(&file) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(ReadError::NotASet { folder: folder.to_owned() });
+            let folder = folder.to_owned();
+            return Err(if folder.is_dir() {
+                ReadError::NotASet { folder }
+            } else {
+                ReadError::NoFolder { folder }
+            });
         }
         Err(source) => return Err(ReadError::Io { path: file, source }),
     };

@@ -14,12 +14,18 @@ pub struct ResultSet {
     pub trials: Vec<StoredTrial>,
 }
 
+/// Label of trials of what is in use today.
+pub const BASELINE: &str = "baseline";
+
+/// Label of trials of the server as it comes.
+pub const DEFAULT: &str = "default";
+
 /// A finished trial and where it belongs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredTrial {
     /// Name of its study.
     pub study: String,
-    /// What it is known as, such as `baseline` or `default`.
+    /// What it is known as, such as [`BASELINE`] or [`DEFAULT`].
     pub label: Option<String>,
     /// The trial with its outcome.
     pub entry: Entry,

@@ -103,7 +103,8 @@ impl Recommendation {
         problem: &Problem,
         history: &History,
     ) -> Result<Vec<Candidate>, SuggestError> {
-        let surrogate = Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt)?;
+        let surrogate =
+            Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt, Threads::default())?;
         let seen = View::new(problem, history, &surrogate).see_all(history);
         let usable = seen.into_iter().filter(Seen::is_usable).map(|seen| seen.candidate);
         let objective = problem.objective();

@@ -2,17 +2,14 @@
 
 use std::cmp::Ordering;
 
-use slotune_core::{Direction, Estimate, Measurement, Objective};
-use slotune_results::{ResultSet, StoredTrial, StudyManifest, StudyRole};
-use slotune_serving::Workload;
+use slotune_core::{Bound, Constraint, Direction, Estimate, Measurement, Objective};
+use slotune_results::{DEFAULT, ResultSet, StoredTrial, StudyManifest, StudyRole};
+use slotune_serving::{Workload, metrics::Metric};
 
-use super::{Judgement, Paired, is_feasible, paired::LEAST_ROUNDS, value};
+use super::{Judgement, Paired, is_feasible, paired::LEAST_ROUNDS, reference, value};
 
 /// How sure all judgements of one final are together.
 pub(crate) const CONFIDENCE: f64 = 0.95;
-
-/// Label of the repeats of vLLM's default.
-const DEFAULT: &str = "default";
 
 /// The finals of a set, one for each workload.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +29,25 @@ pub struct Final<'a> {
     pub is_own: bool,
     /// vLLM's default.
     pub default: Contender<'a>,
-    /// What is compared with it, the earliest first.
+    /// What is compared with it, the best of the search first.
     pub finalists: Vec<Contender<'a>>,
+    /// The targets that its requests put out of everybody's reach.
+    pub out_of_reach: Vec<OutOfReach<'a>>,
+}
+
+/// A target that nobody reaches, the default included, since the fresh requests ask for less than those
+/// of the study did.
+///
+/// Requests that arrive in an open loop cap a throughput, whatever serves them. A window of a trace whose
+/// answers are shorter offers fewer tokens a second, and a target set for another window then says
+/// nothing of a server. Such a target is judged by the study's own requests instead, under which every
+/// finalist met it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OutOfReach<'a> {
+    /// The target.
+    pub constraint: &'a Constraint,
+    /// The most that a contender had on average, in the metric's unit.
+    pub most: f64,
 }
 
 /// A configuration and its repeats under one workload.
@@ -41,7 +55,7 @@ pub struct Final<'a> {
 pub struct Contender<'a> {
     /// `default`, or the name of the search trial that it repeats.
     pub name: &'a str,
-    /// That trial.
+    /// That trial; of the default, its first run in the study.
     pub original: Option<&'a StoredTrial>,
     /// Its repeats, one for each round; those that the world was in the way of are left out.
     pub repeats: Vec<&'a StoredTrial>,
@@ -52,7 +66,7 @@ pub struct Contender<'a> {
 }
 
 /// What finals decide.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Decision<'a> {
     /// Nothing yet: there are too few rounds, or the search has found something better since.
     Open,
@@ -60,8 +74,9 @@ pub(crate) enum Decision<'a> {
     Winner(&'a StoredTrial),
     /// The default meets the targets, and nothing beats it. One of its repeats.
     KeepDefault(&'a StoredTrial),
-    /// Nothing meets the targets, the default included.
-    NoneMeetsTargets,
+    /// Nothing meets the targets, the default included. A repeat of each contender, and by what it was
+    /// judged.
+    NoneMeetsTargets(Vec<(&'a StoredTrial, Measurement)>),
 }
 
 impl<'a> Finals<'a> {
@@ -79,7 +94,7 @@ impl<'a> Finals<'a> {
         objective: &Objective,
         found: Option<&StoredTrial>,
     ) -> Decision<'a> {
-        let Some(own) = self.all.iter().find(|one| one.is_own) else { return Decision::Open };
+        let Some(own) = self.own() else { return Decision::Open };
         let is_told = |contender: &Contender<'_>| contender.repeats.len() >= LEAST_ROUNDS;
         let is_repeated =
             |trial: &StoredTrial| own.contenders().any(|c| is_told(c) && c.is_of(trial));
@@ -90,13 +105,13 @@ impl<'a> Finals<'a> {
         if !is_told(&own.default) {
             return Decision::Open;
         }
-        let default_meets = own.default.meets(objective);
+        let default_meets = own.meets(objective, &own.default);
         let candidate = |finalist: &Contender<'a>| {
             let is_better =
                 finalist.judgement == Judgement::Better && !self.is_worse(finalist.name);
             let stands = is_told(finalist)
                 && self.runs(finalist.name)
-                && finalist.meets(objective)
+                && own.meets(objective, finalist)
                 && (is_better || !default_meets);
             Some((
                 finalist.original.filter(|_| stands)?,
@@ -111,15 +126,24 @@ impl<'a> Finals<'a> {
         match best {
             Some((winner, _)) => Decision::Winner(winner),
             None if default_meets => Decision::KeepDefault(default),
-            None => Decision::NoneMeetsTargets,
+            None => Decision::NoneMeetsTargets(
+                own.contenders()
+                    .filter_map(|one| Some((*one.repeats.first()?, own.judged(one))))
+                    .collect(),
+            ),
         }
     }
 
-    /// The means of the repeats of a configuration under the workload of the search; `None` where it was
-    /// not repeated.
-    pub(crate) fn average_of(&self, trial: &StoredTrial) -> Option<Measurement> {
-        let own = self.all.iter().find(|one| one.is_own)?;
-        own.contenders().find(|contender| contender.is_of(trial)).map(Contender::average)
+    /// What the repeats of a configuration say of its targets; `None` where it was not repeated under the
+    /// workload of the search.
+    pub(crate) fn judged(&self, trial: &StoredTrial) -> Option<Measurement> {
+        let own = self.own()?;
+        own.contenders().find(|contender| contender.is_of(trial)).map(|found| own.judged(found))
+    }
+
+    /// The final under the workload of the search.
+    pub(crate) fn own(&self) -> Option<&Final<'a>> {
+        self.all.iter().find(|one| one.is_own)
     }
 
     /// Whether a finalist is worse than the default under any workload.
@@ -134,12 +158,6 @@ impl<'a> Finals<'a> {
 
     fn everywhere(&self, finalist: &str) -> impl Iterator<Item = &Contender<'a>> {
         self.all.iter().filter_map(move |one| one.finalist(finalist))
-    }
-
-    /// Every repeat under the search's own workload.
-    pub(crate) fn own_repeats(&self) -> impl Iterator<Item = &'a StoredTrial> {
-        let own = self.all.iter().filter(|one| one.is_own);
-        own.flat_map(|one| one.contenders().flat_map(|contender| contender.repeats.iter().copied()))
     }
 }
 
@@ -162,7 +180,7 @@ impl<'a> Final<'a> {
             paired: None,
             judgement: Judgement::Unknown,
         };
-        let default = contender(DEFAULT);
+        let default = Contender { original: reference(set, DEFAULT), ..contender(DEFAULT) };
         // Bonferroni: each error has its share (Dunn, "Multiple comparisons among means", 1961).
         let confidence = 1.0 - (1.0 - CONFIDENCE) / names.len().max(1) as f64;
         let mut finalists: Vec<Contender<'_>> = names.into_iter().map(contender).collect();
@@ -176,7 +194,54 @@ impl<'a> Final<'a> {
             };
         }
         let is_own = *workload == set.manifest.workload;
-        Self { study, workload, is_own, default, finalists }
+        let mut one =
+            Self { study, workload, is_own, default, finalists, out_of_reach: Vec::new() };
+        // Targets were set for the workload of the search alone.
+        if is_own {
+            let constraints = objective.constraints.iter();
+            one.out_of_reach = constraints.filter_map(|c| one.out_of_reach(c)).collect();
+        }
+        one
+    }
+
+    /// The target, where it is out of reach.
+    fn out_of_reach(&self, constraint: &'a Constraint) -> Option<OutOfReach<'a>> {
+        let is_capped = [Metric::OutputThroughput, Metric::RequestThroughput]
+            .iter()
+            .any(|metric| metric.name() == constraint.metric);
+        if !is_capped
+            || !self.workload.is_open_loop()
+            || matches!(constraint.bound, Bound::AtMost(_))
+        {
+            return None;
+        }
+        let reached =
+            self.contenders().map(|contender| contender.average().value(&constraint.metric));
+        let most = reached.flatten().reduce(f64::max)?;
+        (!constraint.is_met(most)).then_some(OutOfReach { constraint, most })
+    }
+
+    /// The measurement by which a contender meets targets: its average, with the study's own value of a
+    /// metric whose target is [out of reach](OutOfReach).
+    pub(crate) fn judged(&self, contender: &Contender<'_>) -> Measurement {
+        let first = contender.original.and_then(|trial| trial.entry.measurement());
+        self.out_of_reach.iter().fold(
+            contender.average(),
+            |judged, OutOfReach { constraint, .. }| match first
+                .and_then(|first| first.get(&constraint.metric))
+            {
+                Some(estimate) => judged.with_estimate(&constraint.metric, estimate),
+                None => judged,
+            },
+        )
+    }
+
+    /// Whether a contender runs, and meets every target on average.
+    pub(crate) fn meets(&self, objective: &Objective, contender: &Contender<'_>) -> bool {
+        let judged = self.judged(contender);
+        contender.runs()
+            && judged.get(&objective.metric).is_some()
+            && objective.is_feasible(&judged)
     }
 
     /// The default, then the finalists.
@@ -216,12 +281,6 @@ impl Contender<'_> {
     /// Whether its server came up and served in every round.
     pub fn runs(&self) -> bool {
         self.repeats.iter().all(|trial| !trial.entry.is_infeasible())
-    }
-
-    /// Whether it runs, and meets every target on average.
-    pub fn meets(&self, objective: &Objective) -> bool {
-        let average = self.average();
-        self.runs() && average.get(&objective.metric).is_some() && objective.is_feasible(&average)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use slotune_core::Direction;
 
 /// What a change amounts to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +17,17 @@ pub enum Judgement {
     Worse,
     /// Not measured in both, or known only to be above a bound.
     Unknown,
+}
+
+impl Judgement {
+    /// What a difference beyond noise is to a metric of which less or more is wanted.
+    pub(crate) fn of(direction: Direction, is_higher: bool) -> Self {
+        match direction {
+            Direction::Minimise if is_higher => Self::Worse,
+            Direction::Maximise if !is_higher => Self::Worse,
+            _ => Self::Better,
+        }
+    }
 }
 
 impl fmt::Display for Judgement {

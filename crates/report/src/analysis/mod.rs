@@ -18,14 +18,14 @@ pub use constraint::{ConstraintEffect, Miss, misses};
 pub use curve::{Curve, CurvePoint};
 pub use effects::{Effects, RESULT_SET};
 pub use failure::{FailureGroup, Range, failure_groups};
-pub use finals::{Contender, Final, Finals, finalists};
+pub use finals::{Contender, Final, Finals, OutOfReach, finalists};
 pub use judgement::Judgement;
-pub use paired::Paired;
+pub use paired::{LEAST_ROUNDS, Paired};
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
 
 use slotune_core::{Objective, front_of};
-use slotune_results::{ResultSet, StoredTrial, StudyRole};
+use slotune_results::{BASELINE, DEFAULT, ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
 pub(crate) use change::{BEYOND_NOISE, differ};
@@ -69,21 +69,23 @@ impl<'a> Analysis<'a> {
     pub fn new(set: &'a ResultSet) -> Self {
         let objective = &set.manifest.objective;
         let search: Vec<&StoredTrial> = trials_of(set, StudyRole::Search).collect();
-        let default = reference(set, "default");
+        let default = reference(set, DEFAULT);
         let sweep_study = sweep_study(set);
         let swept: Vec<&StoredTrial> =
             set.trials.iter().filter(|t| Some(t.study.as_str()) == sweep_study).collect();
         let finals = Finals::of(set);
         let found = best(objective, search.iter().copied());
-        let decision = finals.as_ref().map(|finals| finals.decision(objective, found));
+        let decision =
+            finals.as_ref().map_or(Decision::Open, |finals| finals.decision(objective, found));
+        let is_decided_by_finals = decision != Decision::Open;
         Self {
             set,
-            baseline: reference(set, "baseline"),
+            baseline: reference(set, BASELINE),
             default,
-            verdict: Verdict::new(objective, &search, default, finals.as_ref()),
             front: front(objective, &search),
+            verdict: Verdict::new(objective, &search, found, default, decision),
             finals,
-            is_decided_by_finals: decision.is_some_and(|decision| decision != Decision::Open),
+            is_decided_by_finals,
             constraints: constraint_effects(objective, &search),
             curves: Curve::all(set),
             sweeps: Sweep::all(&set.manifest.space, &swept),

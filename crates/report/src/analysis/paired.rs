@@ -7,7 +7,7 @@ use slotune_serving::metrics::mean_interval;
 use super::Judgement;
 
 /// Fewest rounds that a judgement is made from.
-pub(crate) const LEAST_ROUNDS: usize = 3;
+pub const LEAST_ROUNDS: usize = 3;
 
 /// How far a configuration is from another over rounds in which both were measured, and the interval
 /// that holds it.
@@ -83,11 +83,7 @@ impl Paired {
         if self.rounds < LEAST_ROUNDS || is_open {
             return Judgement::Unknown;
         }
-        match (direction, is_lower, is_higher) {
-            (Direction::Minimise, true, _) | (Direction::Maximise, _, true) => Judgement::Better,
-            (Direction::Minimise, _, true) | (Direction::Maximise, true, _) => Judgement::Worse,
-            _ => Judgement::Same,
-        }
+        if is_lower || is_higher { Judgement::of(direction, is_higher) } else { Judgement::Same }
     }
 }
 

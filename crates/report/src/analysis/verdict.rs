@@ -1,9 +1,9 @@
 //! What to do: change the configuration, keep the default, or move the targets.
 
-use slotune_core::Objective;
+use slotune_core::{Measurement, Objective};
 use slotune_results::StoredTrial;
 
-use super::{Change, Decision, Finals, Miss, best, differ, is_feasible, misses, value};
+use super::{Change, Decision, Miss, differ, is_feasible, misses, value};
 
 /// What a result set says to do. Where its finals have decided, it is what they say.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,7 +39,8 @@ pub struct Recommendation<'a> {
 /// The trial that came closest to meeting every target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearMiss<'a> {
-    /// The trial: its largest shortfall is the smallest of all trials, the earliest of equals.
+    /// The trial: its largest shortfall is the smallest of all trials, the earliest of equals. In finals,
+    /// a repeat of the configuration whose average came closest.
     pub trial: &'a StoredTrial,
     /// The target that it misses by most: the one that binds.
     pub binding: Miss<'a>,
@@ -48,25 +49,25 @@ pub struct NearMiss<'a> {
 }
 
 impl<'a> Verdict<'a> {
-    /// Judges the trials of a search, and the default beside them; by the finals, once they have
-    /// decided.
-    pub fn new(
+    /// Judges the trials of a search, of which `found` is the best, and the default beside them; by the
+    /// finals, once they have decided.
+    pub(super) fn new(
         objective: &'a Objective,
         search: &[&'a StoredTrial],
+        found: Option<&'a StoredTrial>,
         default: Option<&'a StoredTrial>,
-        finals: Option<&Finals<'a>>,
+        decision: Decision<'a>,
     ) -> Self {
-        let found = best(objective, search.iter().copied());
         let recommend = |trial| Recommendation::new(objective, trial, default);
-        match finals.map_or(Decision::Open, |finals| finals.decision(objective, found)) {
+        match decision {
             Decision::Open => Self::of_search(objective, found.map(recommend), search, default),
             Decision::Winner(trial) => Self::Change(recommend(trial)),
             Decision::KeepDefault(repeat) => {
                 Self::KeepDefault { default: default.unwrap_or(repeat), best: found.map(recommend) }
             }
-            Decision::NoneMeetsTargets => {
-                let repeats = finals.into_iter().flat_map(Finals::own_repeats);
-                NearMiss::among(objective, repeats)
+            Decision::NoneMeetsTargets(contenders) => {
+                let contenders = contenders.iter().map(|(trial, judged)| (*trial, judged));
+                NearMiss::among(objective, contenders)
                     .map_or(Self::NothingMeasured, Self::NoneFeasible)
             }
         }
@@ -88,8 +89,12 @@ impl<'a> Verdict<'a> {
                 Self::Change(found)
             }
             (found, Some(default)) => Self::KeepDefault { default, best: found },
-            (None, None) => NearMiss::among(objective, search.iter().copied().chain(default))
-                .map_or(Self::NothingMeasured, Self::NoneFeasible),
+            (None, None) => {
+                let trials = search.iter().copied().chain(default);
+                let measured = trials.filter_map(|trial| Some((trial, trial.entry.measurement()?)));
+                NearMiss::among(objective, measured)
+                    .map_or(Self::NothingMeasured, Self::NoneFeasible)
+            }
         }
     }
 
@@ -138,12 +143,12 @@ impl<'a> Recommendation<'a> {
 }
 
 impl<'a> NearMiss<'a> {
-    fn among(
+    fn among<'m>(
         objective: &'a Objective,
-        trials: impl Iterator<Item = &'a StoredTrial>,
+        trials: impl Iterator<Item = (&'a StoredTrial, &'m Measurement)>,
     ) -> Option<Self> {
-        let near = |trial: &'a StoredTrial| {
-            let mut misses = misses(objective, trial.entry.measurement()?);
+        let near = |(trial, measurement): (&'a StoredTrial, &Measurement)| {
+            let mut misses = misses(objective, measurement);
             let shortfall = |position: usize| misses[position].shortfall;
             let furthest =
                 (0..misses.len()).reduce(|a, b| if shortfall(b) > shortfall(a) { b } else { a })?;

@@ -7,8 +7,8 @@ use slotune_serving::metrics::Slo;
 
 use super::{ContenderReport, FinalReport, FinalsReport, ServiceLevel};
 use crate::{
-    analysis::Paired,
-    format::{estimate, fixed, label, quantity, significant},
+    analysis::{OutOfReach, Paired},
+    format::{bound, estimate, fixed, label, quantity, significant},
 };
 
 /// How far from the default, and the interval: `−18.0% (−19.9% to −16.1%)`.
@@ -53,6 +53,16 @@ pub(crate) fn limits(slo: &Slo) -> Option<String> {
     (!limits.is_empty()).then(|| limits.join(", "))
 }
 
+/// What became of a target that is out of reach, as a clause.
+pub(crate) fn out_of_reach(target: &OutOfReach<'_>) -> String {
+    let OutOfReach { constraint, most } = target;
+    format!(
+        "{} is out of reach under these requests, which let nobody have more than {}; it is judged by those of the study",
+        bound(constraint),
+        quantity(&constraint.metric, *most)
+    )
+}
+
 /// What the workload of a final is to the search, in words.
 pub(crate) fn kind(one: &FinalReport) -> &'static str {
     if one.is_own { "the workload of the search" } else { "another workload" }
@@ -78,6 +88,9 @@ impl fmt::Display for FinalsReport {
             )?;
             for contender in &one.contenders {
                 self.verdict(f, contender)?;
+            }
+            for target in &one.out_of_reach {
+                writeln!(f, "note: {}", target.text)?;
             }
             self.service(f, one)?;
             writeln!(f)?;
@@ -105,9 +118,9 @@ impl FinalsReport {
             if latencies.is_empty() {
                 continue;
             }
-            write!(f, "\n{name:34} {:>9} {:>10} {:>10} {:>10}", "requests", "P50", "P95", "P99")?;
+            write!(f, "\n{name:42} {:>9} {:>10} {:>10} {:>10}", "requests", "P50", "P95", "P99")?;
             for latency in latencies.iter().filter(|latency| latency.requests > 0) {
-                write!(f, "\n  {:32} {:>9}", latency.heading(), latency.requests)?;
+                write!(f, "\n  {:40} {:>9}", latency.heading(), latency.requests)?;
                 for value in latency.percentiles_s() {
                     let value = value.map_or("-".to_owned(), |s| format!("{} s", significant(s)));
                     write!(f, " {value:>10}")?;

@@ -4,13 +4,15 @@ mod display;
 mod service;
 
 use serde::Serialize;
-use slotune_core::{Configuration, Estimate, Outcome, State};
-use slotune_results::{ResultSet, StoredTrial};
+use slotune_core::{Configuration, Estimate, Objective, Outcome, State};
+use slotune_results::StoredTrial;
 use slotune_serving::{RequestRecord, metrics::Slo};
 
-use crate::analysis::{CONFIDENCE, Contender, Final, Finals, Judgement, Paired, misses};
+use crate::analysis::{
+    Analysis, CONFIDENCE, Contender, Final, Judgement, OutOfReach, Paired, misses,
+};
 
-pub(crate) use display::{distance, limits};
+pub(crate) use display::{distance, limits, out_of_reach};
 pub use service::{LatencyPercentiles, ServiceLevel};
 
 /// Name of the study of the finals under the workload of the search.
@@ -44,8 +46,22 @@ pub struct FinalReport {
     pub workload: String,
     /// Whether that is the workload of the search.
     pub is_own: bool,
+    /// The targets that these requests put out of everybody's reach.
+    pub out_of_reach: Vec<TargetOutOfReach>,
     /// vLLM's default, then the finalists.
     pub contenders: Vec<ContenderReport>,
+}
+
+/// A target that is judged by the study's own requests, since nobody reaches it under those of the finals.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TargetOutOfReach {
+    /// The target, such as `output_throughput_tok_per_s >= 5000`.
+    pub target: String,
+    /// The most that a contender had on average, in the metric's unit.
+    pub most: f64,
+    /// Both in words.
+    #[serde(skip)]
+    pub(crate) text: String,
 }
 
 /// A configuration under one workload.
@@ -64,7 +80,7 @@ pub struct ContenderReport {
     /// What that amounts to; `None` for the default.
     pub judgement: Option<Judgement>,
     /// The targets that it misses on average, under the workload of the search; `None` under others,
-    /// for which they were not set.
+    /// for which they were not set. One that is out of reach is missed by who missed it in the study.
     pub misses: Option<Vec<String>>,
     /// Why it could not run, where it could not.
     pub cannot_run: Option<String>,
@@ -73,20 +89,22 @@ pub struct ContenderReport {
 }
 
 impl FinalsReport {
-    /// The finals of a set. `requests` gives the request records of a trial; without them there are no
+    /// The finals of an analysed set. `requests` gives the request records of a trial; without them there are no
     /// percentiles.
     ///
     /// # Errors
     /// When `requests` fails.
     pub fn new<E>(
-        set: &ResultSet,
+        analysis: &Analysis<'_>,
         mut requests: impl FnMut(&StoredTrial) -> Result<Vec<RequestRecord>, E>,
     ) -> Result<Self, E> {
-        let slo = set.manifest.finals.as_ref().map_or_else(Slo::default, |finals| finals.slo);
-        let all = Finals::of(set).map_or_else(Vec::new, |finals| finals.all);
-        let finals = all.iter().map(|one| FinalReport::new(set, one, &slo, &mut requests));
+        let planned = analysis.set.manifest.finals.as_ref();
+        let slo = planned.map_or_else(Slo::default, |finals| finals.slo);
+        let all = analysis.finals.iter().flat_map(|finals| &finals.all);
+        let finals =
+            all.map(|one| FinalReport::new(analysis.objective(), one, &slo, &mut requests));
         Ok(Self {
-            metric: set.manifest.objective.metric.clone(),
+            metric: analysis.objective().metric.clone(),
             confidence: CONFIDENCE,
             slo,
             finals: finals.collect::<Result<_, E>>()?,
@@ -96,19 +114,20 @@ impl FinalsReport {
 
 impl FinalReport {
     fn new<E>(
-        set: &ResultSet,
+        objective: &Objective,
         one: &Final<'_>,
         slo: &Slo,
         requests: &mut impl FnMut(&StoredTrial) -> Result<Vec<RequestRecord>, E>,
     ) -> Result<Self, E> {
         let contenders = one.contenders().map(|contender| {
             let service = ServiceLevel::new(contender, slo, requests)?;
-            Ok(ContenderReport::new(set, one, contender, service))
+            Ok(ContenderReport::new(objective, one, contender, service))
         });
         Ok(Self {
             study: one.study.name.clone(),
             workload: one.workload.to_string(),
             is_own: one.is_own,
+            out_of_reach: one.out_of_reach.iter().map(TargetOutOfReach::new).collect(),
             contenders: contenders.collect::<Result<_, E>>()?,
         })
     }
@@ -119,17 +138,23 @@ impl FinalReport {
     }
 }
 
+impl TargetOutOfReach {
+    fn new(target: &OutOfReach<'_>) -> Self {
+        let OutOfReach { constraint, most } = target;
+        Self { target: constraint.to_string(), most: *most, text: out_of_reach(target) }
+    }
+}
+
 impl ContenderReport {
     fn new(
-        set: &ResultSet,
+        objective: &Objective,
         one: &Final<'_>,
         contender: &Contender<'_>,
         service: ServiceLevel,
     ) -> Self {
         let average = contender.average();
-        let objective = &set.manifest.objective;
         let trial = contender.repeats.first().copied().or(contender.original);
-        let missed = || misses(objective, &average);
+        let missed = || misses(objective, &one.judged(contender));
         let is_default = std::ptr::eq(contender, &raw const one.default);
         Self {
             name: contender.name.to_owned(),

@@ -93,9 +93,8 @@ impl LatencyPercentiles {
             .into_iter()
             .find(|class| self.latency == format!("e2e_{}", class.name()));
         match (class, self.latency.as_str()) {
-            (Some(class), _) => format!("E2E, {}", class.label()),
-            (None, "e2e") => "E2E".to_owned(),
-            (None, other) => other.to_uppercase(),
+            (Some(class), _) => format!("E2E latency, {}", class.label()),
+            (None, name) => format!("{} latency", name.to_uppercase()),
         }
     }
 

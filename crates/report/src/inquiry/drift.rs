@@ -1,7 +1,7 @@
 //! What changed between sets: the same configurations, measured at another time or by another version.
 
 use serde::Serialize;
-use slotune_core::{Configuration, Direction, Estimate};
+use slotune_core::{Configuration, Estimate};
 use slotune_results::ResultSet;
 use slotune_serving::metrics::Metric;
 
@@ -108,13 +108,10 @@ pub(super) fn shifts(metric: Metric, sets: &[(String, &ResultSet)], drift: &[Dri
         let between = (between / (count - 1.0).max(1.0) / count).sqrt();
         let within = changes.iter().map(|c| (c.standard_error / (1.0 + c.relative)).powi(2));
         let error = between.max(within.sum::<f64>().sqrt() / count);
-        let is_less = mean < 0.0;
-        let judgement = match metric.direction() {
+        let judgement = match mean {
             _ if changes.len() < FEWEST => Judgement::Unknown,
             _ if mean.abs() <= BEYOND_NOISE * error => Judgement::Same,
-            Direction::Minimise if is_less => Judgement::Better,
-            Direction::Maximise if !is_less => Judgement::Better,
-            _ => Judgement::Worse,
+            _ => Judgement::of(metric.direction(), mean > 0.0),
         };
         (!changes.is_empty()).then(|| Shift {
             before: before.clone(),

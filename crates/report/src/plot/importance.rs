@@ -16,7 +16,9 @@ use super::{
         rectangle, style, text,
     },
 };
-use crate::format::{heading, number, plus_minus_percent, quantity, scaled, setting, significant};
+use crate::format::{
+    heading, number, plus_minus_percent, quantity, scaled, setting, significant, unpadded,
+};
 
 /// Most parameters that have a bar.
 const BARS: usize = 14;
@@ -140,14 +142,7 @@ pub(super) fn labels(values: &[Value]) -> Vec<String> {
 /// A value with three digits where it has a fraction.
 fn short(value: &Value) -> String {
     match value {
-        Value::Float(number) => {
-            let text = significant(*number);
-            if text.contains('.') {
-                text.trim_end_matches('0').trim_end_matches('.').to_owned()
-            } else {
-                text
-            }
-        }
+        Value::Float(number) => unpadded(&significant(*number)).to_owned(),
         other => setting(Some(other)),
     }
 }

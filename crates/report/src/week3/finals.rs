@@ -1,6 +1,6 @@
 //! The finals on the page: their section, and what other sections say of them.
 
-use slotune_results::StoredTrial;
+use slotune_results::{DEFAULT, StoredTrial};
 
 use super::{
     tables::Table,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The section; empty where the set has no finals.
-pub(super) fn section(report: &FinalsReport) -> String {
+pub(super) fn section(analysis: &Analysis<'_>, report: &FinalsReport) -> String {
     if report.finals.is_empty() {
         return String::new();
     }
@@ -24,6 +24,7 @@ pub(super) fn section(report: &FinalsReport) -> String {
         "The best of the search, repeated beside vLLM's default in alternating order. The rounds send other requests than the search did, as far as a trace has others, the same to all in a round. A verdict is by the interval of the ratio to the default: Student's for the mean of the logarithms over the rounds, those of one workload together at {}; better or worse is what lies on one side of it.",
         percent(report.confidence)
     );
+    let advised = analysis.verdict.advised().map(StoredTrial::name);
     let parts = report.finals.iter().flat_map(|one| {
         let title = format!("#### {}", title(&one.study));
         let what = format!(
@@ -32,7 +33,16 @@ pub(super) fn section(report: &FinalsReport) -> String {
             count(one.rounds(), "round"),
             one.workload
         );
-        [Some(title), Some(what), Some(verdicts(report, one)), service_levels(report, one)]
+        let unheld = one.out_of_reach.iter().map(|target| target.text.as_str());
+        let unheld = (!one.out_of_reach.is_empty())
+            .then(|| format!("**Note**: {}.", unheld.collect::<Vec<_>>().join("; ")));
+        [
+            Some(title),
+            Some(what),
+            Some(verdicts(report, one)),
+            unheld,
+            service_levels(report, one, advised.as_deref()),
+        ]
     });
     let parts: Vec<String> = std::iter::once(method).chain(parts.flatten()).collect();
     parts.join("\n\n")
@@ -84,20 +94,27 @@ fn verdicts(report: &FinalsReport, one: &FinalReport) -> String {
 
 fn name(contender: &ContenderReport) -> String {
     match contender.name.as_str() {
-        "default" => "vLLM default".to_owned(),
+        DEFAULT => "vLLM default".to_owned(),
         trial => format!("`{trial}`: {}", configuration(&contender.configuration)),
     }
 }
 
-/// What requests got under the default and under the first finalist; `None` where no requests were
-/// kept.
-fn service_levels(report: &FinalsReport, one: &FinalReport) -> Option<String> {
+/// What requests got under the default and under the advised finalist, or else the first; `None` where no
+/// requests were kept.
+fn service_levels(
+    report: &FinalsReport,
+    one: &FinalReport,
+    advised: Option<&str>,
+) -> Option<String> {
+    let (default, finalists) = one.contenders.split_first()?;
+    let finalist = finalists.iter().find(|finalist| Some(finalist.name.as_str()) == advised);
+    let shown = [Some(default), finalist.or(finalists.first())].into_iter().flatten();
     let shown: Vec<&ContenderReport> =
-        one.contenders.iter().take(2).filter(|c| !c.service.latencies.is_empty()).collect();
+        shown.filter(|contender| !contender.service.latencies.is_empty()).collect();
     let first = shown.first()?;
     let mut headings = vec!["Service level".to_owned(), "Requests".to_owned()];
     let called = |contender: &ContenderReport| match contender.name.as_str() {
-        "default" => "Default".to_owned(),
+        DEFAULT => "Default".to_owned(),
         trial => format!("`{trial}`"),
     };
     for contender in &shown {
@@ -109,7 +126,7 @@ fn service_levels(report: &FinalsReport, one: &FinalReport) -> Option<String> {
             continue;
         }
         let limit_s = latency.limit_s(&report.slo);
-        let mut row = vec![format!("{} latency", latency.heading()), latency.requests.to_string()];
+        let mut row = vec![latency.heading(), latency.requests.to_string()];
         for contender in &shown {
             let own = contender.service.latencies.get(position);
             let percentiles = own.map_or([None; 3], LatencyPercentiles::percentiles_s);
@@ -164,7 +181,7 @@ fn served(
 /// among them.
 pub(super) fn became_of(analysis: &Analysis<'_>, trial: &StoredTrial) -> Option<String> {
     let finals = analysis.finals.as_ref().filter(|_| analysis.is_decided_by_finals)?;
-    let own = finals.all.iter().find(|one| one.is_own)?;
+    let own = finals.own()?;
     let finalist = own.finalists.iter().find(|finalist| finalist.original == Some(trial))?;
     let metric = &analysis.objective().metric;
     let than = match finalist.judgement {
@@ -177,7 +194,7 @@ pub(super) fn became_of(analysis: &Analysis<'_>, trial: &StoredTrial) -> Option<
         format!(": {} {}", label(metric), distance(metric, &paired))
     });
     let targets =
-        if finalist.meets(analysis.objective()) { "" } else { ", and misses the targets" };
+        if own.meets(analysis.objective(), finalist) { "" } else { ", and misses the targets" };
     let elsewhere: Vec<String> = finals
         .all
         .iter()

@@ -97,8 +97,9 @@ pub enum ReportError {
 /// # Errors
 /// [`ReportError::Page`], for a fault of this crate.
 pub fn page(set: &ResultSet) -> Result<String, ReportError> {
-    let Ok(finals) = FinalsReport::new(set, |_| Ok::<_, Infallible>(vec![]));
-    Ok(page::fill(&Analysis::new(set), &effects_of(set), &finals)?)
+    let analysis = Analysis::new(set);
+    let Ok(finals) = FinalsReport::new(&analysis, |_| Ok::<_, Infallible>(vec![]));
+    Ok(page::fill(&analysis, &effects_of(set), &finals)?)
 }
 
 /// Writes [`PAGE`], [`HTML_PAGE`] and the pictures into a folder, which is made where it is missing.
@@ -126,7 +127,7 @@ where
             source: error.into(),
         })
     };
-    let finals = FinalsReport::new(set, &mut requests)?;
+    let finals = FinalsReport::new(&analysis, &mut requests)?;
     let with_requests =
         subjects(&analysis).into_iter().map(|subject| Ok((subject, requests(subject.trial)?)));
     let scene = Scene {

@@ -111,7 +111,7 @@ impl Page {
             sections: sections(analysis),
             search: search(analysis),
             effects: EffectsSection::new(analysis, effects),
-            finals: finals::section(finals),
+            finals: finals::section(analysis, finals),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
             programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
@@ -189,7 +189,7 @@ fn banner(analysis: &Analysis<'_>) -> String {
 }
 
 fn complete(analysis: &Analysis<'_>) -> String {
-    let told = analysis.set.trials.iter().filter(|trial| !trial.entry.is_pending()).count();
+    let told = analysis.set.trials.len();
     let planned: u64 = analysis.set.manifest.studies.iter().map(|study| study.trials).sum();
     let mark = if told as u64 >= planned { "✅" } else { "⏳" };
     format!("{mark} Complete all optimizations: {told} of {planned} trials")
@@ -206,7 +206,7 @@ fn targets_met(analysis: &Analysis<'_>) -> String {
         return "➖ no configuration to check".to_owned();
     };
     // Where it was repeated, the mean of the repeats is the better answer.
-    let repeated = analysis.finals.as_ref().and_then(|finals| finals.average_of(subject.trial));
+    let repeated = analysis.finals.as_ref().and_then(|finals| finals.judged(subject.trial));
     let measurement = repeated.as_ref().or(subject.trial.entry.measurement());
     let missed: Vec<String> = measurement
         .map_or_else(Vec::new, |m| misses(analysis.objective(), m).iter().map(miss).collect());
@@ -225,9 +225,15 @@ fn execution_log(analysis: &Analysis<'_>) -> String {
     let kind = kind(&analysis.set.manifest.backend);
     let steps = analysis.set.manifest.studies.iter().map(|study| {
         let trials = || analysis.set.study(&study.name);
-        let told = trials().filter(|trial| !trial.entry.is_pending()).count();
+        let told = trials().count();
         let tick = if told as u64 >= study.trials { 'x' } else { ' ' };
-        let labels: Vec<&str> = trials().filter_map(|trial| trial.label.as_deref()).collect();
+        // Those of the finals come round by round.
+        let mut labels: Vec<&str> = Vec::new();
+        for label in trials().filter_map(|trial| trial.label.as_deref()) {
+            if !labels.contains(&label) {
+                labels.push(label);
+            }
+        }
         let what =
             if labels.is_empty() { String::new() } else { format!(": {}", labels.join(", ")) };
         let outcomes = |is: fn(&Outcome) -> bool, words: &str| match trials()

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible};
 
-use slotune_core::{Configuration, Outcome, Reason, State};
+use slotune_core::{Configuration, Constraint, Outcome, Reason, State};
 use slotune_report::{
     advice::Advice,
     analysis::{Analysis, Judgement, Verdict, finalists},
@@ -11,7 +11,11 @@ use slotune_report::{
     week3,
 };
 use slotune_results::{FinalsManifest, ResultSet, StoredTrial, StudyRole};
-use slotune_serving::{RequestRecord, RequestStatus, Workload, metrics::Slo, workload::Size};
+use slotune_serving::{
+    RequestRecord, RequestStatus, Workload,
+    metrics::Slo,
+    workload::{Arrivals, Size},
+};
 
 use crate::synthetic::{
     configuration, labelled, main_job, measurement, objective, reference_of, study, trial,
@@ -158,7 +162,7 @@ fn finals_overturn_the_winner_of_the_search() {
     assert!(matches!(Analysis::new(&before).verdict, Verdict::Change(_)));
     let set = repeated(before, OWN, [SAME, WORSE]);
     assert_eq!(advised(&set), "reference/1");
-    let advice = Advice::new(&set).unwrap();
+    let advice = Advice::new(&Analysis::new(&set)).unwrap();
     assert_eq!(advice.verdict, "keep_default");
     assert_eq!(advice.configuration, Some(default()));
     let first = best(&set)[0].name();
@@ -214,7 +218,7 @@ fn what_cannot_run_in_a_round_does_not_win() {
         ],
     );
     assert_eq!(advised(&set), two);
-    let report = FinalsReport::new(&set, |_| Ok::<_, Infallible>(vec![])).unwrap();
+    let report = FinalsReport::new(&Analysis::new(&set), |_| Ok::<_, Infallible>(vec![])).unwrap();
     let crashed = &report.finals[1].contenders[1];
     assert_eq!(crashed.judgement, Some(Judgement::Worse));
     assert_eq!(crashed.cannot_run.as_deref(), Some("crash_under_load: EngineDeadError"));
@@ -244,6 +248,85 @@ fn where_the_default_misses_the_targets_the_best_that_meets_them_wins() {
     let Verdict::NoneFeasible(near) = &analysis.verdict else { panic!("{:?}", analysis.verdict) };
     assert_eq!(near.trial.label.as_deref(), Some(one.as_str()), "the closest repeat");
     week3::page(&none).unwrap();
+}
+
+/// The same set, whose finals had so many output tokens a second.
+fn at_throughput(mut set: ResultSet, tok_per_s: f64) -> ResultSet {
+    for trial in set.trials.iter_mut().filter(|trial| trial.study == OWN) {
+        let State::Told { outcome: Outcome::Completed(measurement), .. } = &mut trial.entry.state
+        else {
+            panic!("all were measured")
+        };
+        let changed = measurement.clone().with("output_throughput_tok_per_s", tok_per_s);
+        *measurement = changed;
+    }
+    set
+}
+
+#[test]
+fn a_throughput_that_the_requests_of_the_finals_do_not_ask_for_is_judged_by_those_of_the_study() {
+    let set = at_throughput(repeated(searched(), OWN, [BETTER, SAME]), 900.0);
+    let first = best(&set)[0].name();
+    assert_eq!(advised(&set), first, "by the other targets");
+    let said = "output throughput ≥ 1,200 tok/s is out of reach under these requests, which let nobody have more than 900 tok/s; it is judged by those of the study";
+    let analysis = Analysis::new(&set);
+    let report = FinalsReport::new(&analysis, |_| Ok::<_, Infallible>(vec![])).unwrap();
+    let own = &report.finals[0];
+    assert!(own.contenders.iter().all(|contender| contender.misses == Some(vec![])));
+    assert!(report.to_string().contains(&format!("note: {said}\n")), "{report}");
+    let advice = Advice::new(&analysis).unwrap().with_finals(report);
+    assert!(advice.to_string().contains(&format!("\nfinals: {said}\n")), "{advice}");
+    let json = serde_json::to_value(&advice).unwrap();
+    assert_eq!(
+        json["finals"]["finals"][0]["out_of_reach"],
+        serde_json::json!([{ "target": "output_throughput_tok_per_s >= 1200", "most": 900.0 }])
+    );
+    let page = week3::page(&set).unwrap();
+    assert!(page.contains(&format!("**Note**: {said}.")), "{page}");
+    assert!(page.contains("✅ all targets met (simulated)"), "{page}");
+
+    let keep = at_throughput(repeated(searched(), OWN, [SAME, SAME]), 900.0);
+    assert_eq!(advised(&keep), "reference/1");
+    // A default that missed the target in the study is not let off in the finals.
+    let mut slow = keep.clone();
+    slow.trials[1].entry.state =
+        State::Told { outcome: Outcome::Completed(measurement(0.1, 0.8, 1.9, 1100.0)), cost: 1.0 };
+    assert_eq!(advised(&slow), first);
+    // What one contender reaches, all are held to.
+    let mut one_reaches = keep;
+    let of_first = |trial: &&mut StoredTrial| trial.label.as_deref() == Some(first.as_str());
+    for trial in one_reaches.trials.iter_mut().filter(of_first) {
+        trial.entry.state = State::Told { outcome: measured(1.95), cost: 1.0 };
+    }
+    assert_eq!(advised(&one_reaches), first);
+}
+
+#[test]
+fn targets_that_requests_do_not_cap_stay_where_nobody_meets_them() {
+    // A closed loop asks for as much as the server gives.
+    let mut closed = at_throughput(repeated(searched(), OWN, [BETTER, SAME]), 900.0);
+    let Workload::Synthetic(workload) = &mut closed.manifest.workload else { panic!("synthetic") };
+    workload.arrivals = Arrivals::Closed { concurrency: 8 };
+    let own = closed.manifest.workload.clone();
+    closed.manifest.finals.as_mut().unwrap().workloads.insert(OWN.to_owned(), own);
+    // A share of completed requests is the server's, and so is a latency.
+    let mut lost = repeated(searched(), OWN, [BETTER, SAME]);
+    lost.manifest.objective =
+        objective().subject_to(Constraint::at_least("completed_share", 0.99).linear());
+    for trial in &mut lost.trials {
+        let share = if trial.study == OWN { 0.9 } else { 1.0 };
+        if let State::Told { outcome: Outcome::Completed(measurement), .. } = &mut trial.entry.state
+        {
+            *measurement = measurement.clone().with("completed_share", share);
+        }
+    }
+    for (set, metric) in [(closed, "output_throughput_tok_per_s"), (lost, "completed_share")] {
+        let analysis = Analysis::new(&set);
+        let Verdict::NoneFeasible(near) = &analysis.verdict else {
+            panic!("{:?}", analysis.verdict)
+        };
+        assert_eq!(near.binding.constraint.metric, metric);
+    }
 }
 
 #[test]
@@ -300,7 +383,7 @@ fn service_levels_are_of_the_requests_of_all_rounds() {
         records.push(RequestRecord { status: RequestStatus::NotSent, ..record(100) });
         Ok(records)
     };
-    let report = FinalsReport::new(&set, requests).unwrap();
+    let report = FinalsReport::new(&Analysis::new(&set), requests).unwrap();
     let [own] = report.finals.as_slice() else { panic!("{:?}", report.finals) };
     let service = &own.contenders[0].service;
     assert_eq!(service.requests, 404);
@@ -319,16 +402,16 @@ fn service_levels_are_of_the_requests_of_all_rounds() {
     assert_eq!(of("e2e_tiny").p99_s, e2e.p99_s);
     assert_eq!((of("e2e_very_long").requests, of("e2e_very_long").p50_s), (0, None));
 
-    let advice = Advice::new(&set).unwrap().with_finals(report.clone());
+    let advice = Advice::new(&Analysis::new(&set)).unwrap().with_finals(report.clone());
     let json = serde_json::to_value(&advice).unwrap();
     let contender = &json["finals"]["finals"][0]["contenders"][1];
     assert_eq!(contender["judgement"], "better");
     assert_eq!(contender["against_default"]["rounds"], 4);
     assert_eq!(contender["service"]["latencies"][0]["requests"], 400);
     let text = report.to_string();
-    let line = text.lines().find(|line| line.contains("E2E, tiny")).unwrap();
+    let line = text.lines().find(|line| line.contains("E2E latency, tiny")).unwrap();
     let words: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(words.join(" "), "E2E, tiny (up to 50 tokens) 400 50.5 s 95.1 s 99.0 s");
+    assert_eq!(words.join(" "), "E2E latency, tiny (up to 50 tokens) 400 50.5 s 95.1 s 99.0 s");
 
     let folder = tempfile::tempdir().unwrap();
     let written = week3::write(&set, requests, folder.path()).unwrap();

@@ -92,6 +92,15 @@ impl Workload {
             Self::Replay(replay) => replay.schedule(),
         }
     }
+
+    /// Whether requests go out at their times, whatever the server does: no server then has more
+    /// throughput than they ask for.
+    pub fn is_open_loop(&self) -> bool {
+        match self {
+            Self::Synthetic(synthetic) => synthetic.arrivals.load() == Load::Open,
+            Self::Replay(_) => true,
+        }
+    }
 }
 
 impl Synthetic {

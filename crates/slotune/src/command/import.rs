@@ -7,6 +7,7 @@ use slotune::{
     core::{Configuration, Objective, Value},
     import::{ImportOptions, Source, import, parse_parameter},
     report::inquiry::retargeted,
+    results::{BASELINE, DEFAULT},
 };
 
 use super::{Error, print, study::command_line, targets::Targets};
@@ -45,8 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let labelled = |source: &Option<Source>, label: &str| {
         source.clone().map(|source| Source { label: Some(label.to_owned()), ..source })
     };
-    let references =
-        [labelled(&options.baseline, "baseline"), labelled(&options.default, "default")];
+    let references = [labelled(&options.baseline, BASELINE), labelled(&options.default, DEFAULT)];
     let sources: Vec<Source> =
         references.into_iter().flatten().chain(options.files.iter().cloned()).collect();
     let goal = options.targets.goal();

@@ -25,7 +25,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         io::ErrorKind::AlreadyExists => {
             format!("{path} exists and is left as it is; name another file, or move it away")
         }
-        _ => format!("{path} cannot be written: {error}"),
+        _ => format!("{path} cannot be written: {error}; name a file in a folder that is writable"),
     })?;
     file.write_all(EXAMPLE.as_bytes())
         .map_err(|error| format!("{path} cannot be written: {error}"))?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use slotune::report::{advice::Advice, finals::FinalsReport};
+use slotune::report::{advice::Advice, analysis::Analysis, finals::FinalsReport};
 
 use super::{Error, NEGATIVE, print, read, requests};
 
@@ -28,15 +28,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 /// Prints what a set says to do; the exit status tells whether that is a configuration.
 pub(super) fn advise(results: &Path, as_json: bool) -> Result<ExitCode, Error> {
     // Only the JSON tells of the finals, which read every request of theirs.
-    let advice = if as_json { advice(results)? } else { Advice::new(&read(results)?.set)? };
+    let advice =
+        if as_json { advice(results)? } else { Advice::new(&Analysis::new(&read(results)?.set))? };
     conclude(&advice, as_json)
 }
 
 /// What a set says to do, and its finals.
 pub(super) fn advice(results: &Path) -> Result<Advice, Error> {
     let loaded = read(results)?;
-    let finals = FinalsReport::new(&loaded.set, |trial| requests(&loaded, trial))?;
-    Ok(Advice::new(&loaded.set)?.with_finals(finals))
+    let analysis = Analysis::new(&loaded.set);
+    let finals = FinalsReport::new(&analysis, |trial| requests(&loaded, trial))?;
+    Ok(Advice::new(&analysis)?.with_finals(finals))
 }
 
 /// Prints what to do; the exit status tells whether that is a configuration.

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use slotune_core::{Origin, Trial, TrialId};
-use slotune_results::{Manifest, Writer};
+use slotune_results::{DEFAULT, Manifest, Writer};
 use slotune_serving::{Backend, EngineArguments, metrics::MeasureOptions};
 
-use super::{Contender, DEFAULT, Finals, PlannedFinal, Slot, round_seed};
+use super::{Contender, Finals, PlannedFinal, Slot, round_seed};
 use crate::{
     Evaluator, Observer, Recorder, TuneError,
     given::{Given, evaluate, keep},

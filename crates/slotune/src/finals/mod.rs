@@ -22,7 +22,7 @@ pub mod workloads;
 use slotune_core::Configuration;
 use slotune_report::analysis::{finalists, reference, trials_of};
 use slotune_results::{
-    FinalsManifest, ResultSet, StoredTrial, StudyManifest, StudyRole, WriteError, Writer,
+    DEFAULT, FinalsManifest, ResultSet, StoredTrial, StudyManifest, StudyRole, WriteError, Writer,
 };
 use slotune_serving::{Workload, metrics::Slo, random::derive};
 
@@ -169,9 +169,6 @@ impl PlannedFinal {
         u32::try_from(self.done + self.missing.len()).unwrap_or(u32::MAX)
     }
 }
-
-/// Label of the repeats of vLLM's default.
-const DEFAULT: &str = "default";
 
 /// All trials of a final: forwards and backwards by turns.
 fn slots(rounds: u32, contenders: usize) -> impl Iterator<Item = Slot> {

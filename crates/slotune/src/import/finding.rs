@@ -2,7 +2,7 @@
 
 use slotune_core::{Configuration, Measurement, Reason};
 use slotune_serving::{
-    Caveat, CaveatClass, Load, Run,
+    Caveat, CaveatClass, Load, RequestRecord, Run, ServerFacts,
     metrics::{Metric, Statistic},
 };
 
@@ -35,6 +35,28 @@ pub(super) enum Evidence {
     Aggregates(Measurement, Vec<Caveat>),
     /// Why there was no run.
     Failure(Reason),
+}
+
+/// What a run is whose requests are known. Their times, on any clock, count from when the first was to be
+/// sent from now on.
+pub(super) fn requests(
+    mut records: Vec<RequestRecord>,
+    load: Load,
+    cost_s: f64,
+    caveats: Vec<Caveat>,
+) -> Evidence {
+    let start_s = records.iter().map(|record| record.intended_s).fold(f64::INFINITY, f64::min);
+    for record in &mut records {
+        let times = [&mut record.intended_s, &mut record.sent_s].into_iter();
+        let times = times.chain(&mut record.first_token_s).chain(&mut record.last_token_s);
+        for time_s in times.chain(&mut record.chunk_times_s) {
+            *time_s -= start_s;
+        }
+    }
+    let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
+    let (server, timeline, client) = (ServerFacts::default(), vec![], None);
+    let run = Run { records, end_s, cost_s, server, timeline, client, caveats };
+    Evidence::Requests(Box::new(run), load)
 }
 
 /// The metric that a statistic of some latency is.

@@ -7,14 +7,13 @@
 
 use slotune_core::{Configuration, Measurement};
 use slotune_serving::{
-    Load, RequestRecord, RequestStatus, Run, ServerFacts,
+    Load, RequestRecord, RequestStatus,
     metrics::{Metric, Statistic},
 };
 
 use super::{
     field::{Field, Problem},
-    finding::{Evidence, Finding, LatencyMetric, aggregates_only},
-    vllm_bench::from_the_first,
+    finding::{Evidence, Finding, LatencyMetric, aggregates_only, requests},
 };
 
 /// The versions of the report that are known.
@@ -86,11 +85,11 @@ fn load(strategy: &Field<'_>) -> Result<Load, Problem> {
 
 fn evidence(benchmark: &Field<'_>, strategy: &Field<'_>) -> Result<Evidence, Problem> {
     let load = load(strategy)?;
-    let requests = benchmark.get("requests");
+    let lists = benchmark.get("requests");
     let totals = benchmark.get("metrics").get("request_totals");
     let mut records = Vec::new();
     for status in ["successful", "incomplete", "errored"] {
-        let list = requests.get(status).optional(Field::list)?.unwrap_or_default();
+        let list = lists.get(status).optional(Field::list)?.unwrap_or_default();
         if (list.len() as u64) < totals.get(status).count()? {
             return aggregates(benchmark);
         }
@@ -102,18 +101,7 @@ fn evidence(benchmark: &Field<'_>, strategy: &Field<'_>) -> Result<Evidence, Pro
     for (index, record) in (0..).zip(&mut records) {
         record.index = index;
     }
-    from_the_first(&mut records);
-    let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
-    let run = Run {
-        records,
-        end_s,
-        cost_s: benchmark.get("duration").number()?,
-        server: ServerFacts::default(),
-        timeline: vec![],
-        client: None,
-        caveats: vec![],
-    };
-    Ok(Evidence::Requests(Box::new(run), load))
+    Ok(requests(records, load, benchmark.get("duration").number()?, vec![]))
 }
 
 /// What happened to a request; `None` of one that was never sent.

@@ -6,13 +6,13 @@
 
 use slotune_core::{Configuration, Measurement, Reason, Value};
 use slotune_serving::{
-    EngineArguments, Load, RequestRecord, RequestStatus, Run, ServerFacts,
+    EngineArguments, Load, RequestRecord, RequestStatus,
     metrics::{Metric, Statistic, percentile},
 };
 
 use super::{
     field::{Field, Problem},
-    finding::{Evidence, Finding, LatencyMetric, aggregates_only, other_tool},
+    finding::{self, Evidence, Finding, LatencyMetric, aggregates_only, other_tool},
     source::{argument_name, parse_value},
 };
 
@@ -176,8 +176,6 @@ fn requests(root: &Field<'_>, cost_s: f64) -> Result<Evidence, Problem> {
             "is {told}, but {completed} requests have a first token, output tokens and no error"
         )));
     }
-    from_the_first(&mut records);
-    let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
     let held_back = matches!(load, Load::Closed { .. }) && rate_per_s(root).is_some();
     let caveats = held_back.then(|| {
         other_tool(
@@ -185,31 +183,7 @@ fn requests(root: &Field<'_>, cost_s: f64) -> Result<Evidence, Problem> {
              sent",
         )
     });
-    let run = Run {
-        records,
-        end_s,
-        cost_s,
-        server: ServerFacts::default(),
-        timeline: vec![],
-        client: None,
-        caveats: caveats.into_iter().collect(),
-    };
-    Ok(Evidence::Requests(Box::new(run), load))
-}
-
-/// Counts all times from when the first request was to be sent.
-pub(super) fn from_the_first(records: &mut [RequestRecord]) {
-    let start_s = records.iter().map(|record| record.intended_s).fold(f64::INFINITY, f64::min);
-    for record in records {
-        record.intended_s -= start_s;
-        record.sent_s -= start_s;
-        for time_s in record.first_token_s.iter_mut().chain(&mut record.last_token_s) {
-            *time_s -= start_s;
-        }
-        for time_s in &mut record.chunk_times_s {
-            *time_s -= start_s;
-        }
-    }
+    Ok(finding::requests(records, load, cost_s, caveats.into_iter().collect()))
 }
 
 /// Latencies, and what the file calls them.

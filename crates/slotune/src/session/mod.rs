@@ -21,8 +21,8 @@ use slotune_core::{
     sampler::{RemainingGain, Sampler},
 };
 use slotune_results::{
-    Fault, Loaded, Manifest, MissingTrial, ReadError, ResultSet, StoredTrial, StudyManifest,
-    StudyRole, WriteError, Writer,
+    DEFAULT, Fault, Loaded, Manifest, MissingTrial, ReadError, ResultSet, StoredTrial,
+    StudyManifest, StudyRole, WriteError, Writer,
 };
 use slotune_serving::{Backend, BackendInfo, Progress, Schedule, Stage, workload::WorkloadError};
 use slotune_vllm::clock::now;
@@ -185,7 +185,12 @@ impl Session {
     ) -> Result<Self, SessionError> {
         let begun = now();
         let Work { file, plan, .. } = &work;
-        let schedule = Arc::new(plan.workload.schedule()?);
+        let schedule = plan.workload.schedule().map_err(|error| match error {
+            WorkloadError::Trace(error) => {
+                FieldError::new(["workload", "trace", "source"], error.to_string()).into()
+            }
+            other => SessionError::Workload(other),
+        })?;
         let backend = file.backend.start(&folder.join(LOGS)).await?;
         let manifest = manifest(&work, backend.describe(), studies, command);
         let writer = match ResultSet::create(folder, &manifest) {
@@ -195,6 +200,7 @@ impl Session {
         let stored = whole(folder)?;
         let writer = Arc::new(Mutex::new(writer));
         let folder = folder.to_owned();
+        let schedule = Arc::new(schedule);
         Ok(Self { work, folder, backend, schedule, writer, stored, begun })
     }
 
@@ -216,7 +222,7 @@ impl Session {
     /// What vLLM chose by itself for the parameters of a space; `None` where it is not known, or not
     /// in the space.
     fn default_within(&self, space: &SearchSpace) -> Option<Configuration> {
-        let default = &self.reference("default")?.entry.trial.configuration;
+        let default = &self.reference(DEFAULT)?.entry.trial.configuration;
         let names = space.parameters().iter().map(Parameter::name);
         let default = names.fold(Configuration::new(), |all, name| match default.get(name) {
             Some(value) => all.with(name, value.clone()),

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use slotune_core::{Configuration, Origin, Outcome, State, Trial, TrialId};
+use slotune_results::{BASELINE, DEFAULT};
 use slotune_serving::random::derive;
 
 use super::{Ended, REFERENCE, Session, SessionError};
@@ -27,8 +28,8 @@ impl Session {
         stop: &AtomicBool,
         observer: &dyn Observer,
     ) -> Result<Ended, SessionError> {
-        let given = self.work.plan.baseline.clone().map(|baseline| ("baseline", baseline));
-        for (label, configuration) in given.into_iter().chain([("default", Configuration::new())]) {
+        let given = self.work.plan.baseline.clone().map(|baseline| (BASELINE, baseline));
+        for (label, configuration) in given.into_iter().chain([(DEFAULT, Configuration::new())]) {
             if self.reference(label).is_some() {
                 continue;
             }
@@ -47,7 +48,10 @@ impl Session {
         observer: &dyn Observer,
     ) -> Result<(), SessionError> {
         let plan = &self.work.plan;
-        let id = TrialId(self.stored.study(REFERENCE).count() as u64);
+        // One that was removed, to be measured again, left its number.
+        let is_taken = |id: &TrialId| self.stored.study(REFERENCE).any(|t| t.entry.trial.id == *id);
+        let mut free = (0..).map(TrialId).filter(|id| !is_taken(id));
+        let id = free.next().expect("a set has fewer trials than there are numbers");
         let seed = derive(self.work.file.seed, "reference", id.0);
         let trial = Trial { id, configuration, origin: Origin::Given, seed };
         let evaluator = Evaluator::new(

@@ -4,13 +4,11 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use slotune_report::analysis::LEAST_ROUNDS;
 use slotune_serving::{Workload, metrics::Slo};
 
 use super::{FieldError, SloTable, StudyFile, SyntheticTable, TraceTable};
 use crate::finals::CONVERSATION;
-
-/// Fewest rounds that a verdict is made from.
-const LEAST_REPEATS: u32 = 3;
 
 /// How the best of the search is repeated beside vLLM's default: in rounds of alternating order, each
 /// with fresh requests that all share. Not counted in the budget's trials.
@@ -91,9 +89,9 @@ impl StudyFile {
         if *finalists == 0 {
             return error("finalists", "is 0; give 1 or more, or `workloads = []`".to_owned());
         }
-        if *repeats < LEAST_REPEATS {
+        if (*repeats as usize) < LEAST_ROUNDS {
             let problem =
-                format!("is {repeats}, too few for a verdict; give {LEAST_REPEATS} or more");
+                format!("is {repeats}, too few for a verdict; give {LEAST_ROUNDS} or more");
             return error("repeats", problem);
         }
         let has = |workload| workloads.contains(&workload);

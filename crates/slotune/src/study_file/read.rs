@@ -51,10 +51,18 @@ impl StudyFile {
     }
 }
 
-/// Adds "did you mean" to the message of serde for an unknown field, whose words are fixed:
-/// ``unknown field `a`, expected one of `b`, `c` ``.
+/// The message of serde, whose words are fixed, for someone who knows no Rust; with "did you mean" for an
+/// unknown field: ``unknown field `a`, expected one of `b`, `c` ``.
 fn with_hint(message: &str) -> String {
     let message = message.trim_end().replace('\n', " ");
+    let message =
+        message.replace("wanted exactly 1 element, more than 1 element", "give one, not several");
+    let types = [("f64", "a number"), ("u32", "a whole number"), ("u64", "a whole number")];
+    for (rust, words) in types {
+        if let Some(start) = message.strip_suffix(&format!("expected {rust}")) {
+            return format!("{start}expected {words}");
+        }
+    }
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match quoted.split_first() {
         Some((unknown, known))

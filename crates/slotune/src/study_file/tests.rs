@@ -76,7 +76,7 @@ fn relative_paths_of_presets_start_at_the_file() {
 fn what_the_example_comments_out_works_too() {
     // Every commented field, uncommented in place of what it is an alternative to.
     let text = example_with(
-        "[workload.trace]\nsource = \"azure_llm_2023_conv\" # or a CSV file\nrate_per_s = 24.0\n\
+        "[workload.trace]\nsource = \"azure_llm_2023_conv\" # or a CSV file: arrival_s,input_tokens,output_tokens\nrate_per_s = 24.0\n\
          requests = 1000\n",
         "",
     );
@@ -255,7 +255,13 @@ fn each_mistake_names_line_field_and_remedy() {
             "goodput_per_s",
             "give `[slo]`",
         ),
-        ("requests = 1000", "requests = \"many\"", "workload.trace.requests", "requests", "u32"),
+        (
+            "requests = 1000",
+            "requests = \"many\"",
+            "workload.trace.requests",
+            "requests",
+            "a whole number",
+        ),
         ("trials = 30", "trials = 0", "budget.trials", "trials", "give 1 or more"),
         ("gpu = \"h100-sxm\"", "gpu = \"h1000\"", "backend.simulator.gpu", "gpu", "h100-sxm"),
         ("noise = \"none\"", "noise = \"nine\"", "backend.simulator.noise", "noise", "`none`?"),
@@ -310,6 +316,14 @@ fn each_mistake_names_line_field_and_remedy() {
             "two numbers",
         ),
         ("seed = 0", "seed = -1", "seed", "seed", "-1"),
+        ("trials = 30", "trials = \"30\"", "budget.trials", "trials", "expected a whole number"),
+        (
+            "minimise = \"e2e_p95_s\"",
+            "minimise = \"e2e_p95_s\"\nmaximise = \"goodput_per_s\"",
+            "objective",
+            "[objective]",
+            "give one, not several",
+        ),
         (
             "trials = 30",
             "trials = 30\nwall_time_s = -1",
@@ -490,6 +504,11 @@ fn the_guide_shows_studies_and_a_message_that_are_so() {
     assert!(matches!(real.backend, BackendTable::Vllm(_)));
     let error = error_of(&study.replace("trials = 30", "trails = 30"));
     assert_eq!(blocks(guide, "text"), [format!("error: {error}\n")]);
+    let trace = blocks(guide, "csv").concat();
+    assert_eq!(
+        slotune_serving::workload::Trace::parse("mine.csv", &trace).unwrap().requests.len(),
+        2
+    );
 }
 
 /// Whatever the text: an answer, or an error whose place is in it.

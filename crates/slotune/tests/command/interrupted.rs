@@ -137,6 +137,46 @@ fn ctrl_c_ends_after_the_trial_under_way_and_the_study_goes_on_later() {
     assert_eq!(more[..printed], kept);
 }
 
+#[test]
+fn ctrl_c_during_finals_keeps_what_is_finished_and_they_go_on_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_study(folder.path(), 6, 60);
+    let text = fs::read_to_string(&path).expect("just written");
+    fs::write(&path, text + "\n[finals]\nrepeats = 20\nworkloads = [\"study\"]\n")
+        .expect("writable");
+    ok(folder.path(), &["tune", "study.toml"]);
+    let searched = trials(folder.path());
+    let mut child = command(folder.path(), &["finals", "study.toml"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    for _ in 0..2 {
+        output.read_line(&mut line).expect("text");
+    }
+    signal(&child, "-INT");
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("text");
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert_eq!(end_of(child).code(), Some(130), "{said}");
+    assert!(said.contains("ending after this trial, which is kept"), "{said}");
+    let kept = trials(folder.path());
+    let printed = 2 + rest.lines().count();
+    assert_eq!(kept.len(), searched.len() + printed, "each trial that was told of is kept: {rest}");
+
+    ok(folder.path(), &["finals", "study.toml"]);
+    let resumed = trials(folder.path());
+    assert_eq!(resumed[..kept.len()], kept);
+    let whole = tempfile::tempdir().unwrap();
+    fs::copy(path, whole.path().join("study.toml")).expect("readable");
+    ok(whole.path(), &["tune", "study.toml"]);
+    ok(whole.path(), &["finals", "study.toml"]);
+    assert_eq!(trials(whole.path()), resumed);
+}
+
 /// Trials that take the simulator many seconds each.
 fn write_long_study(folder: &Path) {
     let path = write_study(folder, 10, 60);

@@ -94,6 +94,48 @@ fn a_larger_budget_adds_trials_and_a_changed_study_is_refused() {
 }
 
 #[test]
+fn a_reference_that_was_removed_is_measured_again_under_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    write_study(folder.path(), 1, 40);
+    let read = || ResultSet::read(folder.path().join("study-results")).unwrap().set;
+    ok(folder.path(), &["baseline", "study.toml"]);
+    let whole = read();
+    for part in ["trials", "requests"] {
+        let part = format!("study-results/{part}/reference-00000.parquet");
+        fs::remove_file(folder.path().join(part)).unwrap();
+    }
+    assert_eq!(read().trials.len(), 1);
+    ok(folder.path(), &["baseline", "study.toml"]);
+    assert_eq!(read(), whole);
+}
+
+#[test]
+fn a_load_that_cannot_be_had_names_its_field_and_nothing_is_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_study(folder.path(), 1, 40);
+    let text = fs::read_to_string(&path).unwrap();
+    let built_in = "source = \"azure_llm_2023_conv\"";
+    assert!(text.contains(built_in));
+    fs::write(&path, text.replace(built_in, "source = \"mine.csv\"")).unwrap();
+    for (content, expected) in [
+        (None, "mine.csv cannot be read: No such file or directory (os error 2); check the path"),
+        (Some(""), "known are: Azure (TIMESTAMP, ContextTokens, GeneratedTokens)"),
+        (Some("arrival_s,input_tokens,output_tokens\n"), "mine.csv: no requests, only a header"),
+        (Some("arrival_s,input_tokens,output_tokens\n0,many,2\n"), "mine.csv, line 2"),
+    ] {
+        if let Some(content) = content {
+            fs::write(folder.path().join("mine.csv"), content).unwrap();
+        }
+        let output = slotune(folder.path(), &["tune", "study.toml"]);
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains("`workload.trace.source`"), "{message}");
+        assert!(message.contains(expected), "{message}");
+        assert!(!folder.path().join("study-results").exists());
+    }
+}
+
+#[test]
 fn time_ends_a_search_between_trials() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();

@@ -147,7 +147,7 @@ impl fmt::Display for TraceSource {
 #[non_exhaustive]
 pub enum TraceError {
     /// The file cannot be opened or is no text.
-    #[error("{file}: {problem}")]
+    #[error("{file} cannot be read: {problem}; check the path")]
     Read {
         /// The file.
         file: String,
