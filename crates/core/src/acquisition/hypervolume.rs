@@ -120,9 +120,9 @@ fn log_sum(products: &[[Acquisition; 2]]) -> JointAcquisition {
         for product in products {
             let share = (value(product) - largest).exp();
             sum.value += share;
-            for k in 0..2 {
-                sum.d_mean[k] += share * product[k].d_mean;
-                sum.d_deviation[k] += share * product[k].d_deviation;
+            for (k, factor) in product.iter().enumerate() {
+                sum.d_mean[k] += share * factor.d_mean;
+                sum.d_deviation[k] += share * factor.d_deviation;
             }
         }
         sum.d_mean = sum.d_mean.map(|derivative| derivative / sum.value);

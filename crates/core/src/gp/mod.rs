@@ -45,6 +45,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use crate::{Column, random::Pcg64};
 pub use error::GpError;
+use fit::HyperparameterPosterior;
 use inference::{Inference, row};
 use kernel::ByColumns;
 use linalg::{Cholesky, dot};
@@ -118,7 +119,9 @@ impl GpSpec {
     /// When points have another number of columns, or when the numerics fail; the error names the
     /// step.
     pub fn fit(&self, observations: &Observations) -> Result<Gp, GpError> {
-        let most_likely = self.learn(observations, |posterior| posterior.most_likely())?;
+        self.check_columns(observations)?;
+        let (y, known_noise) = standardised(observations, Standardisation::of(&observations.y));
+        let most_likely = self.posterior(observations, &y, &known_noise).most_likely()?;
         self.condition(observations, most_likely)
     }
 
@@ -130,19 +133,20 @@ impl GpSpec {
     /// # Errors
     /// As for [`fit`](Self::fit).
     pub fn sample(&self, observations: &Observations) -> Result<Vec<Gp>, GpError> {
-        let draws = self.learn(observations, |posterior| posterior.draws())?;
+        self.check_columns(observations)?;
+        let (y, known_noise) = standardised(observations, Standardisation::of(&observations.y));
+        let draws = self.posterior(observations, &y, &known_noise).draws()?;
         draws.into_iter().map(|draw| self.condition(observations, draw)).collect()
     }
 
-    fn learn<T>(
-        &self,
-        observations: &Observations,
-        how: impl FnOnce(&fit::HyperparameterPosterior<'_>) -> Result<T, GpError>,
-    ) -> Result<T, GpError> {
-        self.check_columns(observations)?;
-        let (y, known_noise) = standardised(observations, Standardisation::of(&observations.y));
-        let (columns, x) = (&self.columns, &observations.x);
-        how(&fit::HyperparameterPosterior { columns, x, y: &y, known_noise: &known_noise })
+    /// Of the hyperparameters, given standardised targets and their known noise variances.
+    fn posterior<'a>(
+        &'a self,
+        observations: &'a Observations,
+        y: &'a [f64],
+        known_noise: &'a [f64],
+    ) -> HyperparameterPosterior<'a> {
+        HyperparameterPosterior { columns: &self.columns, x: &observations.x, y, known_noise }
     }
 
     /// The process with given hyperparameters, which are on the scale of standardised targets.

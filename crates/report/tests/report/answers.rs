@@ -50,10 +50,10 @@ fn advice_is_one_object_that_names_its_trial() {
 #[test]
 fn of_two_goals_advice_lists_what_they_leave_to_choose() {
     let mut set = main_job();
-    assert_eq!(Advice::new(&Analysis::of(&set)).unwrap().front, []);
+    assert_eq!(Advice::new(&Analysis::new(&set)).unwrap().front, []);
     let second = Goal::maximise("output_throughput_tok_per_s");
     set.manifest.objective = set.manifest.objective.against(second);
-    let advice = Advice::new(&Analysis::of(&set)).unwrap();
+    let advice = Advice::new(&Analysis::new(&set)).unwrap();
     let of = |metric: &str| -> Vec<f64> {
         advice.front.iter().map(|choice| choice.metrics.value(metric).unwrap()).collect()
     };

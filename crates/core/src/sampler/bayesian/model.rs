@@ -89,7 +89,9 @@ impl Model {
     pub(super) fn of_each_new(&self, points: &Array2<f64>) -> Vec<Posterior> {
         let mut posteriors = self.at_each(points);
         let nugget = self.nugget();
-        posteriors.iter_mut().for_each(|posterior| posterior.variance += nugget);
+        for posterior in &mut posteriors {
+            posterior.variance += nugget;
+        }
         posteriors
     }
 

@@ -179,10 +179,10 @@ impl Surrogate {
             }
         };
         if let (Some(first), Some(best)) = (&mut self.improvement, self.incumbents.first()) {
-            first.to_beat(best);
+            first.set_incumbent(best);
         }
         if let (Some(tradeoff), Some(best)) = (&mut self.tradeoff, self.incumbents.last()) {
-            tradeoff.second.to_beat(best);
+            tradeoff.second.set_incumbent(best);
         }
     }
 
@@ -283,7 +283,7 @@ impl Improvement {
     }
 
     /// Makes the posterior mean at this point what is to be beaten.
-    fn to_beat(&mut self, point: &[f64]) {
+    fn set_incumbent(&mut self, point: &[f64]) {
         self.best = self.model.at(point).mean;
         self.least_gain = match self.scale {
             Scale::Linear => LEAST_GAIN * self.best.abs(),

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// How far beyond the worst of the feasible trials the reference point lies, as a share of their range. The
-/// further out, the more the ends of the front count (Ishibuchi et al. 2018, doi:10.1162/evco_a_00226); the
+/// further out, the more the ends of the front count (Ishibuchi et al. 2018, <https://doi.org/10.1162/evco_a_00226>); the
 /// usual tenth beyond the worst of the front itself, as in BoTorch's `infer_reference_point`, lets a search
 /// of few trials creep from the middle, where its initial design lies, a tenth at a time.
 const MARGIN: f64 = 0.3;
