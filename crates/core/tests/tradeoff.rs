@@ -65,7 +65,7 @@ fn the_search_covers_the_front_where_random_search_leaves_gaps() {
     let largest = largest_hypervolume();
     let left = |sampler, seed| 1.0 - hypervolume(&run(sampler, seed, 24)) / largest;
     let both: Vec<[f64; 2]> = (0..10)
-        .map(|seed| [left(Box::new(Bayesian::default()), seed), left(Box::new(Random), seed)])
+        .map(|seed| [left(Box::<Bayesian>::default(), seed), left(Box::new(Random), seed)])
         .collect();
     assert!(both.iter().all(|[bayesian, random]| *bayesian < 0.5 * random), "{both:?}");
     assert!(both.iter().all(|[bayesian, _]| *bayesian < 0.04), "{both:?}");
