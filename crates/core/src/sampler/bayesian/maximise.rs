@@ -53,8 +53,14 @@ pub(super) fn best(
         return first_best(scored(surrogate, all.collect()));
     }
     let starts = promising(space, unseen, region, surrogate, seed, REFINED);
-    let refined = starts.into_iter().map(|start| refine(space, unseen, region, surrogate, start));
-    first_best(refined.collect())
+    let refined = |starts: &[Candidate]| -> Vec<Candidate> {
+        let starts = starts.iter().cloned();
+        starts.map(|start| refine(space, unseen, region, surrogate, start)).collect()
+    };
+    let (left, right) = starts.split_at(starts.len() / 2);
+    let (mut all, others) = surrogate.threads.both(true, || refined(left), || refined(right));
+    all.extend(others);
+    first_best(all)
 }
 
 /// Up to `count` unseen configurations with the best scores among all, or among many candidates in a

@@ -14,8 +14,8 @@ use crate::{
 /// Standard deviations below this are taken for it, so that a division by them is defined.
 const SMALLEST_DEVIATION: f64 = 1e-100;
 
-/// Points times trials from which on the score is computed by two threads.
-const WORTH_A_THREAD: usize = 1 << 16;
+/// Points from which on the score is computed by two threads.
+const WORTH_A_THREAD: usize = 512;
 
 /// How promising a point is.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl Surrogate {
     pub(super) fn scores(&self, points: &[Vec<f64>]) -> Vec<Score> {
         let (left, right) = points.split_at(points.len() / 2);
         let (mut scores, others) = self.threads.both(
-            points.len() * self.tried.len() >= WORTH_A_THREAD,
+            points.len() >= WORTH_A_THREAD,
             || self.scores_of_half(left),
             || self.scores_of_half(right),
         );

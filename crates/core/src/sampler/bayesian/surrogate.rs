@@ -35,7 +35,7 @@ const LEAST_GAIN: f64 = 0.01;
 pub(crate) const SURE: f64 = 0.95;
 
 /// Trials from which on the objective is modelled by a thread of its own.
-const WORTH_A_THREAD: usize = 40;
+const WORTH_A_THREAD: usize = 10;
 
 /// Models of every outcome.
 ///
