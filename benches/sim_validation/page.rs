@@ -66,7 +66,7 @@ pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
         write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
         for machine in [Some(MACHINES[0]), Some(MACHINES[1]), None] {
             let of = |run: &&Replay| machine.is_none_or(|machine| run.machine() == machine);
-            text.push_str(&median_and_worst(replays.runs.iter().filter(of), metric));
+            text.push_str(&median_and_worst(&replays.runs.iter().filter(of), metric));
         }
         text.push('\n');
     }
@@ -91,9 +91,9 @@ pub(crate) fn held_out(replays: &Replays) -> Result<String, std::fmt::Error> {
     text.push_str("\n\n| | bar | third machine | fourth machine | both |\n|---|---|---|---|---|\n");
     for (metric, bar) in TARGETS {
         write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
-        text.push_str(&median_and_worst(replays.third.iter(), metric));
-        text.push_str(&median_and_worst(replays.fourth.iter(), metric));
-        text.push_str(&median_and_worst(both(), metric));
+        text.push_str(&median_and_worst(&replays.third.iter(), metric));
+        text.push_str(&median_and_worst(&replays.fourth.iter(), metric));
+        text.push_str(&median_and_worst(&both(), metric));
         text.push('\n');
     }
     text.push_str(&order(&replays.fourth)?);
@@ -132,7 +132,10 @@ fn order(runs: &[Replay]) -> Result<String, std::fmt::Error> {
 }
 
 /// A cell: the median of the absolute errors of these runs, and the worst, in %.
-fn median_and_worst<'a>(runs: impl Iterator<Item = &'a Replay> + Clone, metric: Metric) -> String {
+fn median_and_worst<'a>(
+    runs: &(impl Iterator<Item = &'a Replay> + Clone),
+    metric: Metric,
+) -> String {
     let errors = || runs.clone().filter_map(|run| run.error(metric));
     let worst = errors().map(f64::abs).fold(0.0, f64::max);
     let median = percent(median(errors()));
