@@ -1,16 +1,18 @@
-//! Makes the result set `datasets/h100_qwen2.5_7b_grid` from the request files that its load generator
-//! wrote.
+//! Makes the result sets `datasets/h100_qwen2.5_7b_grid` and `datasets/h100_qwen2.5_7b_repeats` from the
+//! request files that their load generators wrote.
 //!
 //! ```text
 //! cargo run --release -p slotune-benches --bin h100_grid -- \
 //!   --first-machine FOLDER --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid
+//! cargo run --release -p slotune-benches --bin h100_grid -- \
+//!   --fourth-machine FOLDER --out datasets/h100_qwen2.5_7b_repeats
 //! ```
 
 mod source;
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use slotune::{
     core::{
         Configuration, Entry, Objective, Origin, Outcome, Parameter, SearchSpace, State, Trial,
@@ -25,39 +27,74 @@ use slotune::{
     },
 };
 
-use source::Source;
+use source::{FOURTH_MACHINE, SECOND_MACHINE, Source};
 
 type Error = Box<dyn std::error::Error>;
 
-/// Makes a result set of the H100's measured configurations.
+/// Makes a result set of the H100's measured configurations: of the first and the second machine, or of
+/// the fourth.
 #[derive(Debug, Parser)]
+#[command(group = ArgGroup::new("machines").required(true).args(["first_machine", "fourth_machine"]))]
 struct Options {
     /// Folder with `runs.csv` and the request files that it names
-    #[arg(long)]
-    first_machine: PathBuf,
+    #[arg(long, requires = "second_machine")]
+    first_machine: Option<PathBuf>,
     /// Folder with a folder for each server, in it `NAME.json` and `NAME.csv.gz` for each run
+    #[arg(long, requires = "first_machine")]
+    second_machine: Option<PathBuf>,
+    /// The same of the fourth machine
     #[arg(long)]
-    second_machine: PathBuf,
+    fourth_machine: Option<PathBuf>,
     /// Folder of the result set, which must not be one yet
     #[arg(long)]
     out: PathBuf,
 }
 
+/// Runs of a machine, its name, and what they are in the set.
+type Study = (&'static str, StudyRole, Vec<Source>);
+
+impl Options {
+    fn studies(&self) -> Result<Vec<Study>, Error> {
+        let mut studies = Vec::new();
+        if let Some(folder) = &self.first_machine {
+            let runs = source::first_machine(folder)?;
+            studies.push(("first-machine", StudyRole::Reference, runs));
+        }
+        if let Some(folder) = &self.second_machine {
+            let runs = source::later_machine(folder, &SECOND_MACHINE)?;
+            studies.push(("second-machine", StudyRole::Comparison, runs));
+        }
+        if let Some(folder) = &self.fourth_machine {
+            let runs = source::later_machine(folder, &FOURTH_MACHINE)?;
+            studies.push(("fourth-machine", StudyRole::Reference, runs));
+        }
+        Ok(studies)
+    }
+
+    /// The same command, with the folders of others.
+    fn command(&self) -> String {
+        let machines = if self.fourth_machine.is_some() {
+            "--fourth-machine FOLDER --out datasets/h100_qwen2.5_7b_repeats"
+        } else {
+            "--first-machine FOLDER --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid"
+        };
+        format!("cargo run --release -p slotune-benches --bin h100_grid -- {machines}")
+    }
+}
+
 fn main() -> Result<(), Error> {
     let options = Options::parse();
-    let studies = [
-        ("first-machine", StudyRole::Reference, source::first_machine(&options.first_machine)?),
-        ("second-machine", StudyRole::Comparison, source::second_machine(&options.second_machine)?),
-    ];
-    let manifest = studies.iter().try_fold(manifest()?, |manifest, (name, role, runs)| {
-        Ok::<_, Error>(manifest.with_study(StudyManifest {
-            name: (*name).to_owned(),
-            role: *role,
-            sampler: "given".to_owned(),
-            seed: 1,
-            trials: runs.len().try_into()?,
-        }))
-    })?;
+    let studies = options.studies()?;
+    let manifest =
+        studies.iter().try_fold(manifest(&options)?, |manifest, (name, role, runs)| {
+            Ok::<_, Error>(manifest.with_study(StudyManifest {
+                name: (*name).to_owned(),
+                role: *role,
+                sampler: "given".to_owned(),
+                seed: 1,
+                trials: runs.len().try_into()?,
+            }))
+        })?;
     let mut writer = ResultSet::create(&options.out, &manifest)?;
     for (study, _, runs) in studies {
         for (id, Source { label, run }) in (0..).zip(runs) {
@@ -94,16 +131,17 @@ fn configuration(space: &SearchSpace, arguments: &Configuration) -> Configuratio
     set.fold(Configuration::new(), |configuration, (name, value)| configuration.with(name, value))
 }
 
-fn manifest() -> Result<Manifest, Error> {
+fn manifest(options: &Options) -> Result<Manifest, Error> {
     let modes = [CudagraphMode::FullAndPiecewise, CudagraphMode::FullDecodeOnly];
-    let space = SearchSpace::new(
-        vec![
-            Parameter::integer("max_num_seqs", 64, 1024).log(),
-            Parameter::integer("max_num_batched_tokens", 2048, 8192).log(),
-            Parameter::categorical("cudagraph_mode", modes.map(CudagraphMode::name)),
-        ],
-        vec![],
-    )?;
+    let mut parameters = vec![
+        Parameter::integer("max_num_seqs", 64, 1024).log(),
+        Parameter::integer("max_num_batched_tokens", 2048, 8192).log(),
+        Parameter::categorical("cudagraph_mode", modes.map(CudagraphMode::name)),
+    ];
+    if options.fourth_machine.is_some() {
+        parameters.push(Parameter::float("gpu_memory_utilization", 0.2, 0.92));
+    }
+    let space = SearchSpace::new(parameters, vec![])?;
     // Each run had a list of its own, which its requests hold.
     let workload = Workload::Replay(Replay {
         trace: TraceSource::File("the requests of each trial".into()),
@@ -119,15 +157,13 @@ fn manifest() -> Result<Manifest, Error> {
             gpu: Some("NVIDIA H100 80GB HBM3".to_owned()),
             gpu_memory_gib: None,
             gpus: Some(1),
-            driver_version: Some("580.159.04".to_owned()),
+            // Of the fourth machine it was not written down.
+            driver_version: options.first_machine.is_some().then(|| "580.159.04".to_owned()),
             cuda_version: Some("13.0".to_owned()),
         },
         provenance: Provenance::Measured,
     };
     let created = jiff::Timestamp::now().to_string();
     Ok(Manifest::new(created, space, Objective::minimise("e2e_p95_s"), workload, backend)
-        .with_command(
-            "cargo run --release -p slotune-benches --bin h100_grid -- --first-machine FOLDER \
-             --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid",
-        ))
+        .with_command(options.command()))
 }

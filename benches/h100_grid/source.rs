@@ -36,7 +36,7 @@ struct PublishedRun {
     requests_file: Option<PathBuf>,
 }
 
-/// What the load generator of the second machine wrote beside the requests, as far as it is used.
+/// What the load generator of the later machines wrote beside the requests, as far as it is used.
 #[derive(Deserialize)]
 struct Summary {
     ok: u64,
@@ -86,18 +86,90 @@ pub(crate) fn first_machine(folder: &Path) -> Result<Vec<Source>, Error> {
     Ok(sources)
 }
 
-/// The servers of the second machine: folder, `max_num_seqs`, graphs, and the runs in their order.
-const SECOND_MACHINE: [(&str, u32, CudagraphMode, &[&str]); 2] = [
-    ("stock", 1024, CudagraphMode::FullAndPiecewise, &["chat35", "chat47", "chat60", "rag18"]),
-    ("nocompile", 128, CudagraphMode::FullDecodeOnly, &["chat25", "chat35", "rag12"]),
+/// A server of a later machine.
+pub(crate) struct Server {
+    /// Folder of its runs, which is also what their labels begin with.
+    folder: &'static str,
+    max_num_seqs: u32,
+    max_num_batched_tokens: u32,
+    gpu_memory_utilization: f64,
+    cudagraph_mode: CudagraphMode,
+    /// Its runs in their order: the files, and how the label ends.
+    runs: &'static [(&'static str, &'static str)],
+}
+
+/// The servers of the second machine.
+pub(crate) const SECOND_MACHINE: [Server; 2] = [
+    Server {
+        folder: "stock",
+        max_num_seqs: 1024,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[
+            ("chat35", "chat35"),
+            ("chat47", "chat47"),
+            ("chat60", "chat60"),
+            ("rag18", "rag18"),
+        ],
+    },
+    Server {
+        folder: "nocompile",
+        max_num_seqs: 128,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        runs: &[("chat25", "chat25"), ("chat35", "chat35"), ("rag12", "rag12")],
+    },
 ];
 
-/// The runs of the second machine that had a workload.
-pub(crate) fn second_machine(folder: &Path) -> Result<Vec<Source>, Error> {
+/// The servers of the fourth machine.
+pub(crate) const FOURTH_MACHINE: [Server; 4] = [
+    Server {
+        folder: "stock",
+        max_num_seqs: 256,
+        max_num_batched_tokens: 2048,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[
+            ("s256_chat35_a", "chat35"),
+            ("s256_rag12_a", "rag12"),
+            ("s256_chat35_b", "chat35_again"),
+            ("s256_rag12_b", "rag12_again"),
+        ],
+    },
+    Server {
+        folder: "stock",
+        max_num_seqs: 256,
+        max_num_batched_tokens: 2048,
+        gpu_memory_utilization: 0.2,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[("u20_chat25", "chat25"), ("u20_chat35", "chat35"), ("u20_rag8", "rag8")],
+    },
+    Server {
+        folder: "nocompile",
+        max_num_seqs: 64,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        runs: &[("n64_chat25_a", "chat25"), ("n64_rag8", "rag8"), ("n64_chat25_b", "chat25_again")],
+    },
+    Server {
+        folder: "nocompile",
+        max_num_seqs: 1024,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        runs: &[("n1024_chat25_a", "chat25"), ("n1024_chat25_b", "chat25_again")],
+    },
+];
+
+/// The runs of these servers, whose folders are in `folder`.
+pub(crate) fn later_machine(folder: &Path, servers: &[Server]) -> Result<Vec<Source>, Error> {
     let mut sources = Vec::new();
-    for (server, seqs, graphs, runs) in SECOND_MACHINE {
-        for run in runs {
-            let file = folder.join(server).join(format!("{run}.json"));
+    for server in servers {
+        for (name, ending) in server.runs {
+            let file = folder.join(server.folder).join(format!("{name}.json"));
             let text = fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
             let summary: Summary = serde_json::from_slice(&text)?;
             #[expect(
@@ -106,8 +178,15 @@ pub(crate) fn second_machine(folder: &Path) -> Result<Vec<Source>, Error> {
                 reason = "counters, which the server exposes as floats"
             )]
             let (steps, preemptions) = (summary.steps as u64, summary.preempt as u64);
+            let Server { max_num_seqs, max_num_batched_tokens, gpu_memory_utilization, .. } =
+                *server;
             let facts = ServerFacts {
-                arguments: arguments(seqs, 8192, 0.92, graphs),
+                arguments: arguments(
+                    max_num_seqs,
+                    max_num_batched_tokens,
+                    gpu_memory_utilization,
+                    server.cudagraph_mode,
+                ),
                 kv_blocks: Some(summary.blocks),
                 preemptions: Some(preemptions),
                 engine_steps: Some(steps),
@@ -115,7 +194,11 @@ pub(crate) fn second_machine(folder: &Path) -> Result<Vec<Source>, Error> {
                 completed_requests: Some(summary.ok),
                 ..facts()
             };
-            let label = format!("{server}_s{seqs}_b8192_u92_{run}");
+            let label = format!(
+                "{}_s{max_num_seqs}_b{max_num_batched_tokens}_u{:.0}_{ending}",
+                server.folder,
+                100.0 * gpu_memory_utilization
+            );
             sources.push(source(label, &file.with_extension("csv.gz"), facts)?);
         }
     }

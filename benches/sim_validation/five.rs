@@ -28,6 +28,7 @@ const DISPLACEMENT: f64 = 0.25;
 pub(crate) fn section(replays: &Replays) -> Result<String, Error> {
     let [first, second] = MACHINES.map(|machine| replays.of_machine(machine));
     let both = [first.clone(), second.clone()].concat();
+    let fourth: Vec<MeasuredRun> = replays.fourth.iter().map(|run| (**run).clone()).collect();
     let mut text = format!(
         "## Calibrated from five runs\n\n\
          `slotune calibrate RESULTS --out mine.toml` fits the preset to runs of a machine. Below it was \
@@ -41,8 +42,12 @@ pub(crate) fn section(replays: &Replays) -> Result<String, Error> {
     );
     let bars: Vec<String> = TARGETS.iter().map(|(_, bar)| format!("{:.0}", 100.0 * bar)).collect();
     writeln!(text, "| | | **bar** | {} |", bars.join(" | "))?;
-    let sets =
-        [("the first machine", &first), ("the second machine", &second), ("both, mixed", &both)];
+    let sets = [
+        ("the first machine", &first),
+        ("the second machine", &second),
+        ("both, mixed", &both),
+        ("the fourth machine", &fourth),
+    ];
     for (displaced, start) in [(false, "shipped"), (true, "displaced")] {
         for (name, runs) in &sets {
             let judged = judge(replays, runs, displaced, CHOICES)?;
@@ -130,9 +135,8 @@ mod tests {
     /// know the others within the bars.
     #[test]
     fn five_runs_of_the_first_machine_are_enough_for_its_others() {
-        let set = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets").join(name);
-        let replays = Replays::new(&set("h100_qwen2.5_7b_grid"), &set("h100_qwen2.5_7b_chat"));
-        let replays = replays.expect("both are sets");
+        let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets");
+        let replays = Replays::new(&datasets).expect("they are sets");
         let runs = replays.of_machine(MACHINES[0]);
         let judged = judge(&replays, &runs, true, 3).expect("it can be fitted");
         for (place, (metric, bar)) in TARGETS.into_iter().enumerate() {

@@ -23,17 +23,14 @@ struct Options {
     /// Folder for `SIMULATOR.md`, and `images/` in it
     #[arg(long, default_value = "docs")]
     out: PathBuf,
-    /// The measured runs
-    #[arg(long, default_value = "datasets/h100_qwen2.5_7b_grid")]
-    results: PathBuf,
-    /// Runs of a machine that nothing was fitted to
-    #[arg(long, default_value = "datasets/h100_qwen2.5_7b_chat")]
-    third: PathBuf,
+    /// Folder of the measured result sets
+    #[arg(long, default_value = "datasets")]
+    datasets: PathBuf,
 }
 
 fn main() -> Result<(), Error> {
     let options = Options::parse();
-    let replays = Replays::new(&options.results, &options.third)?;
+    let replays = Replays::new(&options.datasets)?;
     let images = options.out.join("images");
     fs::create_dir_all(&images)?;
     let Picture { name, svg, png } = picture(&replays)?;
@@ -43,7 +40,7 @@ fn main() -> Result<(), Error> {
         page::INTRODUCTION.to_owned(),
         page::coefficients()?,
         page::runs(&replays)?,
-        page::third(&replays)?,
+        page::held_out(&replays)?,
         five::section(&replays)?,
         page::NOT_MODELLED.to_owned(),
     ];
@@ -97,15 +94,14 @@ mod tests {
     /// to the simulator, make the page again and read what became of it.
     #[test]
     fn the_committed_page_is_of_this_simulator() {
-        let set = |name| root().join("datasets").join(name);
-        let replays = Replays::new(&set("h100_qwen2.5_7b_grid"), &set("h100_qwen2.5_7b_chat"));
-        let replays = replays.expect("both are sets");
+        let replays = Replays::new(&root().join("datasets")).expect("they are sets");
         let page = fs::read_to_string(root().join("docs/SIMULATOR.md")).expect("the page");
         let runs = page::runs(&replays).expect("a string takes it");
-        let third = page::third(&replays).expect("a string takes it");
+        let held_out = page::held_out(&replays).expect("a string takes it");
         let coefficients = page::coefficients().expect("a shipped preset");
         let words = [page::INTRODUCTION, five::READING, page::NOT_MODELLED];
-        for line in [&*runs, &third, &coefficients].into_iter().chain(words).flat_map(str::lines) {
+        for line in [&*runs, &held_out, &coefficients].into_iter().chain(words).flat_map(str::lines)
+        {
             assert!(page.contains(line), "the page lacks: {line}");
         }
         let picture = picture(&replays).expect("it can be drawn");

@@ -9,7 +9,7 @@ use slotune::{
 
 use crate::{
     Error,
-    replay::{MACHINES, Replay, Replays, median},
+    replay::{MACHINES, Order, Replay, Replays, median},
 };
 
 pub(crate) const INTRODUCTION: &str = include_str!("introduction.md");
@@ -55,7 +55,7 @@ pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
             text.push_str(&row(run.label(), run));
         }
     }
-    text.push_str(&far_off(&replays.runs));
+    text.push_str(&far_off(replays.runs.iter()));
     text.push_str("\n\n### Against the bars\n\n");
     text.push_str("Absolute errors in %: the median over runs, and the worst.\n\n| | bar |");
     for machine in MACHINES {
@@ -66,17 +66,58 @@ pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
         write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
         for machine in [Some(MACHINES[0]), Some(MACHINES[1]), None] {
             let of = |run: &&Replay| machine.is_none_or(|machine| run.machine() == machine);
-            let [median, worst] = size(replays.runs.iter().filter(of), metric);
-            write!(text, " {median} ({worst}) |")?;
+            text.push_str(&median_and_worst(&replays.runs.iter().filter(of), metric));
         }
         text.push('\n');
     }
-    let order = replays.order();
+    text.push_str(&order(&replays.runs)?);
+    text.push_str("\n![Simulated against measured latency](images/simulator_agreement.png)\n");
+    Ok(text)
+}
+
+/// What the simulator says of machines that it was not fitted to.
+pub(crate) fn held_out(replays: &Replays) -> Result<String, std::fmt::Error> {
+    let mut text = include_str!("held_out.md").to_owned();
+    text.push_str(&head());
+    for (machine, runs) in [("third", &replays.third), ("fourth", &replays.fourth)] {
+        write!(text, "\n| *{machine} machine* |")?;
+        text.push_str(&" |".repeat(COMPARED.len() + 1));
+        for run in runs {
+            text.push_str(&row(run.name(), run));
+        }
+    }
+    let both = || replays.third.iter().chain(&replays.fourth);
+    text.push_str(&far_off(both()));
+    text.push_str("\n\n| | bar | third machine | fourth machine | both |\n|---|---|---|---|---|\n");
+    for (metric, bar) in TARGETS {
+        write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
+        text.push_str(&median_and_worst(&replays.third.iter(), metric));
+        text.push_str(&median_and_worst(&replays.fourth.iter(), metric));
+        text.push_str(&median_and_worst(&both(), metric));
+        text.push('\n');
+    }
+    text.push_str(&order(&replays.fourth)?);
+    text.push_str(include_str!("preemption.md"));
+    for run in &replays.fourth {
+        let [simulated, measured] =
+            [run.predicted.counts(), run.measured().counts()].map(|counts| counts.preemptions);
+        if let (Some(simulated), Some(measured @ 1..)) = (simulated, measured) {
+            writeln!(text, "| `{}` | {simulated} / {measured} |", run.label())?;
+        }
+    }
+    text.push_str(include_str!("one_factor.md"));
+    Ok(text)
+}
+
+/// How well the configurations of these runs are ordered.
+fn order(runs: &[Replay]) -> Result<String, std::fmt::Error> {
+    let order = Order::of(runs);
     let regret = order.regrets.iter().sum::<f64>() / order.regrets.len() as f64;
     let worst = order.regrets.iter().copied().fold(0.0, f64::max);
+    let mut text = String::new();
     write!(
         text,
-        "\n**Order.** Of {} pairs of configurations that served one workload on one machine and whose \
+        "\n**Order.** Of {} pairs of runs that served one workload on one machine and whose \
          measured P95 E2E latencies differ by more than 5 %, {} are ordered right. With two or three \
          configurations a workload a rank correlation says little more. The configuration that the simulator \
          likes best is on average {:.1} % slower than the best one measured, at worst {:.1} %, over {} \
@@ -87,45 +128,30 @@ pub(crate) fn runs(replays: &Replays) -> Result<String, std::fmt::Error> {
         100.0 * worst,
         order.regrets.len()
     )?;
-    text.push_str("\n![Simulated against measured latency](images/simulator_agreement.png)\n");
     Ok(text)
 }
 
-/// What the simulator says of a machine that it was not fitted to.
-pub(crate) fn third(replays: &Replays) -> Result<String, std::fmt::Error> {
-    let mut text = include_str!("third.md").to_owned();
-    text.push_str(&head());
-    for run in &replays.third {
-        text.push_str(&row(run.name(), run));
-    }
-    text.push_str(&far_off(&replays.third));
-    text.push_str("\n\n| | bar | median | worst |\n|---|---|---|---|\n");
-    for (metric, bar) in TARGETS {
-        let [median, worst] = size(replays.third.iter(), metric);
-        writeln!(text, "| {} | {:.0} | {median} | {worst} |", metric.label(), 100.0 * bar)?;
-    }
-    Ok(text)
-}
-
-/// The median of the absolute errors of runs, and the worst, in %.
-fn size<'a>(runs: impl Iterator<Item = &'a Replay>, metric: Metric) -> [String; 2] {
-    let errors: Vec<f64> = runs.filter_map(|run| run.error(metric)).collect();
-    let worst = errors.iter().copied().map(f64::abs).fold(0.0, f64::max);
-    let median = percent(median(errors));
-    [median.trim_start_matches('+').to_owned(), format!("{:.1}", 100.0 * worst)]
+/// A cell: the median of the absolute errors of these runs, and the worst, in %.
+fn median_and_worst<'a>(
+    runs: &(impl Iterator<Item = &'a Replay> + Clone),
+    metric: Metric,
+) -> String {
+    let errors = || runs.clone().filter_map(|run| run.error(metric));
+    let worst = errors().map(f64::abs).fold(0.0, f64::max);
+    let median = percent(median(errors()));
+    format!(" {} ({:.1}) |", median.trim_start_matches('+'), 100.0 * worst)
 }
 
 /// How far off a run may be, by the bars.
 const FAR: f64 = 0.15;
 
 /// The runs whose E2E latency is further off than [`FAR`].
-fn far_off(runs: &[Replay]) -> String {
+fn far_off<'a>(runs: impl Iterator<Item = &'a Replay>) -> String {
     let metrics = [Metric::E2e(Statistic::Mean), Metric::E2e(Statistic::P99)];
     let is_far = |run: &&Replay| {
         metrics.iter().any(|metric| run.error(*metric).is_some_and(|error| error.abs() > FAR))
     };
     let far: Vec<String> = runs
-        .iter()
         .filter(is_far)
         .map(|run| {
             let [mean, p99] = metrics.map(|metric| percent(run.error(metric)));
@@ -148,8 +174,8 @@ fn row(label: &str, run: &Replay) -> String {
     format!(
         "\n| `{label}` |{} {} / {} ({}) |",
         cells.concat(),
-        steps(run.predicted.engine_steps()),
-        steps(run.measured().engine_steps()),
+        steps(run.predicted.counts().steps),
+        steps(run.measured().counts().steps),
         percent(run.steps_error())
     )
 }

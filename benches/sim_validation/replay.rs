@@ -29,8 +29,9 @@ pub(crate) struct Replays {
     pub(crate) preset: GpuPreset,
     pub(crate) model: ModelShape,
     pub(crate) runs: Vec<Replay>,
-    /// Those of a machine that nothing was fitted to.
+    /// Those of machines that nothing was fitted to.
     pub(crate) third: Vec<Replay>,
+    pub(crate) fourth: Vec<Replay>,
 }
 
 /// A measured run, and what the simulator says of it.
@@ -48,39 +49,54 @@ impl Deref for Replay {
 }
 
 impl Replays {
-    pub(crate) fn new(results: &Path, third: &Path) -> Result<Self, Error> {
+    /// The shipped preset's answers to the result sets in this folder.
+    pub(crate) fn new(datasets: &Path) -> Result<Self, Error> {
         let preset = GpuPreset::named("h100-sxm")?;
         let model = ModelPreset::named("qwen2.5-7b")?.shape;
         let server = preset.server(model.clone());
-        let replayed = |results: &Path| -> Result<Vec<Replay>, Error> {
-            let (runs, skipped) = measured_runs(&ResultSet::read(results)?);
+        let replayed = |set: &str| -> Result<Vec<Replay>, Error> {
+            let (runs, skipped) = measured_runs(&ResultSet::read(datasets.join(set))?);
             if let Some(trial) = skipped.first() {
                 return Err(trial.to_string().into());
             }
             let replayed = |run: MeasuredRun| Ok(Replay { predicted: run.replay(&server)?, run });
             runs.into_iter().map(replayed).collect()
         };
-        let (runs, third) = (replayed(results)?, replayed(third)?);
-        Ok(Self { preset, model, runs, third })
+        let runs = replayed("h100_qwen2.5_7b_grid")?;
+        let third = replayed("h100_qwen2.5_7b_chat")?;
+        let fourth = replayed("h100_qwen2.5_7b_repeats")?;
+        Ok(Self { preset, model, runs, third, fourth })
     }
 
     /// Measured runs of one machine.
     pub(crate) fn of_machine(&self, machine: &str) -> Vec<MeasuredRun> {
         self.runs.iter().filter(|run| run.machine() == machine).map(|run| run.run.clone()).collect()
     }
+}
 
+/// How well configurations were ordered.
+pub(crate) struct Order {
+    /// Pairs of configurations in the right order, by P95 E2E latency.
+    pub(crate) right: u32,
+    /// Pairs whose measured latency differs by more than noise.
+    pub(crate) pairs: u32,
+    /// For each workload, how much longer the configuration that the simulator likes best takes than the
+    /// best.
+    pub(crate) regrets: Vec<f64>,
+}
+
+impl Order {
     /// How the simulator orders the configurations of one workload on one machine.
-    pub(crate) fn order(&self) -> Order {
+    pub(crate) fn of(runs: &[Replay]) -> Self {
         let p95 = Metric::E2e(Statistic::P95);
         let of = |figures: &RunFigures| figures.value(p95).unwrap_or(f64::NAN);
-        let mut order = Order { right: 0, pairs: 0, regrets: vec![] };
+        let mut order = Self { right: 0, pairs: 0, regrets: vec![] };
         let mut workloads: Vec<(&str, &str)> =
-            self.runs.iter().map(|run| (run.machine(), run.workload())).collect();
+            runs.iter().map(|run| (run.machine(), run.workload())).collect();
         workloads.sort_unstable();
         workloads.dedup();
         for workload in workloads {
-            let group: Vec<(f64, f64)> = self
-                .runs
+            let group: Vec<(f64, f64)> = runs
                 .iter()
                 .filter(|run| (run.machine(), run.workload()) == workload)
                 .map(|run| (of(run.measured()), of(&run.predicted)))
@@ -104,17 +120,6 @@ impl Replays {
     }
 }
 
-/// How well configurations were ordered.
-pub(crate) struct Order {
-    /// Pairs of configurations in the right order, by P95 E2E latency.
-    pub(crate) right: u32,
-    /// Pairs whose measured latency differs by more than noise.
-    pub(crate) pairs: u32,
-    /// For each workload, how much longer the configuration that the simulator likes best takes than the
-    /// best.
-    pub(crate) regrets: Vec<f64>,
-}
-
 impl Replay {
     pub(crate) fn machine(&self) -> &str {
         self.name().split('/').next().unwrap_or_default()
@@ -125,8 +130,9 @@ impl Replay {
         self.name().rsplit('/').next().unwrap_or_default()
     }
 
+    /// What comes after the arguments in its label.
     fn workload(&self) -> &str {
-        self.name().rsplit('_').next().unwrap_or_default()
+        self.label().split('_').nth(4).unwrap_or_default()
     }
 
     pub(crate) fn error(&self, metric: Metric) -> Option<f64> {
@@ -135,7 +141,7 @@ impl Replay {
 
     pub(crate) fn steps_error(&self) -> Option<f64> {
         let (simulated, measured) =
-            (self.predicted.engine_steps()?, self.measured().engine_steps()?);
+            (self.predicted.counts().steps?, self.measured().counts().steps?);
         Some(simulated as f64 / measured as f64 - 1.0)
     }
 }

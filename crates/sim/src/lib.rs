@@ -45,8 +45,8 @@ mod simulator;
 mod start_up;
 
 pub use calibration::{
-    CalibratedPreset, CalibrationError, FittedCoefficient, KEPT, LARGEST_FACTOR, MeasuredRun,
-    RunFigures, TARGETS, calibrate, cross_validate,
+    CalibratedPreset, CalibrationError, EngineCounts, FittedCoefficient, KEPT, LARGEST_FACTOR,
+    MeasuredRun, RunFigures, TARGETS, calibrate, cross_validate,
 };
 pub use cost::{FrontEndCosts, HostCosts, StepCosts};
 pub use front_end::Streaming;

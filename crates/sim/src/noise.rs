@@ -41,7 +41,9 @@ impl Noise {
     }
 
     /// As on the measured H100 servers: the first from one server's runs, the next two
-    /// chosen as about half of what two servers differed by (docs/SIMULATOR.md), the others chosen.
+    /// chosen as about half of what two servers differed by (docs/SIMULATOR.md), the others chosen. Under
+    /// chat repeats differ by as much as measured ones; what the GPU bounds differs too much, as the
+    /// GPU's factor stands in for host jitter that a fast host hides.
     pub fn measured() -> Self {
         Self {
             host_log_deviation: 0.25,

@@ -2,7 +2,7 @@
 
 use slotune_core::TrialId;
 use slotune_results::{Fault, Loaded};
-use slotune_sim::{CalibrationError, MeasuredRun};
+use slotune_sim::{CalibrationError, EngineCounts, MeasuredRun};
 
 /// The runs of a result set that the simulator can replay and be calibrated from, and the trials that give
 /// none, each with the reason.
@@ -42,7 +42,9 @@ fn of_studies(
             let name = trial.label.clone().unwrap_or_else(|| id.to_string());
             let name = format!("{}/{name}", trial.study);
             let arguments = server.arguments.clone();
-            let run = MeasuredRun::new(name, arguments, kv_blocks, server.engine_steps, &records);
+            let counts =
+                EngineCounts { steps: server.engine_steps, preemptions: server.preemptions };
+            let run = MeasuredRun::new(name, arguments, kv_blocks, counts, &records);
             run.map_err(SkipReason::Unsuitable)
         };
         match run() {

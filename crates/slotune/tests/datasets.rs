@@ -27,6 +27,7 @@ fn metrics_follow_from_the_requests() {
     for (name, trials) in [
         ("h100_qwen2.5_7b_chat", Some(6)),
         ("h100_qwen2.5_7b_grid", Some(16)),
+        ("h100_qwen2.5_7b_repeats", Some(12)),
         ("week3_suite_simulated", None),
         ("vllm_cpu_tiny", None),
     ] {
@@ -76,33 +77,53 @@ fn the_card_of_the_h100_study_says_what_the_set_holds() {
     }
 }
 
-/// The same of the measured grid.
+/// The same of the measured configurations.
 #[test]
-fn the_card_of_the_h100_grid_says_what_the_set_holds() {
-    let card = fs::read_to_string(datasets().join("h100_qwen2.5_7b_grid/README.md")).expect("card");
-    let loaded = load("h100_qwen2.5_7b_grid");
-    for trial in &loaded.set.trials {
+fn the_cards_of_the_h100_configurations_say_what_the_sets_hold() {
+    for name in ["h100_qwen2.5_7b_grid", "h100_qwen2.5_7b_repeats"] {
+        let card = fs::read_to_string(datasets().join(name).join("README.md")).expect("card");
+        for trial in &load(name).set.trials {
+            let row = row_of_a_configuration(trial);
+            assert!(card.contains(&row), "the card lacks: {row}");
+        }
+    }
+}
+
+fn row_of_a_configuration(trial: &StoredTrial) -> String {
+    let server = trial.server.as_ref().expect("it ran");
+    let value = |metric| {
+        let measurement = trial.entry.measurement().expect("completed");
+        measurement.value(metric).expect("measured")
+    };
+    let caveats: Vec<&str> = trial.caveats.iter().map(|caveat| caveat.class.name()).collect();
+    format!(
+        "| {} {} | `{}` | {} | {:.3} s | {:.3} s | {:.1} ms | {:.2} ms | {:.1} tok/s | {} | {} |",
+        trial.study,
+        trial.entry.trial.id,
+        trial.label.as_deref().expect("named"),
+        server.kv_blocks.expect("told"),
+        value("e2e_mean_s"),
+        value("e2e_p95_s"),
+        1e3 * value("ttft_mean_s"),
+        1e3 * value("tpot_mean_s"),
+        value("output_throughput_tok_per_s"),
+        server.engine_steps.expect("told"),
+        if caveats.is_empty() { "–".to_owned() } else { caveats.join(", ") },
+    )
+}
+
+/// What the card of the repeats says of the cache that is full.
+#[test]
+fn the_card_of_the_repeats_tells_of_every_preemption() {
+    let card =
+        fs::read_to_string(datasets().join("h100_qwen2.5_7b_repeats/README.md")).expect("card");
+    for trial in &load("h100_qwen2.5_7b_repeats").set.trials {
         let server = trial.server.as_ref().expect("it ran");
-        let value = |metric| {
-            let measurement = trial.entry.measurement().expect("completed");
-            measurement.value(metric).expect("measured")
-        };
-        let caveats: Vec<&str> = trial.caveats.iter().map(|caveat| caveat.class.name()).collect();
-        let row = format!(
-            "| {} {} | `{}` | {} | {:.3} s | {:.3} s | {:.1} ms | {:.2} ms | {:.1} tok/s | {} | {} |",
-            trial.study,
-            trial.entry.trial.id,
-            trial.label.as_deref().expect("named"),
-            server.kv_blocks.expect("told"),
-            value("e2e_mean_s"),
-            value("e2e_p95_s"),
-            1e3 * value("ttft_mean_s"),
-            1e3 * value("tpot_mean_s"),
-            value("output_throughput_tok_per_s"),
-            server.engine_steps.expect("told"),
-            if caveats.is_empty() { "–".to_owned() } else { caveats.join(", ") },
-        );
-        assert!(card.contains(&row), "the card lacks: {row}");
+        let label = trial.label.as_deref().expect("named");
+        let preemptions = server.preemptions.expect("told");
+        let queue_s = server.queue_time_sum_s.expect("told");
+        let row = format!("| `{label}` | {preemptions} | {queue_s:.1} s |");
+        assert_eq!(card.contains(&row), preemptions > 0, "{row}");
     }
 }
 

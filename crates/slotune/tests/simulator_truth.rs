@@ -1,23 +1,34 @@
-//! The simulator against real servers: the host that its coefficients were fitted to, and a study of
-//! another, under another trace and load generator, that they were not.
+//! The simulator against real servers: the host that its coefficients were fitted to, and two that they were
+//! not, one under another trace and load generator, one with a cache that is full.
 
 use std::path::Path;
 
 use slotune::{
     measured_runs,
-    results::ResultSet,
-    serving::metrics::{Metric, Statistic},
-    sim::ServerModel,
+    results::{Loaded, ResultSet},
+    serving::{
+        EngineArguments,
+        metrics::{Metric, Statistic},
+    },
+    sim::{CacheState, MeasuredRun, ServerModel},
 };
+
+fn load(set: &str) -> Loaded {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(set);
+    ResultSet::read(folder).expect("a result set")
+}
+
+fn runs(set: &str) -> Vec<MeasuredRun> {
+    let (runs, skipped) = measured_runs(&load(set));
+    assert!(skipped.is_empty(), "{skipped:?}");
+    runs
+}
 
 /// Names of the runs of a data set, and each one's metric as measured and as simulated.
 fn replayed(set: &str, metric: Metric) -> Vec<(String, f64, f64)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets").join(set);
-    let loaded = ResultSet::read(folder).expect("a result set");
-    let (runs, skipped) = measured_runs(&loaded);
-    assert!(skipped.is_empty(), "{skipped:?}");
     let server = ServerModel::measured();
-    runs.iter()
+    runs(set)
+        .iter()
         .map(|run| {
             let simulated = run.replay(&server).expect("a real server took these requests");
             let [measured, simulated] = [run.measured(), &simulated]
@@ -70,4 +81,47 @@ fn configurations_of_a_host_that_was_not_fitted_come_in_their_order() {
     };
     let regret = best(|tails| tails.1) / best(|tails| tails.0) - 1.0;
     assert!(regret <= 0.03, "{regret}");
+}
+
+/// Three runs on 1206 blocks, which a few dozen requests outgrow, among others that preempt nobody. One
+/// wrong rule of who is preempted, how much is computed again or who is admitted would show at once.
+#[test]
+fn a_full_cache_preempts_as_many_requests_as_measured() {
+    let server = ServerModel::measured();
+    let mut full = 0;
+    for run in runs("h100_qwen2.5_7b_repeats") {
+        let simulated = run.replay(&server).expect("a real server took these requests");
+        let [simulated, measured] =
+            [&simulated, run.measured()].map(|figures| figures.counts().preemptions.expect("told"));
+        let most = if measured == 0 { 0 } else { 2 + measured / 30 };
+        assert!(simulated.abs_diff(measured) <= most, "{}: {simulated}", run.name());
+        full += u32::from(measured > 0);
+    }
+    assert_eq!(full, 3);
+}
+
+/// The starts of the fourth machine: the first compiled, the second found its code, the others do not
+/// compile.
+#[test]
+fn servers_of_a_host_that_was_not_fitted_have_their_blocks() {
+    let server = ServerModel::measured();
+    let mut cache = CacheState::cold();
+    let mut starts: Vec<(EngineArguments, u64)> = Vec::new();
+    for trial in load("h100_qwen2.5_7b_repeats").set.trials {
+        let facts = trial.server.expect("it ran");
+        let start = (facts.arguments, facts.kv_blocks.expect("told"));
+        if starts.last() != Some(&start) {
+            starts.push(start);
+        }
+    }
+    let expected = [67_050, 1213, 66_970, 66_970];
+    assert_eq!(starts.len(), expected.len());
+    for ((arguments, measured), expected) in starts.iter().zip(expected) {
+        let start = cache.start(&server, &server.resolve(arguments)).expect("it started");
+        assert_eq!(start.kv_blocks, expected);
+        assert!((expected as f64 / *measured as f64 - 1.0).abs() < 0.01, "{measured} measured");
+    }
+    // What compiles has no room for one request of full length.
+    let (arguments, _) = &starts[1];
+    assert!(CacheState::cold().start(&server, &server.resolve(arguments)).is_err());
 }

@@ -23,19 +23,32 @@ pub(super) struct Minimum {
     pub(super) told: Vec<f64>,
 }
 
-/// The least of `Σ loss(residuals of a run) + Σ (variable / deviation)²` for variables between −`bound` and
-/// `bound`, from 0. Variables that the residuals hardly depend on stay there.
-pub(super) fn minimise<E>(
-    variables: usize,
+/// The least of `Σ loss(residuals of a run) + Σ ((variable − its start) / deviation)²` for variables between
+/// −`bound` and `bound`, from the best of `starts`, of which each costs what its one largest variable would.
+/// Variables that the residuals hardly depend on stay there.
+pub(super) fn minimise<'a, E>(
+    starts: &'a [Vec<f64>],
     deviation: f64,
     bound: f64,
     residuals: impl Fn(&[f64]) -> Result<Vec<Vec<f64>>, E>,
 ) -> Result<Minimum, E> {
     let prior = 1.0 / (deviation * deviation);
-    let mut point = vec![0.0; variables];
+    let begin = |start: &'a [f64]| -> Result<_, E> {
+        let at = residuals(start)?;
+        let largest = start.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+        let loss = loss_of(&at) + prior * largest * largest;
+        Ok((start, at, loss))
+    };
+    let tried = starts.iter().map(Vec::as_slice).map(begin).collect::<Result<Vec<_>, E>>()?;
+    let (start, mut at, _) =
+        tried.into_iter().min_by(|a, b| a.2.total_cmp(&b.2)).expect("there is a start");
+    let ridge = |point: &[f64]| {
+        prior * point.iter().zip(start).map(|(x, x0)| (x - x0).powi(2)).sum::<f64>()
+    };
+    let variables = start.len();
+    let mut point = start.to_vec();
     let mut told = vec![0.0; variables];
-    let mut at = residuals(&point)?;
-    let mut loss = loss_of(&at, &point, prior);
+    let mut loss = loss_of(&at);
     let mut free: Vec<usize> = (0..variables).collect();
     let mut damping = 0.1;
     for iteration in 0..ITERATIONS {
@@ -67,8 +80,12 @@ pub(super) fn minimise<E>(
         let n = free.len();
         let normal: Vec<Vec<f64>> =
             (0..n).map(|i| (0..n).map(|j| normal(i, j)).collect()).collect();
-        let gradient: Vec<f64> =
-            (0..n).map(|i| dot(&slopes[i], &here, &weights) + prior * point[free[i]]).collect();
+        let gradient: Vec<f64> = (0..n)
+            .map(|i| {
+                let off = point[free[i]] - start[free[i]];
+                dot(&slopes[i], &here, &weights) + prior * off
+            })
+            .collect();
         for (i, &variable) in free.iter().enumerate() {
             let mut unit = vec![0.0; n];
             unit[i] = 1.0;
@@ -94,7 +111,7 @@ pub(super) fn minimise<E>(
                 next[variable] = (next[variable] + step).clamp(-bound, bound);
             }
             let there = residuals(&next)?;
-            let new_loss = loss_of(&there, &next, prior);
+            let new_loss = loss_of(&there) + ridge(&next);
             if new_loss < loss {
                 (point, at, loss) = (next, there, new_loss);
                 damping *= 0.3;
@@ -116,12 +133,12 @@ fn oddness(run: &[f64]) -> (f64, f64) {
     (squares, squares / (ODD * ODD * run.len().max(1) as f64))
 }
 
-fn loss_of(runs: &[Vec<f64>], point: &[f64], prior: f64) -> f64 {
+fn loss_of(runs: &[Vec<f64>]) -> f64 {
     let loss = |run: &Vec<f64>| {
         let (squares, oddness) = oddness(run);
         squares / (1.0 + oddness)
     };
-    runs.iter().map(loss).sum::<f64>() + point.iter().map(|x| prior * x * x).sum::<f64>()
+    runs.iter().map(loss).sum()
 }
 
 /// How much each residual counts: the derivative of the loss by the sum of its run's squares.
@@ -179,7 +196,7 @@ mod tests {
         let never_fails = |at: &[f64]| {
             Ok::<_, std::convert::Infallible>(residuals(at).into_iter().map(|r| vec![r]).collect())
         };
-        let Ok(found) = minimise(variables, deviation, bound, never_fails);
+        let Ok(found) = minimise(&[vec![0.0; variables]], deviation, bound, never_fails);
         found
     }
 
@@ -208,6 +225,20 @@ mod tests {
         let found = least(2, 3.0, 0.5, residuals);
         assert!((found.point[0] - 0.5).abs() < 1e-12, "{:?}", found.point);
         assert!((found.point[1] - 0.5).abs() < 0.01, "{:?}", found.point);
+    }
+
+    /// Below 0.5 nothing depends on the variable, so that no slope leads out; the answer is at 0.8.
+    #[test]
+    fn another_start_gets_off_a_plateau() {
+        let residuals = |at: &[f64]| Ok::<_, ()>(vec![vec![2.0 * (0.8 - at[0].max(0.5))]]);
+        let from = |starts: &[Vec<f64>]| minimise(starts, 1.0, 1.0, residuals).expect("finite");
+        assert_eq!(from(&[vec![0.0]]).point, [0.0]);
+        let found = from(&[vec![0.0], vec![0.7]]);
+        // The start costs 0.49 and saves 0.32: it is not taken.
+        assert_eq!(found.point, [0.0]);
+        let residuals = |at: &[f64]| Ok::<_, ()>(vec![vec![4.0 * (0.8 - at[0].max(0.5))]]);
+        let found = minimise(&[vec![0.0], vec![0.7]], 1.0, 1.0, residuals).expect("finite");
+        assert!((found.point[0] - 0.8).abs() < 0.02, "{:?}", found.point);
     }
 
     #[test]

@@ -23,7 +23,16 @@ pub struct MeasuredRun {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFigures {
     values: Vec<(Metric, f64)>,
-    engine_steps: Option<u64>,
+    counts: EngineCounts,
+}
+
+/// What an engine counted over a run, where it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EngineCounts {
+    /// Its steps.
+    pub steps: Option<u64>,
+    /// Requests that lost their KV-cache blocks to others, each time they did.
+    pub preemptions: Option<u64>,
 }
 
 impl MeasuredRun {
@@ -35,7 +44,7 @@ impl MeasuredRun {
         name: impl Into<String>,
         arguments: EngineArguments,
         kv_blocks: u64,
-        engine_steps: Option<u64>,
+        counts: EngineCounts,
         records: &[RequestRecord],
     ) -> Result<Self, CalibrationError> {
         let name = name.into();
@@ -48,7 +57,7 @@ impl MeasuredRun {
             .map(|record| RequestRecord { intended_s: record.sent_s, ..record.clone() })
             .collect();
         let schedule = Schedule::replaying(&records);
-        let measured = RunFigures::new(&name, records, engine_steps)?;
+        let measured = RunFigures::new(&name, records, counts)?;
         Ok(Self { name, arguments, kv_blocks, schedule, measured })
     }
 
@@ -72,7 +81,11 @@ impl MeasuredRun {
         let options = RunOptions::default();
         let run = simulate(server, &arguments, self.kv_blocks, &self.schedule, &options)
             .map_err(|problem| CalibrationError::Input { run: self.name.clone(), problem })?;
-        RunFigures::new(&self.name, run.records, Some(run.totals.engine_steps))
+        let counts = EngineCounts {
+            steps: Some(run.totals.engine_steps),
+            preemptions: Some(run.totals.preemptions),
+        };
+        RunFigures::new(&self.name, run.records, counts)
     }
 }
 
@@ -80,7 +93,7 @@ impl RunFigures {
     fn new(
         name: &str,
         records: Vec<RequestRecord>,
-        engine_steps: Option<u64>,
+        counts: EngineCounts,
     ) -> Result<Self, CalibrationError> {
         let end_s = records.iter().filter_map(|record| record.last_token_s).fold(0.0, f64::max);
         let run = Run {
@@ -98,7 +111,7 @@ impl RunFigures {
         let values = Metric::all()
             .filter_map(|metric| Some((metric, measurement.value(&metric.name())?)))
             .collect();
-        Ok(Self { values, engine_steps })
+        Ok(Self { values, counts })
     }
 
     /// A metric, in its unit; `None` where it is undefined for the run.
@@ -106,9 +119,9 @@ impl RunFigures {
         self.values.iter().find(|(known, _)| *known == metric).map(|(_, value)| *value)
     }
 
-    /// Steps of the engine, where they are known.
-    pub fn engine_steps(&self) -> Option<u64> {
-        self.engine_steps
+    /// What the engine counted.
+    pub fn counts(&self) -> EngineCounts {
+        self.counts
     }
 
     /// How far a metric is from that of `truth`, as a share of it; `None` where it is undefined in one,

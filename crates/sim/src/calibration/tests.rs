@@ -25,8 +25,8 @@ fn run_of(preset: &GpuPreset, rate_per_s: f64, max_num_seqs: u32) -> MeasuredRun
     let options = RunOptions::default();
     let run = simulate(&server, &server.resolve(&arguments), 60_000, &schedule, &options)
         .expect("well formed");
-    let steps = Some(run.totals.engine_steps);
-    MeasuredRun::new(format!("{rate_per_s}/s"), arguments, 60_000, steps, &run.records)
+    let counts = EngineCounts { steps: Some(run.totals.engine_steps), preemptions: Some(0) };
+    MeasuredRun::new(format!("{rate_per_s}/s"), arguments, 60_000, counts, &run.records)
         .expect("all complete")
 }
 
@@ -151,7 +151,8 @@ fn what_cannot_be_fitted_is_named() {
         chunk_times_s: vec![],
         status: slotune_serving::RequestStatus::Unfinished,
     };
-    let error = MeasuredRun::new("mine", EngineArguments::default(), 9, None, &[record]);
+    let error =
+        MeasuredRun::new("mine", EngineArguments::default(), 9, EngineCounts::default(), &[record]);
     assert_eq!(
         error.expect_err("it did not complete").to_string(),
         "run mine: 1 of 1 requests did not complete, so it cannot be compared; leave it out"
