@@ -24,30 +24,39 @@ pub(super) struct Minimum {
 }
 
 /// The least of `Σ loss(residuals of a run) + Σ ((variable − its start) / deviation)²` for variables between
-/// −`bound` and `bound`, from the best of `starts`, of which each costs what its one largest variable would.
-/// Variables that the residuals hardly depend on stay there.
-pub(super) fn minimise<'a, E>(
-    starts: &'a [Vec<f64>],
+/// −`bound` and `bound`, from each of `starts`, of which each costs what its one largest variable would.
+pub(super) fn minimise<E>(
+    starts: &[Vec<f64>],
     deviation: f64,
     bound: f64,
     residuals: impl Fn(&[f64]) -> Result<Vec<Vec<f64>>, E>,
 ) -> Result<Minimum, E> {
     let prior = 1.0 / (deviation * deviation);
-    let begin = |start: &'a [f64]| -> Result<_, E> {
-        let at = residuals(start)?;
+    let from = |start: &Vec<f64>| -> Result<(f64, Minimum), E> {
+        let (loss, found) = descend(start, prior, bound, &residuals)?;
         let largest = start.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
-        let loss = loss_of(&at) + prior * largest * largest;
-        Ok((start, at, loss))
+        Ok((loss + prior * largest * largest, found))
     };
-    let tried = starts.iter().map(Vec::as_slice).map(begin).collect::<Result<Vec<_>, E>>()?;
-    let (start, mut at, _) =
-        tried.into_iter().min_by(|a, b| a.2.total_cmp(&b.2)).expect("there is a start");
+    let found = starts.iter().map(from).collect::<Result<Vec<_>, E>>()?;
+    let least = found.into_iter().min_by(|(a, _), (b, _)| a.total_cmp(b));
+    Ok(least.expect("there is a start").1)
+}
+
+/// The least of that sum near one start, and where it is. Variables that the residuals hardly depend on stay
+/// there.
+fn descend<E>(
+    start: &[f64],
+    prior: f64,
+    bound: f64,
+    residuals: impl Fn(&[f64]) -> Result<Vec<Vec<f64>>, E>,
+) -> Result<(f64, Minimum), E> {
     let ridge = |point: &[f64]| {
         prior * point.iter().zip(start).map(|(x, x0)| (x - x0).powi(2)).sum::<f64>()
     };
     let variables = start.len();
     let mut point = start.to_vec();
     let mut told = vec![0.0; variables];
+    let mut at = residuals(&point)?;
     let mut loss = loss_of(&at);
     let mut free: Vec<usize> = (0..variables).collect();
     let mut damping = 0.1;
@@ -123,7 +132,7 @@ pub(super) fn minimise<'a, E>(
             break;
         }
     }
-    Ok(Minimum { point, told })
+    Ok((loss, Minimum { point, told }))
 }
 
 /// Sum of the squares of a run's residuals, and how odd it is: that over the same for a run that is off by

@@ -41,7 +41,7 @@ pub const LARGEST_FACTOR: f64 = 4.0;
 /// the GPU takes longer. From a fast host no slope leads to a slow one, so the fit also begins with hosts that
 /// take so many times as long.
 const HIDDEN: [&str; 3] = ["host.piecewise_ms", "host.piecewise_per_prefill_ms", "host.eager_ms"];
-const SLOWER_HOSTS: [f64; 4] = [1.0, 1.4, 2.0, 2.8];
+const SLOWER_HOSTS: [f64; 2] = [1.0, 2.0];
 
 /// A preset fitted to runs, and how well.
 #[derive(Clone, Debug, PartialEq)]
