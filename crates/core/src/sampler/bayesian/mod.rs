@@ -36,28 +36,23 @@ pub(crate) use threads::Threads;
 /// are believed to come out as the model expects (the kriging believer of Ginsbourger, Le Riche
 /// and Carraro 2010), and so are the earlier ones of a batch.
 ///
-/// Where measurements have an error and the space has more than 20 configurations, the first configuration is measured twice at the start, and one
-/// that may be the best is measured again when that promises more than a new one. No other
-/// configuration is proposed twice, but once more where its trial failed.
+/// Where measurements have an error and the space has more than 20 configurations, the first
+/// configuration is measured twice at the start, and one that may be the best is measured again when
+/// that promises more than a new one. No other configuration is proposed twice, but once more where
+/// its trial failed.
 ///
 /// With more than 20 parameters, the model's suggestions come from a region around the incumbent, which
 /// grows while they are better than all before and shrinks while they are not (Eriksson and Poloczek
 /// 2021).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Bayesian {
     past: Vec<History>,
     budget: Option<Budget>,
-    /// Most parameters of a space that is searched as a whole.
-    largest_whole: usize,
     threads: Threads,
 }
 
-impl Default for Bayesian {
-    /// A search that knows of no past study and whose budget is a number of trials.
-    fn default() -> Self {
-        Self { past: Vec::new(), budget: None, largest_whole: 20, threads: Threads::default() }
-    }
-}
+/// Most parameters of a space that is searched as a whole.
+const LARGEST_WHOLE: usize = 20;
 
 /// Trials before the first model in a space of `d` parameters.
 fn initial_design_size(d: usize, knows_past: bool) -> usize {
@@ -149,7 +144,7 @@ impl Sampler for Bayesian {
         if let Some(budget) = self.budget {
             surrogate.price = Price::learn(problem, history, budget)?;
         }
-        let region = if space.parameters().len() > self.largest_whole {
+        let region = if space.parameters().len() > LARGEST_WHOLE {
             Region::around_incumbent(problem, history, &surrogate)
         } else {
             Region::Whole

@@ -81,8 +81,8 @@ fn bowl(configuration: &Configuration) -> (f64, f64) {
 }
 
 /// The study after so many trials.
-fn search(sampler: Box<dyn Sampler>, seed: u64, trials: usize) -> Study {
-    let mut study = Study::new(many_parameters(), sampler, seed).unwrap();
+fn search(trials: usize) -> Study {
+    let mut study = Study::new(many_parameters(), Box::<Bayesian>::default(), 1).unwrap();
     while study.history().len() < trials {
         let trial = study.ask().unwrap().unwrap();
         let (f, g) = bowl(&trial.configuration);
@@ -96,7 +96,7 @@ fn search(sampler: Box<dyn Sampler>, seed: u64, trials: usize) -> Study {
 /// history alone.
 #[test]
 fn a_region_is_found_again_from_the_history() {
-    let mut study = search(Box::<Bayesian>::default(), 1, 14);
+    let mut study = search(14);
     let pending = study.ask_many(2).unwrap();
     let history = study.history().clone();
     let mut again =
@@ -107,24 +107,4 @@ fn a_region_is_found_again_from_the_history() {
         assert_eq!(many_parameters().space().check(&trial.configuration), Ok(()));
         assert!(pending.iter().all(|other| other.configuration != trial.configuration));
     }
-}
-
-#[test]
-#[ignore = "minutes: cargo test --release -p slotune-core -- --ignored"]
-fn in_thirty_dimensions_a_region_is_no_worse_than_the_whole_space_and_far_better_than_random() {
-    let median = |sampler: &dyn Fn() -> Box<dyn Sampler>| {
-        let best = |seed| {
-            let study = search(sampler(), seed, 100);
-            let best = study.history().best(study.problem().objective());
-            best.and_then(|entry| entry.measurement()?.value("f")).unwrap_or(f64::INFINITY)
-        };
-        let mut values: Vec<f64> = (0..11).map(best).collect();
-        values.sort_by(f64::total_cmp);
-        values[5]
-    };
-    let whole = Bayesian { largest_whole: usize::MAX, ..Bayesian::default() };
-    let region = median(&|| Box::<Bayesian>::default());
-    let everywhere = median(&|| Box::new(whole.clone()));
-    let random = median(&|| Box::new(Random));
-    assert!(region < 1.1 * everywhere && region < 0.5 * random, "{region} {everywhere} {random}");
 }
