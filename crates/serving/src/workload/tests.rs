@@ -255,7 +255,7 @@ fn impossible_replays_are_refused() {
         ..replay(0.0, None, ReplayRate::Recorded)
     };
     let error = Workload::Replay(missing).schedule().unwrap_err().to_string();
-    assert!(error.starts_with("nowhere.csv: "), "{error}");
+    assert!(error.starts_with("nowhere.csv cannot be read: "), "{error}");
 }
 
 #[test]

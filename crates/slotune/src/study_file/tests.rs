@@ -318,13 +318,6 @@ fn each_mistake_names_line_field_and_remedy() {
         ("seed = 0", "seed = -1", "seed", "seed", "-1"),
         ("trials = 30", "trials = \"30\"", "budget.trials", "trials", "expected a whole number"),
         (
-            "minimise = \"e2e_p95_s\"",
-            "minimise = \"e2e_p95_s\"\nmaximise = \"goodput_per_s\"",
-            "objective",
-            "[objective]",
-            "give one, not several",
-        ),
-        (
             "trials = 30",
             "trials = 30\nwall_time_s = -1",
             "budget.wall_time_s",

@@ -132,15 +132,16 @@ mod tests {
             Surrogate::fit(&problem, &history, &[], Noise::Learnt, Threads::default()).unwrap();
         let here = [0.55, 0.9];
         let before = surrogate.value_and_gradient(&here).unwrap().0;
+        let first = surrogate.improvement.as_ref().unwrap();
+        let second = &surrogate.tradeoff.as_ref().unwrap().second;
+        let expected = [first.model.at(&here).mean, -second.model.at(&here).mean];
         surrogate.believe(&here).unwrap();
         let after = surrogate.value_and_gradient(&here).unwrap().0;
         assert!(
             after < before - 1.0,
             "what is expected there is no gain any more: {before} {after}"
         );
-        let Tradeoff { second, front } = surrogate.tradeoff.as_ref().unwrap();
-        let first = surrogate.improvement.as_ref().unwrap();
-        let expected = [first.model.at(&here).mean, -second.model.at(&here).mean];
+        let front = &surrogate.tradeoff.as_ref().unwrap().front;
         let is_it = |point: &[f64; 2]| (0..2).all(|k| (point[k] - expected[k]).abs() < 1e-6);
         assert!(front.points().iter().any(is_it), "{front:?} {expected:?}");
     }
