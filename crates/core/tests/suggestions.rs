@@ -151,11 +151,11 @@ const GRID: [&str; 5] = [
     "fill=0.5 kind=b split=false width=64",
 ];
 const BAYESIAN: [&str; 5] = [
-    "kind=b split=false width=62",
-    "kind=b split=false width=51",
-    "kind=b split=false width=57",
-    "kind=b split=false width=444",
-    "kind=b split=false width=121",
+    "kind=b split=false width=36",
+    "kind=c split=false width=60",
+    "kind=b split=false width=35",
+    "kind=b split=false width=58",
+    "kind=b split=false width=61",
 ];
 
 fn small(parameters: Vec<Parameter>, rules: Vec<Rule>) -> Problem {

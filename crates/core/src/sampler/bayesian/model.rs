@@ -22,30 +22,50 @@ use crate::{
 pub(crate) struct Model {
     processes: Vec<Gp>,
     trend: Trend,
-    is_exact: bool,
+    has_nugget: bool,
+}
+
+/// What is known of a metric beforehand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Structure {
+    /// Some parameter is continuous, or nearly: the most likely process.
+    Smooth,
+    /// All parameters have a few levels: a metric may change from level to level, and few trials can be
+    /// explained in several ways, which are averaged over.
+    Table,
+    /// The same, and a repeat would agree to the last bit: then what the processes learn as noise is
+    /// structure from level to level, and a new configuration has its own, the nugget of geostatistics
+    /// (Gramacy and Lee 2012, <https://doi.org/10.1007/s11222-010-9224-x>). Between continuous values there
+    /// is none: next to the best configuration it would promise gains for ever.
+    ExactTable,
 }
 
 impl Model {
     /// Of readings; no value counts for more than `ceiling`. `past` are the processes that past
-    /// studies have of the same metric. `is_exact` says that a repeat would agree to the last bit.
+    /// studies have of the same metric.
     pub(super) fn fit(
         readings: &[Reading<'_>],
         columns: &[Column],
         ceiling: f64,
         past: &[Arc<Gp>],
-        is_exact: bool,
+        structure: Structure,
     ) -> Result<Self, GpError> {
         let trend = Self::trend(readings, columns, ceiling, past)?;
+        let learn = |readings: &[Reading<'_>], ceiling| match structure {
+            Structure::Smooth => Ok(vec![fit(readings, columns, ceiling)?]),
+            Structure::Table | Structure::ExactTable => sample(readings, columns, ceiling),
+        };
         let processes = if trend.is_none() {
-            sample(readings, columns, ceiling)?
+            learn(readings, ceiling)?
         } else {
             let mut residuals = readings.to_vec();
             for residual in &mut residuals {
                 residual.value = residual.value.min(ceiling) - trend.at(residual.point);
             }
-            sample(&residuals, columns, f64::INFINITY)?
+            learn(&residuals, f64::INFINITY)?
         };
-        Ok(Self { processes, trend, is_exact })
+        let has_nugget = structure == Structure::ExactTable;
+        Ok(Self { processes, trend, has_nugget })
     }
 
     fn trend(
@@ -81,11 +101,8 @@ impl Model {
         below.into_iter().enumerate().map(posterior).collect()
     }
 
-    /// What trials of new configurations will measure, at every row of `points` (t × d).
-    ///
-    /// Where a repeat would agree to the last bit, what the processes learnt as noise is structure
-    /// finer than their lengthscales, and a new configuration has its own: the nugget of geostatistics
-    /// (Gramacy and Lee 2012, doi:10.1007/s11222-010-9224-x).
+    /// What trials of new configurations will measure, at every row of `points` (t × d): the nugget is
+    /// part of it.
     pub(super) fn of_each_new(&self, points: &Array2<f64>) -> Vec<Posterior> {
         let mut posteriors = self.at_each(points);
         let nugget = self.nugget();
@@ -96,7 +113,7 @@ impl Model {
     }
 
     fn nugget(&self) -> f64 {
-        if self.is_exact { self.noise_variance() } else { 0.0 }
+        if self.has_nugget { self.noise_variance() } else { 0.0 }
     }
 
     /// The same at one point, and how it changes with it.
@@ -174,7 +191,7 @@ impl Model {
         let residual = value - self.trend.at(point);
         let each = self.processes.iter().map(|gp| gp.with_observation(point, residual));
         let processes = each.collect::<Result<_, _>>()?;
-        Ok(Self { processes, trend: self.trend.clone(), is_exact: self.is_exact })
+        Ok(Self { processes, trend: self.trend.clone(), has_nugget: self.has_nugget })
     }
 }
 

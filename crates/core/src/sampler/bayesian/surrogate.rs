@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ndarray::Array2;
 
 use super::{
-    model::Model,
+    model::{Model, Structure},
     outcome::{Lens, Reading, fit, seen_error},
     price::Price,
     repeat,
@@ -113,8 +113,13 @@ impl Surrogate {
         let completed: Vec<Completed<'_>> =
             history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
         let may_differ = repeat::may_differ(problem.objective(), history);
-        let modelling =
-            Modelling { problem, completed: &completed, past, noise, is_exact: !may_differ };
+        let is_table = space.parameters().iter().all(|p| p.domain().levels().is_some());
+        let structure = match (is_table, may_differ) {
+            (false, _) => Structure::Smooth,
+            (true, true) => Structure::Table,
+            (true, false) => Structure::ExactTable,
+        };
+        let modelling = Modelling { problem, completed: &completed, past, noise, structure };
         let columns = space.columns();
         let validity = || {
             Validity::fit(matrix(&tried, columns.len()), &valid, &columns)
@@ -298,8 +303,7 @@ struct Modelling<'a> {
     completed: &'a [Completed<'a>],
     past: &'a [History],
     noise: Noise,
-    /// Whether a repeat would agree to the last bit.
-    is_exact: bool,
+    structure: Structure,
 }
 
 impl Modelling<'_> {
@@ -384,7 +388,7 @@ impl Modelling<'_> {
     ) -> Result<Model, SuggestError> {
         let columns = self.problem.space().columns();
         let readings = readings(self.completed, metric, seen, self.noise);
-        Model::fit(&readings, &columns, ceiling, past, self.is_exact)
+        Model::fit(&readings, &columns, ceiling, past, self.structure)
             .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
     }
 
