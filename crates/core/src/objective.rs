@@ -27,6 +27,19 @@ impl Scale {
         }
     }
 
+    /// This scale, or the linear one where a number has no logarithm.
+    pub(crate) fn usable_for(self, mut numbers: impl Iterator<Item = f64>) -> Self {
+        if numbers.all(|number| number > 0.0) { self } else { Self::Linear }
+    }
+
+    /// The difference on this scale that is a share of a number, which is given on this scale too.
+    pub(crate) fn step(self, share: f64, on_scale: f64) -> f64 {
+        match self {
+            Self::Linear => share * on_scale.abs(),
+            Self::Log => share,
+        }
+    }
+
     /// The inverse of `forward`.
     pub(crate) fn backward(self, number: f64) -> f64 {
         match self {
@@ -227,9 +240,14 @@ impl Goal {
     /// What a measurement gives for it, as a cost: less is better. `None` where the metric was not
     /// measured, or where less is better and it is known only to be so much or more, which wins nothing.
     pub fn cost(&self, measurement: &Measurement) -> Option<f64> {
+        self.value(measurement).map(|value| self.direction.as_cost(value))
+    }
+
+    /// The same in the metric's unit.
+    pub(crate) fn value(&self, measurement: &Measurement) -> Option<f64> {
         let Estimate { value, is_lower_bound, .. } = measurement.get(&self.metric)?;
         let may_be_worse = is_lower_bound && self.direction == Direction::Minimise;
-        (!may_be_worse).then(|| self.direction.as_cost(value))
+        (!may_be_worse).then_some(value)
     }
 }
 

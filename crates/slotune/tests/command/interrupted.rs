@@ -18,8 +18,8 @@ use slotune::{
 
 use super::{command, ok, slotune, stderr, write_study};
 
-fn start(folder: &Path) -> Child {
-    command(folder, &["tune", "study.toml"])
+fn start(folder: &Path, arguments: &[&str]) -> Child {
+    command(folder, arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -29,6 +29,24 @@ fn start(folder: &Path) -> Child {
 fn signal(child: &Child, name: &str) {
     let status = Command::new("kill").args([name, &child.id().to_string()]).status();
     assert!(status.expect("kill runs").success());
+}
+
+/// Presses Ctrl-C after a command has told of so many trials, and waits for its end. How many it told of
+/// in all, and what it said of the end.
+fn interrupted_after(trials: usize, mut child: Child) -> (usize, String) {
+    let mut output = BufReader::new(child.stdout.take().expect("piped"));
+    let mut line = String::new();
+    for _ in 0..trials {
+        output.read_line(&mut line).expect("text");
+    }
+    signal(&child, "-INT");
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).expect("text");
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    assert_eq!(end_of(child).code(), Some(130), "{said}");
+    assert!(said.contains("ending after this trial, which is kept"), "{said}");
+    (trials + rest.lines().count(), said)
 }
 
 /// Waits until a file is there, which is soon.
@@ -85,7 +103,7 @@ fn a_killed_study_goes_on_with_the_trials_of_an_uninterrupted_one() {
         (1 + derive(11, "kill/lines", kill) % 2, delay_us)
     });
     for (lines, delay_us) in first.into_iter().chain(random).take(kills as usize) {
-        let mut child = start(killed.path());
+        let mut child = start(killed.path(), &["tune", "study.toml"]);
         let mut output = BufReader::new(child.stdout.take().expect("piped"));
         let mut line = String::new();
         for _ in 0..lines {
@@ -110,24 +128,11 @@ fn a_killed_study_goes_on_with_the_trials_of_an_uninterrupted_one() {
 fn ctrl_c_ends_after_the_trial_under_way_and_the_study_goes_on_later() {
     let folder = tempfile::tempdir().unwrap();
     write_study(folder.path(), 60, 60);
-    let mut child = start(folder.path());
-    let mut output = BufReader::new(child.stdout.take().expect("piped"));
-    let mut errors = child.stderr.take().expect("piped");
-    let mut line = String::new();
-    for _ in 0..4 {
-        output.read_line(&mut line).expect("text");
-    }
-    signal(&child, "-INT");
-    let mut rest = String::new();
-    output.read_to_string(&mut rest).expect("text");
-    let mut said = String::new();
-    errors.read_to_string(&mut said).expect("text");
-    assert_eq!(end_of(child).code(), Some(130), "{said}");
-    assert!(said.contains("ending after this trial, which is kept"), "{said}");
+    let child = start(folder.path(), &["tune", "study.toml"]);
+    let (printed, said) = interrupted_after(4, child);
     assert!(said.contains("the same command goes on"), "{said}");
-    let printed = 4 + rest.lines().count();
     let kept = trials(folder.path());
-    assert_eq!(kept.len(), printed, "each trial that was told of is kept: {rest}");
+    assert_eq!(kept.len(), printed, "each trial that was told of is kept");
     assert!(kept.len() < 62, "it ended early");
 
     write_study(folder.path(), u32::try_from(printed).unwrap(), 60);
@@ -146,26 +151,10 @@ fn ctrl_c_during_finals_keeps_what_is_finished_and_they_go_on_later() {
         .expect("writable");
     ok(folder.path(), &["tune", "study.toml"]);
     let searched = trials(folder.path());
-    let mut child = command(folder.path(), &["finals", "study.toml"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let mut output = BufReader::new(child.stdout.take().expect("piped"));
-    let mut line = String::new();
-    for _ in 0..2 {
-        output.read_line(&mut line).expect("text");
-    }
-    signal(&child, "-INT");
-    let mut rest = String::new();
-    output.read_to_string(&mut rest).expect("text");
-    let mut said = String::new();
-    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
-    assert_eq!(end_of(child).code(), Some(130), "{said}");
-    assert!(said.contains("ending after this trial, which is kept"), "{said}");
+    let child = start(folder.path(), &["finals", "study.toml"]);
+    let (printed, _) = interrupted_after(2, child);
     let kept = trials(folder.path());
-    let printed = 2 + rest.lines().count();
-    assert_eq!(kept.len(), searched.len() + printed, "each trial that was told of is kept: {rest}");
+    assert_eq!(kept.len(), searched.len() + printed, "each trial that was told of is kept");
 
     ok(folder.path(), &["finals", "study.toml"]);
     let resumed = trials(folder.path());
@@ -192,7 +181,7 @@ fn write_long_study(folder: &Path) {
 fn a_second_ctrl_c_ends_at_once_and_a_second_process_is_told_who_has_the_study() {
     let folder = tempfile::tempdir().unwrap();
     write_long_study(folder.path());
-    let mut child = start(folder.path());
+    let mut child = start(folder.path(), &["tune", "study.toml"]);
     wait_for(&folder.path().join("study-results/manifest.json"));
 
     let second = slotune(folder.path(), &["tune", "study.toml"]);

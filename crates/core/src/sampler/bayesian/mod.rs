@@ -8,6 +8,7 @@
 
 mod maximise;
 mod model;
+mod modelling;
 mod outcome;
 mod price;
 mod region;

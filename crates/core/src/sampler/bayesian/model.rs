@@ -84,7 +84,8 @@ impl Model {
     }
 
     pub(crate) fn at(&self, point: &[f64]) -> Posterior {
-        let mut posterior = mixture(self.processes.iter().map(|gp| gp.posterior_at(point)));
+        let each: Vec<Posterior> = self.processes.iter().map(|gp| gp.posterior_at(point)).collect();
+        let mut posterior = mixture(each.iter().copied());
         posterior.mean += self.trend.at(point);
         posterior
     }
@@ -152,21 +153,25 @@ impl Model {
             let drawn = gp.draws(points, its_share, random)?;
             draws.append(Axis(0), drawn.view()).expect("as many columns as points");
         }
-        let nugget = self.nugget().sqrt();
-        draws.mapv_inplace(|value| {
-            let z: f64 = StandardNormal.sample(random);
-            value + nugget * z
-        });
+        if self.has_nugget {
+            let nugget = self.nugget().sqrt();
+            draws.mapv_inplace(|value| {
+                let z: f64 = StandardNormal.sample(random);
+                value + nugget * z
+            });
+        }
         Ok(draws + &Array1::from_vec(self.trend.at_each(points)))
     }
 
     /// The value at a point less that at another, without noise.
     pub(super) fn difference(&self, point: &[f64], other: &[f64]) -> Posterior {
-        let mut difference = mixture(self.processes.iter().map(|gp| {
+        let of_one = |gp: &Gp| {
             let (here, there) = (gp.posterior_at(point), gp.posterior_at(other));
             let variance = here.variance + there.variance - 2.0 * gp.covariance(point, other);
             Posterior { mean: here.mean - there.mean, variance: variance.max(0.0) }
-        }));
+        };
+        let each: Vec<Posterior> = self.processes.iter().map(of_one).collect();
+        let mut difference = mixture(each.iter().copied());
         difference.mean += self.trend.at(point) - self.trend.at(other);
         difference
     }
@@ -196,10 +201,9 @@ impl Model {
 }
 
 /// Mean and variance of a mixture of equal parts.
-fn mixture(parts: impl ExactSizeIterator<Item = Posterior>) -> Posterior {
+fn mixture(parts: impl ExactSizeIterator<Item = Posterior> + Clone) -> Posterior {
     let share = 1.0 / parts.len() as f64;
-    let parts: Vec<Posterior> = parts.collect();
-    let mean = share * parts.iter().map(|part| part.mean).sum::<f64>();
-    let spread = |part: &Posterior| part.variance + (part.mean - mean).powi(2);
-    Posterior { mean, variance: share * parts.iter().map(spread).sum::<f64>() }
+    let mean = share * parts.clone().map(|part| part.mean).sum::<f64>();
+    let spread = |part: Posterior| part.variance + (part.mean - mean).powi(2);
+    Posterior { mean, variance: share * parts.map(spread).sum::<f64>() }
 }

@@ -86,6 +86,13 @@ pub(super) fn seen_error(seen: &dyn Fn(f64) -> f64, value: f64, standard_error: 
     if both_sides.is_finite() { both_sides } else { one_side }
 }
 
+/// The standard deviation of values, taken as all there are; 0 where there is none.
+pub(super) fn deviation(values: &[f64]) -> f64 {
+    let n = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n).sqrt()
+}
+
 /// Enlarges what is near a bound: bound + w asinh((value − bound) / w), which leaves the bound and
 /// the order of values alone. A smooth form of the bilog transform of constraints (Eriksson and
 /// Poloczek 2021, arXiv:2002.08526).
@@ -98,10 +105,7 @@ pub(super) struct Lens {
 
 impl Lens {
     pub(super) fn new(bound: Bound, values: &[f64]) -> Self {
-        let n = values.len().max(1) as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
-        Self { bound: bound.value(), width: RESOLVED * variance.sqrt() }
+        Self { bound: bound.value(), width: RESOLVED * deviation(values) }
     }
 
     pub(super) fn forward(self, value: f64) -> f64 {

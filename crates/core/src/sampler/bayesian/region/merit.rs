@@ -1,7 +1,9 @@
 //! Which of two trials is the better, infeasible ones included.
 
-use super::super::surrogate::usable_scale;
-use crate::{Bound, Constraint, Direction, Estimate, History, Measurement, Objective, Scale};
+use crate::{
+    Bound, Constraint, Goal, History, Measurement, Objective, Scale,
+    sampler::bayesian::outcome::deviation,
+};
 
 /// An objective, or a distance to the targets, that is less by a smaller share is no better.
 const LEAST_STEP: f64 = 1e-3;
@@ -30,6 +32,7 @@ impl Merit {
 /// What merits are judged by.
 pub(super) struct Merits<'a> {
     objective: &'a Objective,
+    goal: Goal,
     scale: Scale,
     targets: Vec<Target<'a>>,
 }
@@ -49,30 +52,21 @@ impl<'a> Merits<'a> {
         };
         let target = |constraint: &'a Constraint| {
             let Constraint { metric, bound, scale } = constraint;
-            let scale = usable_scale(*scale, values(metric).chain([bound.value()]));
+            let scale = scale.usable_for(values(metric).chain([bound.value()]));
             let on_scale: Vec<f64> = values(metric).map(|value| scale.forward(value)).collect();
-            let n = on_scale.len().max(1) as f64;
-            let mean = on_scale.iter().sum::<f64>() / n;
-            let variance = on_scale.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n;
-            Target { metric, scale, bound: *bound, deviation: variance.sqrt() }
+            Target { metric, scale, bound: *bound, deviation: deviation(&on_scale) }
         };
         let targets = objective.constraints.iter().map(target).collect();
-        let scale = usable_scale(objective.scale, values(&objective.metric));
-        Self { objective, scale, targets }
+        let scale = objective.scale.usable_for(values(&objective.metric));
+        Self { objective, goal: objective.goal(), scale, targets }
     }
 
     /// `None` where the objective is only bounded: that wins nothing.
     pub(super) fn merit(&self, measurement: &Measurement) -> Option<Merit> {
         if self.objective.is_feasible(measurement) {
-            let Estimate { value, is_lower_bound, .. } = measurement.get(&self.objective.metric)?;
-            if is_lower_bound && self.objective.direction == Direction::Minimise {
-                return None;
-            }
-            let value = self.objective.direction.as_cost(self.scale.forward(value));
-            let least_step = match self.scale {
-                Scale::Linear => LEAST_STEP * value.abs(),
-                Scale::Log => LEAST_STEP,
-            };
+            let value = self.scale.forward(self.goal.value(measurement)?);
+            let value = self.goal.direction.as_cost(value);
+            let least_step = self.scale.step(LEAST_STEP, value);
             return Some(Merit { is_feasible: true, value, least_step });
         }
         let missed = self.targets.iter().map(|target| target.missed_by(measurement));

@@ -1,3 +1,5 @@
+//! How long a region is after a history, and what lies in it.
+
 use super::*;
 use crate::{
     Constraint, Entry, Measurement, Objective, Outcome, Reason, State, Trial, TrialId,

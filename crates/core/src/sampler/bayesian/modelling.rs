@@ -1,0 +1,167 @@
+//! From the trials of a study, and of past ones, to the models of every outcome.
+
+use std::sync::Arc;
+
+use super::{
+    model::{Model, Structure},
+    outcome::{Lens, Reading, fit, seen_error},
+    surrogate::{Improvement, Limited, Noise},
+    tradeoff::{Tradeoff, reference},
+};
+use crate::{
+    Bound, Constraint, Direction, Estimate, Front, Goal, History, Measurement, Problem, Scale,
+    gp::Gp, sampler::SuggestError,
+};
+
+/// A completed trial: its design point and what it measured.
+pub(super) type Completed<'a> = (Vec<f64>, &'a Measurement);
+
+/// What the models are made from.
+pub(super) struct Modelling<'a> {
+    pub(super) problem: &'a Problem,
+    pub(super) completed: &'a [Completed<'a>],
+    pub(super) past: &'a [History],
+    pub(super) noise: Noise,
+    pub(super) structure: Structure,
+}
+
+impl Modelling<'_> {
+    /// The models of the objective's goals; `None` until a trial met every target.
+    pub(super) fn goals(&self) -> Result<(Option<Improvement>, Option<Tradeoff>), SuggestError> {
+        let objective = self.problem.objective();
+        let first = objective.goal();
+        let Some(second) = &objective.against else {
+            return Ok((self.improvement(&first, f64::NEG_INFINITY)?, None));
+        };
+        let reference = [&first, second].map(|goal| reference(self.feasible_costs(goal)));
+        let second = self.improvement(second, reference[1])?;
+        let tradeoff = second.map(|second| Tradeoff { second, front: Front::new(&[], reference) });
+        Ok((self.improvement(&first, reference[0])?, tradeoff))
+    }
+
+    /// A goal's model; `None` until a trial met every target. What is worse than all of those counts as
+    /// the worst, or as `limit` where that is worse still, a cost on the scale that is modelled.
+    fn improvement(&self, goal: &Goal, limit: f64) -> Result<Option<Improvement>, SuggestError> {
+        let Goal { metric, direction, .. } = goal;
+        let (scale, direction) = (self.scale(goal), *direction);
+        let cost = |value| direction.as_cost(scale.forward(value));
+        let Some(worst) = self.feasible_costs(goal).reduce(f64::max) else { return Ok(None) };
+        let worst = worst.max(limit);
+        let seen = |value| direction.as_cost(cost(value).min(worst));
+        let ceiling = match direction {
+            Direction::Minimise => worst,
+            Direction::Maximise => f64::INFINITY,
+        };
+        let past = self.past_processes(metric, scale, &|value| scale.forward(value));
+        let model = self.model(metric, &seen, ceiling, &past)?;
+        let (best, least_gain) = (direction.as_cost(worst), 0.0);
+        let metric = metric.clone();
+        Ok(Some(Improvement { metric, model, scale, direction, best, least_gain }))
+    }
+
+    /// What feasible trials have of a goal, as costs on the scale that is modelled.
+    fn feasible_costs<'a>(&'a self, goal: &'a Goal) -> impl Iterator<Item = f64> + Clone + 'a {
+        let scale = self.scale(goal);
+        let objective = self.problem.objective();
+        let feasible = self.completed.iter().filter(|(_, m)| objective.is_feasible(m));
+        let values = feasible.filter_map(|(_, measurement)| measurement.value(&goal.metric));
+        values.map(move |value| goal.direction.as_cost(scale.forward(value)))
+    }
+
+    /// The scale that a goal is modelled on.
+    fn scale(&self, goal: &Goal) -> Scale {
+        goal.scale.usable_for(self.values(&goal.metric))
+    }
+
+    /// The model of a constrained metric; `None` before anything was measured.
+    pub(super) fn limited(&self, constraint: &Constraint) -> Result<Option<Limited>, SuggestError> {
+        if self.completed.is_empty() {
+            return Ok(None);
+        }
+        let metric = constraint.metric.clone();
+        let limit = constraint.bound.value();
+        let scale = constraint.scale.usable_for(self.values(&metric).chain([limit]));
+        let bound = match constraint.bound {
+            Bound::AtLeast(bound) => Bound::AtLeast(scale.forward(bound)),
+            Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
+        };
+        let on_scale: Vec<f64> = self.values(&metric).map(|value| scale.forward(value)).collect();
+        let lens = Lens::new(bound, &on_scale);
+        let seen = |value| lens.forward(scale.forward(value));
+        let past = self.past_processes(&metric, scale, &seen);
+        let model = self.model(&metric, &seen, f64::INFINITY, &past)?;
+        Ok(Some(Limited { metric, model, bound }))
+    }
+
+    fn values<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = f64> + 'a {
+        self.completed.iter().filter_map(move |(_, measurement)| measurement.value(metric))
+    }
+
+    /// A model of a metric as it is `seen`.
+    fn model(
+        &self,
+        metric: &str,
+        seen: &dyn Fn(f64) -> f64,
+        ceiling: f64,
+        past: &[Arc<Gp>],
+    ) -> Result<Model, SuggestError> {
+        let columns = self.problem.space().columns();
+        let readings = readings(self.completed, metric, seen, self.noise);
+        Model::fit(&readings, &columns, ceiling, past, self.structure)
+            .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
+    }
+
+    /// The processes that past studies have of a metric as it is `seen`. Left out are those that did not
+    /// measure it, or not on this scale, or whose numbers cannot be fitted: what cannot help must not
+    /// hinder.
+    fn past_processes(
+        &self,
+        metric: &str,
+        scale: Scale,
+        seen: &dyn Fn(f64) -> f64,
+    ) -> Vec<Arc<Gp>> {
+        let process = |past| self.past_process(past, metric, scale, seen);
+        self.past.iter().filter_map(process).collect()
+    }
+
+    fn past_process(
+        &self,
+        past: &History,
+        metric: &str,
+        scale: Scale,
+        seen: &dyn Fn(f64) -> f64,
+    ) -> Option<Arc<Gp>> {
+        let space = self.problem.space();
+        let completed: Vec<Completed<'_>> = past
+            .completed()
+            .filter(|(trial, _)| space.check(&trial.configuration).is_ok())
+            .map(|(trial, measurement)| {
+                (space.encode(&trial.configuration).coordinates().to_vec(), measurement)
+            })
+            .collect();
+        let values = completed.iter().filter_map(|(_, measurement)| measurement.value(metric));
+        if scale.usable_for(values) != scale {
+            return None;
+        }
+        let readings = readings(&completed, metric, seen, Noise::Learnt);
+        fit(&readings, &space.columns(), f64::INFINITY).ok().map(Arc::new)
+    }
+}
+
+/// What trials say of a metric as it is `seen`.
+fn readings<'a>(
+    completed: &'a [Completed<'a>],
+    metric: &str,
+    seen: &dyn Fn(f64) -> f64,
+    noise: Noise,
+) -> Vec<Reading<'a>> {
+    let reading = |(point, measurement): &'a Completed<'a>| {
+        let Estimate { value, standard_error, is_lower_bound } = measurement.get(metric)?;
+        let standard_error = match noise {
+            Noise::Learnt => 0.0,
+            Noise::MeasuredAndLearnt => seen_error(seen, value, standard_error),
+        };
+        Some(Reading { point, value: seen(value), standard_error, is_lower_bound })
+    };
+    completed.iter().filter_map(reading).collect()
+}
