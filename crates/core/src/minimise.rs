@@ -14,6 +14,9 @@ const MEMORY: usize = 10;
 /// Starts keep this share of the box away from its sides, where the sigmoid has no slope.
 const MARGIN: f64 = 1e-2;
 
+/// How often the solver may ask for each evaluation: about four times as it goes on.
+const ASKS: usize = 8;
+
 /// Lower and upper bound of one variable.
 pub(crate) type Bounds = (f64, f64);
 
@@ -24,8 +27,17 @@ pub(crate) struct Minimum {
     pub(crate) value: f64,
 }
 
+/// When a search ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    /// After so many evaluations of the function.
+    pub(crate) evaluations: usize,
+    /// After a step that makes the value less by no more than this.
+    pub(crate) tolerance: f64,
+}
+
 /// The smallest value of `f` that L-BFGS (Nocedal and Wright 2006, algorithm 7.5) with Moré–Thuente
-/// line searches meets from `start` within a budget of `evaluations`.
+/// line searches meets from `start`.
 ///
 /// `f` gives its value and gradient, or `None` where it is undefined, which ends the search. The
 /// box is mapped to all of space by a sigmoid in each variable. `None` when nothing was defined.
@@ -33,20 +45,20 @@ pub(crate) fn minimise(
     f: impl Fn(&[f64]) -> Option<(f64, Vec<f64>)>,
     start: &[f64],
     bounds: &[Bounds],
-    evaluations: usize,
+    Effort { evaluations, tolerance }: Effort,
 ) -> Option<Minimum> {
     let free: Vec<f64> = start.iter().zip(bounds).map(|(&x, &bounds)| to_free(x, bounds)).collect();
-    let memo = RefCell::new(Memo { left: evaluations, ..Memo::default() });
-    let problem = Boxed { f, bounds, scale: 1.0, memo };
+    let memo =
+        Memo { evaluations_left: evaluations, asks_left: ASKS * evaluations, ..Memo::default() };
+    let mut problem = Boxed { f, bounds, scale: 1.0, memo: RefCell::new(memo) };
     let (_, gradient) = problem.evaluate(&free).ok()?;
     // The first step of L-BFGS is the gradient itself: scaled so that it is no longer than 1.
     let length = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
-    let problem = Boxed { scale: 1.0 / length.max(1.0), ..problem };
-    problem.memo.borrow_mut().last = None;
+    problem.scale = 1.0 / length.max(1.0);
 
     let solver = LBFGS::new(MoreThuenteLineSearch::new(), MEMORY)
         .with_tolerance_grad(1e-7)
-        .and_then(|solver| solver.with_tolerance_cost(1e-9))
+        .and_then(|solver| solver.with_tolerance_cost(tolerance * problem.scale))
         .ok()?;
     // A failed line search or a spent budget is no failure of the search: the best point met stands.
     let _ = Executor::new(&problem, solver)
@@ -65,38 +77,49 @@ struct Boxed<'a, F> {
     memo: RefCell<Memo>,
 }
 
-/// The solver asks for value and gradient one after the other; they are computed once. Handed out
-/// once too, so that a line search that stands still spends the budget and ends.
+/// The solver asks several times for what it knows; each point is computed once. What it asks for
+/// counts too, so that a line search that stands still ends.
 #[derive(Default)]
 struct Memo {
-    /// Evaluations left.
-    left: usize,
+    evaluations_left: usize,
+    asks_left: usize,
+    /// The last point on all of space, and value and gradient there, unscaled.
     last: Option<(Vec<f64>, f64, Vec<f64>)>,
     best: Option<Minimum>,
 }
 
 impl<F: Fn(&[f64]) -> Option<(f64, Vec<f64>)>> Boxed<'_, F> {
+    /// Value and gradient, scaled.
     fn evaluate(&self, free: &[f64]) -> Result<(f64, Vec<f64>), Error> {
+        let spend = |left: &mut usize| -> Result<(), Error> {
+            *left = left.checked_sub(1).ok_or_else(|| Error::msg("the budget is spent"))?;
+            Ok(())
+        };
+        let scaled = |value: f64, gradient: &[f64]| {
+            (self.scale * value, gradient.iter().map(|slope| self.scale * slope).collect())
+        };
         let mut memo = self.memo.borrow_mut();
-        if let Some((at, value, gradient)) = memo.last.take()
+        spend(&mut memo.asks_left)?;
+        if let Some((at, value, gradient)) = &memo.last
             && at == free
         {
-            return Ok((value, gradient));
+            return Ok(scaled(*value, gradient));
         }
-        memo.left = memo.left.checked_sub(1).ok_or_else(|| Error::msg("the budget is spent"))?;
+        spend(&mut memo.evaluations_left)?;
         let x: Vec<f64> =
             free.iter().zip(self.bounds).map(|(&free, &bounds)| from_free(free, bounds)).collect();
         let (value, mut gradient) = (self.f)(&x)
             .filter(|(value, _)| value.is_finite())
             .ok_or_else(|| Error::msg("the function is undefined here"))?;
         for ((slope, &free), &bounds) in gradient.iter_mut().zip(free).zip(self.bounds) {
-            *slope *= self.scale * slope_of_box(free, bounds);
+            *slope *= slope_of_box(free, bounds);
         }
         if memo.best.as_ref().is_none_or(|best| value < best.value) {
             memo.best = Some(Minimum { x, value });
         }
-        memo.last = Some((free.to_vec(), value * self.scale, gradient.clone()));
-        Ok((value * self.scale, gradient))
+        let answer = scaled(value, &gradient);
+        memo.last = Some((free.to_vec(), value, gradient));
+        Ok(answer)
     }
 }
 
@@ -138,6 +161,8 @@ fn slope_of_box(free: f64, (low, high): Bounds) -> f64 {
 mod tests {
     use super::*;
 
+    const THOROUGH: Effort = Effort { evaluations: 200, tolerance: 1e-12 };
+
     #[test]
     fn finds_a_minimum_inside_and_one_on_the_side_of_the_box() {
         // Rosenbrock's function, minimum 0 at (1, 1).
@@ -145,19 +170,20 @@ mod tests {
             let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
             Some((a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b]))
         };
-        let inside = minimise(rosenbrock, &[-1.2, 1.0], &[(-2.0, 2.0), (-2.0, 2.0)], 200).unwrap();
+        let bounds = [(-2.0, 2.0), (-2.0, 2.0)];
+        let inside = minimise(rosenbrock, &[-1.2, 1.0], &bounds, THOROUGH).unwrap();
         assert!(inside.x.iter().all(|x| (x - 1.0).abs() < 1e-4), "{inside:?}");
 
         let slope = |x: &[f64]| Some((x[0], vec![1.0]));
-        let side = minimise(slope, &[0.5], &[(-1.0, 1.0)], 100).unwrap();
+        let side = minimise(slope, &[0.5], &[(-1.0, 1.0)], THOROUGH).unwrap();
         assert!((side.x[0] + 1.0).abs() < 1e-3, "{side:?}");
     }
 
     #[test]
     fn an_undefined_region_ends_the_search_at_the_best_point_met() {
         let cliff = |x: &[f64]| (x[0] > 0.2).then(|| (x[0], vec![1.0]));
-        let met = minimise(cliff, &[0.9], &[(0.0, 1.0)], 100).unwrap();
+        let met = minimise(cliff, &[0.9], &[(0.0, 1.0)], THOROUGH).unwrap();
         assert!(met.value > 0.2 && met.value <= 0.9);
-        assert!(minimise(|_| None, &[0.5], &[(0.0, 1.0)], 100).is_none());
+        assert!(minimise(|_| None, &[0.5], &[(0.0, 1.0)], THOROUGH).is_none());
     }
 }

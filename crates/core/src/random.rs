@@ -41,7 +41,9 @@ pub(crate) struct SobolPoints {
     dimensions: usize,
     seed: u64,
     index: u64,
-    /// Of this round, one for each block of dimensions.
+    /// The round that the scramblings are for.
+    round: Option<u64>,
+    /// One for each block of dimensions.
     scramblings: Vec<u32>,
 }
 
@@ -54,7 +56,7 @@ impl SobolPoints {
 
     /// Points of the unit cube, scrambled by `seed`.
     pub(crate) fn new(dimensions: usize, seed: u64) -> Self {
-        Self { dimensions, seed, index: 0, scramblings: Vec::new() }
+        Self { dimensions, seed, index: 0, round: None, scramblings: Vec::new() }
     }
 }
 
@@ -68,7 +70,8 @@ impl Iterator for SobolPoints {
     fn next(&mut self) -> Option<Vec<f64>> {
         let (round, index) = (self.index / Self::ROUND, (self.index % Self::ROUND) as u32);
         self.index += 1;
-        if index == 0 {
+        if self.round != Some(round) {
+            self.round = Some(round);
             let scrambling = |block: usize| {
                 let counter = round.wrapping_mul(1 << 32) ^ block as u64;
                 derive(self.seed, "sobol", counter) as u32
@@ -80,6 +83,12 @@ impl Iterator for SobolPoints {
             f64::from(sobol_burley::sample(index, (j % Self::BLOCK) as u32, scrambling))
         };
         Some((0..self.dimensions).map(coordinate).collect())
+    }
+
+    /// Without the points before it.
+    fn nth(&mut self, n: usize) -> Option<Vec<f64>> {
+        self.index += n as u64;
+        self.next()
     }
 }
 
@@ -113,6 +122,17 @@ mod tests {
                 [0.512_971_282_005_310_1, 0.087_070_584_297_180_18]
             ]
         );
+    }
+
+    #[test]
+    fn a_walk_can_skip_points_within_a_round_and_beyond() {
+        for skipped in [3, 1 << 16, (1 << 16) + 5] {
+            let mut one_by_one = SobolPoints::new(9, 4);
+            for _ in 0..skipped {
+                one_by_one.next();
+            }
+            assert_eq!(SobolPoints::new(9, 4).nth(skipped), one_by_one.next());
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use slotune_core::{
     Study, sampler::Bayesian,
 };
 
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 36;
 
 /// What a trial costs, in seconds.
 type Cost = fn(&Configuration) -> f64;
@@ -81,23 +81,23 @@ fn mean_regret(is_aware: bool, budget: f64, cost: Cost) -> f64 {
 fn what_is_dear_and_useless_is_left_out() {
     let (plain, aware) =
         (mean_regret(false, 4_000.0, by_captures), mean_regret(true, 4_000.0, by_captures));
-    assert!(aware < 0.7 * plain, "{aware:.4} against {plain:.4}");
+    assert!(aware < 0.6 * plain, "{aware:.4} against {plain:.4}");
 }
 
-/// At a price: over 36 seeds the mean regret is 0.135, and 0.113 where cost does not count.
 #[test]
 fn what_is_dear_and_good_is_found_too() {
     let (plain, aware) =
         (mean_regret(false, 6_000.0, by_quality), mean_regret(true, 6_000.0, by_quality));
-    assert!(aware < 1.5 * plain, "{aware:.4} against {plain:.4}");
+    assert!(aware < 1.25 * plain, "{aware:.4} against {plain:.4}");
 }
 
 /// Even costs, costs that follow no configuration, and a budget that the trials will not spend.
 #[test]
 fn where_cost_does_not_matter_it_changes_nothing() {
     let by_chance = |configuration: &Configuration| {
-        let [width, fill] = ["width", "fill"].map(|name| number(configuration, name));
-        60.0 * 10_f64.powf((999.0 * width * fill).sin().abs())
+        let [width, fill, captures] =
+            ["width", "fill", "captures"].map(|name| number(configuration, name));
+        60.0 * 10_f64.powf((999.0 * width * fill + 131.0 * captures).sin().abs())
     };
     for (cost, budget) in [(even as Cost, 9_000.0), (by_chance, 9_000.0), (by_captures, 20_000.0)] {
         let plain = run(Bayesian::default(), 3, f64::INFINITY, 25, cost);

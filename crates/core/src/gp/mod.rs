@@ -274,27 +274,24 @@ impl Gp {
     ) -> Result<Array2<f64>, GpError> {
         let points = points.as_standard_layout().into_owned();
         let t = points.nrows();
-        let Inference { kernel, alpha, cholesky, .. } = &self.inference;
-        let k = self.covariances_with(&points);
-        let half = |i| {
-            let mut half = row(&k, i).to_vec();
-            cholesky.half_solve(&mut half);
-            half
-        };
-        let halves: Vec<Vec<f64>> = (0..t).map(half).collect();
+        let Inference { kernel, cholesky, .. } = &self.inference;
+        let mut k = self.covariances_with(&points);
+        let means = self.explained_means(&k);
+        cholesky.half_solve_columns(&mut k);
+        let halves = k.reversed_axes().as_standard_layout().into_owned();
         let others = ByColumns::new(&points);
         let mut covariance = Array2::zeros((t, t));
         for (i, mut entries) in covariance.rows_mut().into_iter().enumerate() {
             let entries = entries.as_slice_mut().expect("rows of a standard array are contiguous");
             kernel.values(row(&points, i), &others, &mut entries[..=i]);
-            entries.iter_mut().zip(&halves[..=i]).for_each(|(k, half)| *k -= dot(half, &halves[i]));
+            let pairs = entries.iter_mut().zip(halves.rows());
+            pairs.take(i + 1).for_each(|(k, half)| *k -= half.dot(&halves.row(i)));
         }
         // Points that nearly coincide make it nearly singular.
         covariance.diag_mut().iter_mut().for_each(|entry| *entry += 1e-9 * kernel.variance());
         let factor = Cholesky::new(&covariance).map_err(|failure| {
             GpError::NotPositiveDefinite { row: failure.row, jitter: failure.jitter }
         })?;
-        let means: Vec<f64> = (0..t).map(|i| dot(row(&k, i), alpha)).collect();
         let mut draws = Array2::zeros((count, t));
         for mut draw in draws.rows_mut() {
             let normal: Vec<f64> = (0..t).map(|_| StandardNormal.sample(random)).collect();
@@ -313,14 +310,14 @@ impl Gp {
     /// When `points` has not one column for each of the process.
     pub fn posterior(&self, points: &Array2<f64>) -> Vec<Posterior> {
         let mut k = self.covariances_with(points);
-        let alpha = &self.inference.alpha;
-        let means: Vec<f64> = (0..k.nrows()).map(|i| dot(row(&k, i), alpha)).collect();
-        let explained = self.inference.cholesky.squared_half_solves(&mut k);
-        means
-            .into_iter()
-            .zip(explained)
-            .map(|(mean, explained)| self.natural(mean, explained))
-            .collect()
+        let means = self.explained_means(&k);
+        self.inference.cholesky.half_solve_columns(&mut k);
+        let mut explained = vec![0.0; points.nrows()];
+        for halves in k.rows() {
+            explained.iter_mut().zip(halves).for_each(|(sum, half)| *sum += half * half);
+        }
+        let each = means.into_iter().zip(explained);
+        each.map(|(mean, explained)| self.natural(mean, explained)).collect()
     }
 
     /// The means alone at every row of `points` (t × d): n steps each, where a variance takes n².
@@ -328,21 +325,28 @@ impl Gp {
     /// # Panics
     /// When `points` has not one column for each of the process.
     pub fn means(&self, points: &Array2<f64>) -> Vec<f64> {
-        let k = self.covariances_with(points);
-        let explained_mean = |i| dot(row(&k, i), &self.inference.alpha);
-        (0..k.nrows()).map(|i| self.natural(explained_mean(i), 0.0).mean).collect()
+        let means = self.explained_means(&self.covariances_with(points));
+        means.into_iter().map(|mean| self.natural(mean, 0.0).mean).collect()
     }
 
-    /// Covariances of every row of `points` (t × d) with the training points: t × n.
+    /// kᵀα for each column k of the covariances (n × t).
+    fn explained_means(&self, k: &Array2<f64>) -> Vec<f64> {
+        let mut means = vec![0.0; k.ncols()];
+        for (covariances, alpha) in k.rows().into_iter().zip(&self.inference.alpha) {
+            means.iter_mut().zip(covariances).for_each(|(mean, k)| *mean += alpha * k);
+        }
+        means
+    }
+
+    /// Covariances of the training points with every row of `points` (t × d): n × t.
     fn covariances_with(&self, points: &Array2<f64>) -> Array2<f64> {
-        let points = points.as_standard_layout();
-        let mut k = Array2::zeros((points.nrows(), self.y.len()));
-        for (point, mut covariances) in points.rows().into_iter().zip(k.rows_mut()) {
-            let point = point.to_slice().expect("rows of a standard array are contiguous");
-            self.check_point(point);
+        assert_eq!(points.ncols(), self.columns.len(), "one coordinate for each column");
+        let others = ByColumns::new(points);
+        let mut k = Array2::zeros((self.y.len(), points.nrows()));
+        for (i, mut covariances) in k.rows_mut().into_iter().enumerate() {
             let covariances =
                 covariances.as_slice_mut().expect("rows of a standard array are contiguous");
-            self.inference.kernel.values(point, &self.inference.training, covariances);
+            self.inference.kernel.values(row(&self.x, i), &others, covariances);
         }
         k
     }

@@ -55,11 +55,11 @@ impl<'a> Unseen<'a> {
         self.point(configuration).is_some()
     }
 
-    /// The design point of a configuration that breaks no rule and was not tried.
-    pub(super) fn point(&self, configuration: &Configuration) -> Option<DesignPoint> {
+    /// The coordinates of the design point of a configuration that breaks no rule and was not tried.
+    pub(super) fn point(&self, configuration: &Configuration) -> Option<Vec<f64>> {
         let point = self.space.encode(configuration);
         let is_tried = self.seen.get(&key(&point)).is_some_and(|&count| count >= TRIED);
-        (!is_tried && self.space.allows(configuration)).then_some(point)
+        (!is_tried && self.space.allows(configuration)).then(|| point.into_coordinates())
     }
 
     /// All of them in lexicographic order, if the space is small enough to be enumerated.

@@ -1,6 +1,6 @@
 //! Typed values by parameter name.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,8 +11,11 @@ use super::Value;
 /// Holds only the parameters that exist under their conditions. Any names and values can be put
 /// in; [`SearchSpace::check`](super::SearchSpace::check) says whether they fit a space.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Configuration(BTreeMap<String, Value>);
+#[serde(from = "BTreeMap<Arc<str>, Value>", into = "BTreeMap<Arc<str>, Value>")]
+pub struct Configuration {
+    /// By name. A search looks at thousands for each trial, so names are shared.
+    values: Vec<(Arc<str>, Value)>,
+}
 
 impl Configuration {
     /// No values yet.
@@ -23,13 +26,28 @@ impl Configuration {
     /// The same with one value set.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.0.insert(name.into(), value.into());
+        self.set(&Arc::from(name.into()), Some(value.into()));
         self
+    }
+
+    /// Sets one value, or takes it out.
+    pub(super) fn set(&mut self, name: &Arc<str>, value: Option<Value>) {
+        match (self.position(name), value) {
+            (Ok(position), Some(value)) => self.values[position].1 = value,
+            (Ok(position), None) => drop(self.values.remove(position)),
+            (Err(position), Some(value)) => self.values.insert(position, (Arc::clone(name), value)),
+            (Err(_), None) => (),
+        }
+    }
+
+    /// Where the name stands, or belongs.
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        self.values.binary_search_by(|(other, _)| (**other).cmp(name))
     }
 
     /// The value of that name.
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        self.position(name).ok().map(|position| &self.values[position].1)
     }
 
     /// The value of that name, if it is an integer.
@@ -63,7 +81,19 @@ impl Configuration {
 
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.values.iter().map(|(name, value)| (&**name, value))
+    }
+}
+
+impl From<BTreeMap<Arc<str>, Value>> for Configuration {
+    fn from(values: BTreeMap<Arc<str>, Value>) -> Self {
+        Self { values: values.into_iter().collect() }
+    }
+}
+
+impl From<Configuration> for BTreeMap<Arc<str>, Value> {
+    fn from(configuration: Configuration) -> Self {
+        configuration.values.into_iter().collect()
     }
 }
 

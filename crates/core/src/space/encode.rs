@@ -18,6 +18,10 @@ impl DesignPoint {
     pub fn coordinates(&self) -> &[f64] {
         &self.0
     }
+
+    pub(crate) fn into_coordinates(self) -> Vec<f64> {
+        self.0
+    }
 }
 
 /// How the surrogate compares coordinates of one column.
@@ -58,13 +62,8 @@ impl SearchSpace {
     /// # Panics
     /// When `coordinates` does not hold one number for each parameter.
     pub fn nearest(&self, coordinates: &[f64]) -> Configuration {
-        assert_eq!(coordinates.len(), self.parameters().len(), "one coordinate for each parameter");
         let mut configuration = Configuration::new();
-        for (parameter, &u) in self.parameters().iter().zip(coordinates) {
-            if parameter.is_active(&configuration) {
-                configuration = configuration.with(parameter.name(), parameter.domain().nearest(u));
-            }
-        }
+        self.move_to(&mut configuration, coordinates, Domain::nearest);
         configuration
     }
 }

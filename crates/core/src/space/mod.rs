@@ -165,11 +165,12 @@ impl SearchSpace {
                 .into_iter()
                 .flat_map(|configuration| {
                     if parameter.is_active(&configuration) {
-                        parameter
-                            .domain()
-                            .values()
-                            .map(|value| configuration.clone().with(parameter.name(), value))
-                            .collect()
+                        let with = |value| {
+                            let mut configuration = configuration.clone();
+                            configuration.set(parameter.shared_name(), Some(value));
+                            configuration
+                        };
+                        parameter.domain().values().map(with).collect()
                     } else {
                         vec![configuration]
                     }
@@ -187,14 +188,25 @@ impl SearchSpace {
     /// # Panics
     /// When `unit` does not hold one coordinate for each parameter.
     pub fn configuration_at(&self, unit: &[f64]) -> Configuration {
-        assert_eq!(unit.len(), self.parameters.len(), "one coordinate for each parameter");
         let mut configuration = Configuration::new();
-        for (parameter, &u) in self.parameters.iter().zip(unit) {
-            if parameter.is_active(&configuration) {
-                configuration = configuration.with(parameter.name(), parameter.domain().at(u));
-            }
-        }
+        self.move_to(&mut configuration, unit, Domain::at);
         configuration
+    }
+
+    /// Makes a configuration of this space the one that has what the domains hold at each coordinate.
+    pub(crate) fn move_to(
+        &self,
+        configuration: &mut Configuration,
+        coordinates: &[f64],
+        value: impl Fn(&Domain, f64) -> Value,
+    ) {
+        assert_eq!(coordinates.len(), self.parameters.len(), "one coordinate for each parameter");
+        for (parameter, &coordinate) in self.parameters.iter().zip(coordinates) {
+            // Conditions name earlier parameters, which are set by now.
+            let is_active = parameter.is_active(configuration);
+            let value = is_active.then(|| value(parameter.domain(), coordinate));
+            configuration.set(parameter.shared_name(), value);
+        }
     }
 
     /// Some allowed configuration: by enumeration where that is possible, else by mending the points

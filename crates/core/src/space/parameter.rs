@@ -1,6 +1,6 @@
 //! One axis of the search space, and when it exists.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::objective::Scale;
 /// A named axis of the search space. Declared freely; checked by [`SearchSpace::new`](super::SearchSpace::new).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Parameter {
-    name: String,
+    name: Arc<str>,
     domain: Domain,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     condition: Option<Condition>,
@@ -53,7 +53,7 @@ impl Parameter {
 
     /// A parameter of the given domain, present in every configuration.
     pub fn new(name: impl Into<String>, domain: Domain) -> Self {
-        Self { name: name.into(), domain, condition: None }
+        Self { name: Arc::from(name.into()), domain, condition: None }
     }
 
     /// Measures distance on a log scale; has no meaning for, and leaves alone, other domains than
@@ -75,6 +75,11 @@ impl Parameter {
 
     /// The name.
     pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name, for configurations to share.
+    pub(super) fn shared_name(&self) -> &Arc<str> {
         &self.name
     }
 
@@ -118,7 +123,7 @@ impl Condition {
 
     /// Checks that the named parameter is among `known` and may take the value.
     pub(super) fn check(&self, known: &[Parameter]) -> Result<(), String> {
-        let Some(parent) = known.iter().find(|p| p.name == self.parameter) else {
+        let Some(parent) = known.iter().find(|p| *p.name == *self.parameter) else {
             return Err(format!("`{}` is not a parameter declared before it", self.parameter));
         };
         if parent.domain.contains(&self.value) {

@@ -1,15 +1,18 @@
 //! The most promising configuration.
 
+use std::ops::Range;
+
 use super::{region::Region, score::Score, surrogate::Surrogate};
 use crate::{
     Configuration, Domain, Origin, SearchSpace, Value,
-    minimise::{Bounds, minimise},
+    minimise::{Bounds, Effort, minimise},
     random::SobolPoints,
     sampler::unseen::Unseen,
 };
 
-/// Quasi-random candidates in a space that cannot be enumerated.
-const CANDIDATES: usize = 2048;
+/// Quasi-random candidates in a space that cannot be enumerated: two halves.
+const CANDIDATES: usize = 2 * HALF;
+const HALF: usize = 1024;
 
 /// Where rules leave fewer candidates than this, the others are mended.
 const FEW: usize = 32;
@@ -20,19 +23,16 @@ const REFINED: usize = 4;
 /// Rounds of refinement, each along the continuous and then along the discrete parameters.
 const ROUNDS: usize = 4;
 
-/// Evaluations of the score in each refinement along the continuous parameters.
-const EVALUATIONS: usize = 40;
+/// How far each refinement along the continuous parameters goes. The score is a logarithm: a step that
+/// makes it more by less is no gain.
+const CLIMB: Effort = Effort { evaluations: 40, tolerance: 1e-4 };
 
 /// Steps along a continuous axis of the unit cube that are tried like steps between levels.
 const STEPS: [f64; 6] = [-0.1, -0.02, -0.004, 0.004, 0.02, 0.1];
 
-/// A configuration and its design point.
-type Place = (Configuration, Vec<f64>);
-
-/// A configuration, its design point and its score.
+/// The design point of a configuration that may be proposed, and its score.
 #[derive(Clone)]
 pub(super) struct Candidate {
-    configuration: Configuration,
     pub(super) point: Vec<f64>,
     pub(super) score: Score,
 }
@@ -49,8 +49,7 @@ pub(super) fn best(
     seed: u64,
 ) -> Option<Candidate> {
     if let Some(all) = unseen.all() {
-        let all = all.into_iter().map(|configuration| placed(space, configuration));
-        return first_best(scored(surrogate, all.collect()));
+        return first_best(scored(surrogate, points(space, all)));
     }
     let starts = promising(space, unseen, region, surrogate, seed, REFINED);
     let refined = |starts: &[Candidate]| -> Vec<Candidate> {
@@ -74,38 +73,55 @@ pub(super) fn promising(
     count: usize,
 ) -> Vec<Candidate> {
     let candidates = match unseen.all() {
-        Some(all) => all.into_iter().map(|configuration| placed(space, configuration)).collect(),
+        Some(all) => points(space, all),
         None => candidates(space, unseen, region, surrogate, seed),
     };
-    let mut candidates = scored(surrogate, candidates);
-    // Stable, so that equals stay in order.
-    candidates.sort_by(|a, b| b.score.compare(&a.score));
-    candidates.dedup_by(|a, b| a.point == b.point);
-    candidates.truncate(count);
-    candidates
+    let mut best: Vec<Candidate> = Vec::new();
+    for candidate in scored(surrogate, candidates) {
+        // Behind its equals, so that equals stay in order.
+        let position = best.partition_point(|other| other.score.compare(&candidate.score).is_ge());
+        if position < count && best.iter().all(|other| other.point != candidate.point) {
+            best.insert(position, candidate);
+            best.truncate(count);
+        }
+    }
+    best
 }
 
-/// Quasi-random points of a region and the neighbours of its incumbents.
+/// Points of unseen configurations: quasi-random ones of a region and the neighbours of its incumbents.
 fn candidates(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
     region: &Region,
     surrogate: &Surrogate,
     seed: u64,
-) -> Vec<Place> {
+) -> Vec<Vec<f64>> {
     let d = space.parameters().len();
-    let even = || region.configurations(space, seed).take(CANDIDATES);
-    let mut candidates: Vec<Place> =
-        even().filter_map(|configuration| unseen_place(unseen, configuration)).collect();
+    let met = |walked: Range<usize>| -> Vec<Vec<f64>> {
+        let mut configuration = Configuration::new();
+        let point = |unit: Vec<f64>| {
+            region.move_to(space, &mut configuration, &unit);
+            unseen.point(&configuration)
+        };
+        let walk = region.walk(d, seed).skip(walked.start).take(walked.len());
+        walk.filter_map(point).collect()
+    };
+    let (mut candidates, others) =
+        surrogate.threads.both(true, || met(0..HALF), || met(HALF..CANDIDATES));
+    candidates.extend(others);
     if candidates.len() < FEW {
-        let mended = |configuration| Some(placed(space, unseen.mended(configuration)?));
-        candidates.extend(even().filter_map(mended));
+        let mended = region.walk(d, seed).take(CANDIDATES).filter_map(|unit| {
+            let mut configuration = Configuration::new();
+            region.move_to(space, &mut configuration, &unit);
+            unseen.mended(configuration)
+        });
+        candidates.extend(points(space, mended));
     }
     let incumbents = region.incumbents(surrogate).iter();
     candidates.extend(incumbents.flat_map(|point| neighbours(space, unseen, region, point)));
     if candidates.is_empty() {
         let last = unseen.first(SobolPoints::new(d, seed).skip(CANDIDATES));
-        candidates.extend(last.map(|configuration| placed(space, configuration)));
+        candidates.extend(points(space, last));
     }
     candidates
 }
@@ -119,20 +135,17 @@ pub(super) fn better(
     repeat: &mut Option<Configuration>,
 ) -> Option<(Configuration, Origin)> {
     let new = new?;
-    let again = repeat.iter().map(|configuration| placed(space, configuration.clone()));
-    let mut repeated = scored(surrogate, again.collect());
-    for candidate in &mut repeated {
-        candidate.score = surrogate.repeated(candidate.score, &candidate.point);
+    let again = scored(surrogate, points(space, repeat.clone()));
+    let is_better = |Candidate { point, score }: &Candidate| {
+        surrogate.repeated(*score, point).compare(&new.score).is_gt()
+    };
+    match repeat.take_if(|_| again.iter().any(is_better)) {
+        Some(configuration) => Some((configuration, Origin::Repeat)),
+        None => Some((space.nearest(&new.point), Origin::Model)),
     }
-    let is_better = |candidate: &Candidate| candidate.score.compare(&new.score).is_gt();
-    if let Some(repeated) = repeated.into_iter().find(is_better) {
-        *repeat = None;
-        return Some((repeated.configuration, Origin::Repeat));
-    }
-    Some((new.configuration, Origin::Model))
 }
 
-/// Climbs from a candidate to a point that no step improves.
+/// Climbs from a candidate to a point that no step improves by much.
 fn refine(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
@@ -142,27 +155,27 @@ fn refine(
 ) -> Candidate {
     let mut best = start;
     for _ in 0..ROUNDS {
-        let mut moves: Vec<Place> = climb(space, region, surrogate, &best.point)
-            .and_then(|configuration| unseen_place(unseen, configuration))
-            .into_iter()
-            .collect();
+        let reached = climb(space, region, surrogate, &best.point);
+        let reached = reached.map(|reached| space.nearest(&reached));
+        let mut moves: Vec<Vec<f64>> =
+            reached.and_then(|reached| unseen.point(&reached)).into_iter().collect();
         moves.extend(neighbours(space, unseen, region, &best.point));
         match first_best(scored(surrogate, moves)) {
-            Some(better) if better.score.compare(&best.score).is_gt() => best = better,
+            Some(better) if better.score.exceeds(&best.score, CLIMB.tolerance) => best = better,
             _ => break,
         }
     }
     best
 }
 
-/// The configuration that L-BFGS reaches along the continuous axes, integers too large to be
+/// The point that L-BFGS reaches along the continuous axes, integers too large to be
 /// indexed among them; `None` if there is no such axis.
 fn climb(
     space: &SearchSpace,
     region: &Region,
     surrogate: &Surrogate,
     start: &[f64],
-) -> Option<Configuration> {
+) -> Option<Vec<f64>> {
     let here = space.nearest(start);
     let parameters = space.parameters().iter().enumerate();
     let free: Vec<usize> = parameters
@@ -183,18 +196,19 @@ fn climb(
     };
     let from: Vec<f64> = free.iter().map(|&j| start[j]).collect();
     let bounds: Vec<Bounds> = free.iter().map(|&j| region.bounds(j)).collect();
-    let reached = minimise(loss, &from, &bounds, EVALUATIONS)?;
-    Some(space.nearest(&with(&reached.x)))
+    let reached = minimise(loss, &from, &bounds, CLIMB)?;
+    Some(with(&reached.x))
 }
 
-/// Unseen configurations of a region one step away along one axis.
+/// Points of the unseen configurations of a region one step away along one axis.
 fn neighbours(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
     region: &Region,
     point: &[f64],
-) -> Vec<Place> {
+) -> Vec<Vec<f64>> {
     let mut found = Vec::new();
+    let mut configuration = Configuration::new();
     for (j, parameter) in space.parameters().iter().enumerate() {
         let (low, high) = region.bounds(j);
         let mut coordinates = steps(parameter.domain(), point[j]);
@@ -202,7 +216,8 @@ fn neighbours(
         for coordinate in coordinates {
             let mut moved = point.to_vec();
             moved[j] = coordinate;
-            found.extend(unseen_place(unseen, space.nearest(&moved)));
+            space.move_to(&mut configuration, &moved, Domain::nearest);
+            found.extend(unseen.point(&configuration));
         }
     }
     found
@@ -242,24 +257,17 @@ fn top(levels: u64) -> f64 {
     levels.saturating_sub(1).max(1) as f64
 }
 
-fn placed(space: &SearchSpace, configuration: Configuration) -> Place {
-    let point = space.encode(&configuration).coordinates().to_vec();
-    (configuration, point)
+fn points(
+    space: &SearchSpace,
+    configurations: impl IntoIterator<Item = Configuration>,
+) -> Vec<Vec<f64>> {
+    let point = |configuration| space.encode(&configuration).into_coordinates();
+    configurations.into_iter().map(point).collect()
 }
 
-/// `None` where the configuration may not be proposed.
-fn unseen_place(unseen: &Unseen<'_>, configuration: Configuration) -> Option<Place> {
-    let point = unseen.point(&configuration)?.coordinates().to_vec();
-    Some((configuration, point))
-}
-
-fn scored(surrogate: &Surrogate, places: Vec<Place>) -> Vec<Candidate> {
-    let (configurations, points): (Vec<Configuration>, Vec<Vec<f64>>) = places.into_iter().unzip();
+fn scored(surrogate: &Surrogate, points: Vec<Vec<f64>>) -> Vec<Candidate> {
     let scores = surrogate.scores(&points);
-    let candidates = configurations.into_iter().zip(points).zip(scores);
-    candidates
-        .map(|((configuration, point), score)| Candidate { configuration, point, score })
-        .collect()
+    points.into_iter().zip(scores).map(|(point, score)| Candidate { point, score }).collect()
 }
 
 fn first_best(candidates: Vec<Candidate>) -> Option<Candidate> {

@@ -31,6 +31,11 @@ impl Score {
         let by_validity = self.likely_valid.cmp(&other.likely_valid);
         by_validity.then(self.value.total_cmp(&other.value))
     }
+
+    /// Whether it is better by more than `margin`.
+    pub(super) fn exceeds(&self, other: &Self, margin: f64) -> bool {
+        self.compare(&Self { value: other.value + margin, ..*other }).is_gt()
+    }
 }
 
 impl Surrogate {

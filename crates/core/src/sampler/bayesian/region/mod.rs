@@ -11,7 +11,7 @@ mod merit;
 
 use super::{initial_design_size, maximise::next_values, surrogate::Surrogate};
 use crate::{
-    Configuration, History, Origin, Parameter, Problem, SearchSpace, minimise::Bounds,
+    Configuration, Domain, History, Origin, Parameter, Problem, SearchSpace, minimise::Bounds,
     random::SobolPoints,
 };
 use merit::{Merit, Merits};
@@ -89,27 +89,32 @@ impl Region {
         Self::Around { centre: centre.clone(), bounds, moved: moved.collect() }
     }
 
-    /// Configurations that fill the region evenly; rules may be broken.
-    pub(super) fn configurations<'a>(
-        &'a self,
-        space: &'a SearchSpace,
-        seed: u64,
-    ) -> Box<dyn Iterator<Item = Configuration> + 'a> {
-        let d = space.parameters().len();
+    /// Points whose configurations fill the region evenly, in a space of `d` parameters.
+    pub(super) fn walk(&self, d: usize, seed: u64) -> SobolPoints {
         match self {
-            Self::Whole => {
-                Box::new(SobolPoints::new(d, seed).map(|unit| space.configuration_at(&unit)))
-            }
+            Self::Whole => SobolPoints::new(d, seed),
+            // Half of the coordinates choose what is moved.
+            Self::Around { .. } => SobolPoints::new(2 * d, seed),
+        }
+    }
+
+    /// Makes a configuration of the space the one at a point of the walk; rules may be broken.
+    pub(super) fn move_to(
+        &self,
+        space: &SearchSpace,
+        configuration: &mut Configuration,
+        unit: &[f64],
+    ) {
+        match self {
+            Self::Whole => space.move_to(configuration, unit, Domain::at),
             Self::Around { centre, bounds, moved } => {
-                let near = move |unit: Vec<f64>| {
-                    let (place, choice) = unit.split_at(d);
-                    let coordinate = |j: usize| {
-                        let (low, high) = bounds[j];
-                        if choice[j] < moved[j] { low + (high - low) * place[j] } else { centre[j] }
-                    };
-                    space.nearest(&(0..d).map(coordinate).collect::<Vec<f64>>())
+                let (place, choice) = unit.split_at(centre.len());
+                let coordinate = |j: usize| {
+                    let (low, high) = bounds[j];
+                    if choice[j] < moved[j] { low + (high - low) * place[j] } else { centre[j] }
                 };
-                Box::new(SobolPoints::new(2 * d, seed).map(near))
+                let point: Vec<f64> = (0..centre.len()).map(coordinate).collect();
+                space.move_to(configuration, &point, Domain::nearest);
             }
         }
     }

@@ -110,7 +110,9 @@ fn sides_follow_the_lengthscales_and_candidates_stay_inside() {
     let shares: Vec<f64> = inside.iter().map(share).collect();
     assert!(shares.iter().all(|share| (share / shares[0] - 1.0).abs() < 1e-9), "{shares:?}");
     assert!(moved[23] < moved[0], "the category less often");
-    for configuration in region.configurations(space, 3).take(200) {
+    let mut configuration = Configuration::new();
+    for unit in region.walk(space.parameters().len(), 3).take(200) {
+        region.move_to(space, &mut configuration, &unit);
         assert_eq!(space.check(&configuration), Ok(()));
         let point = space.encode(&configuration);
         for (j, &coordinate) in point.coordinates().iter().enumerate() {
