@@ -78,11 +78,14 @@ impl Iterator for SobolPoints {
             };
             self.scramblings = (0..self.dimensions.div_ceil(Self::BLOCK)).map(scrambling).collect();
         }
-        let coordinate = |j: usize| {
-            let scrambling = self.scramblings[j / Self::BLOCK];
-            f64::from(sobol_burley::sample(index, (j % Self::BLOCK) as u32, scrambling))
-        };
-        Some((0..self.dimensions).map(coordinate).collect())
+        let mut point = Vec::with_capacity(self.dimensions.next_multiple_of(4));
+        for first in (0..self.dimensions).step_by(4) {
+            let scrambling = self.scramblings[first / Self::BLOCK];
+            let set = (first % Self::BLOCK / 4) as u32;
+            point.extend(sobol_burley::sample_4d(index, set, scrambling).map(f64::from));
+        }
+        point.truncate(self.dimensions);
+        Some(point)
     }
 
     /// Without the points before it.

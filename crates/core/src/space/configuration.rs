@@ -42,7 +42,11 @@ impl Configuration {
 
     /// Where the name stands, or belongs.
     fn position(&self, name: &str) -> Result<usize, usize> {
-        self.values.binary_search_by(|(other, _)| (**other).cmp(name))
+        // A name that is shared is known by its address.
+        match self.values.iter().position(|(other, _)| std::ptr::eq(&raw const **other, name)) {
+            Some(position) => Ok(position),
+            None => self.values.binary_search_by(|(other, _)| (**other).cmp(name)),
+        }
     }
 
     /// The value of that name.
