@@ -14,7 +14,7 @@ const MEMORY: usize = 10;
 /// Starts keep this share of the box away from its sides, where the sigmoid has no slope.
 const MARGIN: f64 = 1e-2;
 
-/// How often the solver may ask for each evaluation: about four times as it goes on.
+/// Requests that the solver may make for each evaluation of its budget; one that moves on makes about four.
 const ASKS: usize = 8;
 
 /// Lower and upper bound of one variable.
@@ -30,7 +30,7 @@ pub(crate) struct Minimum {
 /// When a search ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
-    /// After so many evaluations of the function.
+    /// After so many evaluations of the function and its gradient.
     pub(crate) evaluations: usize,
     /// After a step that makes the value less by no more than this.
     pub(crate) tolerance: f64,
@@ -77,8 +77,8 @@ struct Boxed<'a, F> {
     memo: RefCell<Memo>,
 }
 
-/// The solver asks several times for what it knows; each point is computed once. What it asks for
-/// counts too, so that a line search that stands still ends.
+/// The solver asks several times for what it knows; the last point is not computed again. What it asks
+/// for counts too, so that a line search that stands still ends.
 #[derive(Default)]
 struct Memo {
     evaluations_left: usize,
@@ -177,6 +177,24 @@ mod tests {
         let slope = |x: &[f64]| Some((x[0], vec![1.0]));
         let side = minimise(slope, &[0.5], &[(-1.0, 1.0)], THOROUGH).unwrap();
         assert!((side.x[0] + 1.0).abs() < 1e-3, "{side:?}");
+    }
+
+    #[test]
+    fn no_more_is_computed_than_allowed_and_nothing_twice_in_a_row() {
+        let asked = RefCell::new(Vec::new());
+        let valley = |x: &[f64]| {
+            asked.borrow_mut().push(x.to_vec());
+            let (a, b) = (1.0 - x[0], x[1] - x[0] * x[0]);
+            Some((a * a + 100.0 * b * b, vec![-2.0 * a - 400.0 * x[0] * b, 200.0 * b]))
+        };
+        let bounds = [(-2.0, 2.0), (-2.0, 2.0)];
+        minimise(valley, &[-1.2, 1.0], &bounds, Effort { evaluations: 12, ..THOROUGH }).unwrap();
+        let asked = asked.into_inner();
+        assert_eq!(asked.len(), 12);
+        assert!(asked.windows(2).all(|pair| pair[0] != pair[1]), "{asked:?}");
+        // A slope that is wrong everywhere: no line search gets on.
+        let wrong = |x: &[f64]| Some((x[0], vec![-1.0]));
+        assert!(minimise(wrong, &[0.5], &[(0.0, 1.0)], THOROUGH).is_some(), "it ends");
     }
 
     #[test]

@@ -51,8 +51,11 @@ impl SobolPoints {
     /// Points in a round.
     const ROUND: u64 = 1 << 16;
 
-    /// Dimensions in a block.
-    const BLOCK: usize = sobol_burley::NUM_DIMENSIONS as usize;
+    /// Dimensions that are computed together.
+    const SET: usize = 4;
+
+    /// Dimensions in a block: whole sets.
+    const BLOCK: usize = sobol_burley::NUM_DIMENSION_SETS_4D as usize * Self::SET;
 
     /// Points of the unit cube, scrambled by `seed`.
     pub(crate) fn new(dimensions: usize, seed: u64) -> Self {
@@ -78,10 +81,10 @@ impl Iterator for SobolPoints {
             };
             self.scramblings = (0..self.dimensions.div_ceil(Self::BLOCK)).map(scrambling).collect();
         }
-        let mut point = Vec::with_capacity(self.dimensions.next_multiple_of(4));
-        for first in (0..self.dimensions).step_by(4) {
+        let mut point = Vec::with_capacity(self.dimensions.next_multiple_of(Self::SET));
+        for first in (0..self.dimensions).step_by(Self::SET) {
             let scrambling = self.scramblings[first / Self::BLOCK];
-            let set = (first % Self::BLOCK / 4) as u32;
+            let set = (first % Self::BLOCK / Self::SET) as u32;
             point.extend(sobol_burley::sample_4d(index, set, scrambling).map(f64::from));
         }
         point.truncate(self.dimensions);
@@ -125,6 +128,20 @@ mod tests {
                 [0.512_971_282_005_310_1, 0.087_070_584_297_180_18]
             ]
         );
+    }
+
+    #[test]
+    fn coordinates_are_those_of_the_sequence_one_by_one() {
+        let dimensions = SobolPoints::BLOCK + 6;
+        let point = SobolPoints::new(dimensions, 2).nth(77).unwrap();
+        assert_eq!(point.len(), dimensions);
+        for (j, coordinate) in point.into_iter().enumerate() {
+            let (block, within) = (j / SobolPoints::BLOCK, j % SobolPoints::BLOCK);
+            #[expect(clippy::cast_possible_truncation, reason = "as the walk derives them")]
+            let (scrambling, within) = (derive(2, "sobol", block as u64) as u32, within as u32);
+            let expected = f64::from(sobol_burley::sample(77, within, scrambling));
+            assert!((coordinate - expected).abs() < f64::EPSILON, "{j}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What every sampler promises, at the edges most of all.
 
 use slotune_core::{
-    Configuration, Constraint, Estimate, History, Measurement, Objective, Origin, Outcome,
+    Configuration, Constraint, Entry, Estimate, History, Measurement, Objective, Origin, Outcome,
     Parameter, Problem, Reason, Rule, SearchSpace, Study, Value,
     sampler::{Bayesian, Grid, Random, Sampler, Sobol},
 };
@@ -194,6 +194,26 @@ fn rules_that_leave_almost_nothing_are_no_end() {
         };
         let study = run(small(parameters(), rules()), sampler, 0, 20, evaluate);
         assert_eq!(study.history().len(), 20, "{}", study.sampler().name());
+    }
+}
+
+/// The best stands where a rule allows it just so: rounding must not carry it over the edge.
+#[test]
+fn what_stands_on_the_edge_of_a_rule_keeps_it() {
+    for edge in [0.793, 0.7941, 0.795, 0.7963] {
+        let memory = Parameter::float("memory", 0.2, 0.8);
+        let problem = small(vec![memory], vec![Rule::at_least("memory", edge)]);
+        let evaluate = |configuration: &Configuration| {
+            let memory = configuration.float("memory").unwrap();
+            Outcome::Completed(Measurement::new().with("latency", 1.0 + memory))
+        };
+        let study = run(problem, Box::new(Bayesian::default()), 0, 12, evaluate);
+        for Entry { trial, .. } in study.history().entries() {
+            assert_eq!(study.problem().space().check(&trial.configuration), Ok(()));
+        }
+        let best = study.history().best(study.problem().objective()).unwrap();
+        let best = best.trial.configuration.float("memory").unwrap();
+        assert!(best - edge < 1e-4, "{best} for {edge}");
     }
 }
 

@@ -29,7 +29,7 @@ const REFINED_STARTS: usize = 2;
 const ONE_START_ABOVE: usize = 64;
 
 /// Hyperparameters are learnt from at most this many observations: more change them little, and
-/// cost n³ at each of about a hundred evaluations.
+/// cost n³ at each of some thirty evaluations.
 const LEARNT_FROM: usize = 200;
 
 /// How far each refinement goes: within 2e-4 of the maximum in 639 of 640 fits to noise, bowls, waves and

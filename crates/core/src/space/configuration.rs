@@ -13,7 +13,7 @@ use super::Value;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<Arc<str>, Value>", into = "BTreeMap<Arc<str>, Value>")]
 pub struct Configuration {
-    /// By name. A search looks at thousands for each trial, so names are shared.
+    /// Sorted by name. A search looks at thousands for each trial, so names are shared.
     values: Vec<(Arc<str>, Value)>,
 }
 

@@ -193,7 +193,8 @@ impl SearchSpace {
         configuration
     }
 
-    /// Makes a configuration of this space the one that has what the domains hold at each coordinate.
+    /// Overwrites a configuration of this space with the one at these coordinates, as `value` reads them;
+    /// parameters whose condition fails are taken out.
     pub(crate) fn move_to(
         &self,
         configuration: &mut Configuration,

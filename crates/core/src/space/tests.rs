@@ -240,6 +240,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, rng_seed: RngSeed::Fixed(0), ..ProptestConfig::default() })]
 
     #[test]
+    fn a_configuration_that_moves_leaves_nothing_behind(
+        from in proptest::collection::vec(0.0..=1.0, 6),
+        to in proptest::collection::vec(0.0..=1.0, 6),
+    ) {
+        let space = mixed();
+        let mut configuration = space.configuration_at(&from);
+        space.move_to(&mut configuration, &to, Domain::at);
+        prop_assert_eq!(&configuration, &space.configuration_at(&to));
+        // Names that are not shared are the same names.
+        let written = serde_json::to_string(&configuration).unwrap();
+        let mut read: Configuration = serde_json::from_str(&written).unwrap();
+        prop_assert_eq!(&read, &configuration);
+        space.move_to(&mut read, &from, Domain::at);
+        prop_assert_eq!(read, space.configuration_at(&from));
+    }
+
+    #[test]
     fn a_configuration_survives_encoding(unit in proptest::collection::vec(0.0..=1.0, 6)) {
         let space = mixed();
         let configuration = space.configuration_at(&unit);

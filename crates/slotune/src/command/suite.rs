@@ -37,9 +37,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     if ended == Ended::Stopped {
         return Ok(stopped());
     }
-    if let Some(page) = write_page(&folder, &folder)?.first() {
-        eprintln!("page: {}", page.display());
-    }
+    eprintln!("page: {}", write_page(&folder, &folder)?.page.display());
     advise(&folder, options.json)
 }
 

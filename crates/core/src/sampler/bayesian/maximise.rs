@@ -30,10 +30,20 @@ const CLIMB: Effort = Effort { evaluations: 40, tolerance: 1e-4 };
 /// Steps along a continuous axis of the unit cube that are tried like steps between levels.
 const STEPS: [f64; 6] = [-0.1, -0.02, -0.004, 0.004, 0.02, 0.1];
 
-/// The design point of a configuration that may be proposed, and its score.
+/// A configuration that may be proposed.
+#[derive(Clone)]
+pub(super) struct Place {
+    /// Its design point.
+    pub(super) point: Vec<f64>,
+    /// `None` where there are no rules: then the configuration nearest to the point will do. One that
+    /// stands on the edge of a rule would break it by rounding.
+    exact: Option<Configuration>,
+}
+
+/// One that was scored.
 #[derive(Clone)]
 pub(super) struct Candidate {
-    pub(super) point: Vec<f64>,
+    pub(super) place: Place,
     pub(super) score: Score,
 }
 
@@ -49,7 +59,7 @@ pub(super) fn best(
     seed: u64,
 ) -> Option<Candidate> {
     if let Some(all) = unseen.all() {
-        return first_best(scored(surrogate, points(space, all)));
+        return first_best(scored(surrogate, places(space, all)));
     }
     let starts = promising(space, unseen, region, surrogate, seed, REFINED);
     let refined = |starts: &[Candidate]| -> Vec<Candidate> {
@@ -73,14 +83,14 @@ pub(super) fn promising(
     count: usize,
 ) -> Vec<Candidate> {
     let candidates = match unseen.all() {
-        Some(all) => points(space, all),
+        Some(all) => places(space, all),
         None => candidates(space, unseen, region, surrogate, seed),
     };
     let mut best: Vec<Candidate> = Vec::new();
     for candidate in scored(surrogate, candidates) {
         // Behind its equals, so that equals stay in order.
         let position = best.partition_point(|other| other.score.compare(&candidate.score).is_ge());
-        if position < count && best.iter().all(|other| other.point != candidate.point) {
+        if position < count && best.iter().all(|other| other.place.point != candidate.place.point) {
             best.insert(position, candidate);
             best.truncate(count);
         }
@@ -88,23 +98,23 @@ pub(super) fn promising(
     best
 }
 
-/// Points of unseen configurations: quasi-random ones of a region and the neighbours of its incumbents.
+/// Unseen configurations: quasi-random ones of a region and the neighbours of its incumbents.
 fn candidates(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
     region: &Region,
     surrogate: &Surrogate,
     seed: u64,
-) -> Vec<Vec<f64>> {
+) -> Vec<Place> {
     let d = space.parameters().len();
-    let met = |walked: Range<usize>| -> Vec<Vec<f64>> {
+    let met = |walked: Range<usize>| -> Vec<Place> {
         let mut configuration = Configuration::new();
-        let point = |unit: Vec<f64>| {
+        let place = |unit: Vec<f64>| {
             region.move_to(space, &mut configuration, &unit);
-            unseen.point(&configuration)
+            unseen_place(space, unseen, &configuration)
         };
         let walk = region.walk(d, seed).skip(walked.start).take(walked.len());
-        walk.filter_map(point).collect()
+        walk.filter_map(place).collect()
     };
     let (mut candidates, others) =
         surrogate.threads.both(true, || met(0..HALF), || met(HALF..CANDIDATES));
@@ -115,13 +125,13 @@ fn candidates(
             region.move_to(space, &mut configuration, &unit);
             unseen.mended(configuration)
         });
-        candidates.extend(points(space, mended));
+        candidates.extend(places(space, mended));
     }
     let incumbents = region.incumbents(surrogate).iter();
     candidates.extend(incumbents.flat_map(|point| neighbours(space, unseen, region, point)));
     if candidates.is_empty() {
         let last = unseen.first(SobolPoints::new(d, seed).skip(CANDIDATES));
-        candidates.extend(points(space, last));
+        candidates.extend(places(space, last));
     }
     candidates
 }
@@ -135,13 +145,13 @@ pub(super) fn better(
     repeat: &mut Option<Configuration>,
 ) -> Option<(Configuration, Origin)> {
     let new = new?;
-    let again = scored(surrogate, points(space, repeat.clone()));
-    let is_better = |Candidate { point, score }: &Candidate| {
-        surrogate.repeated(*score, point).compare(&new.score).is_gt()
+    let again = scored(surrogate, places(space, repeat.clone()));
+    let is_better = |Candidate { place, score }: &Candidate| {
+        surrogate.repeated(*score, &place.point).compare(&new.score).is_gt()
     };
     match repeat.take_if(|_| again.iter().any(is_better)) {
         Some(configuration) => Some((configuration, Origin::Repeat)),
-        None => Some((space.nearest(&new.point), Origin::Model)),
+        None => Some((new.place.configuration(space), Origin::Model)),
     }
 }
 
@@ -155,11 +165,11 @@ fn refine(
 ) -> Candidate {
     let mut best = start;
     for _ in 0..ROUNDS {
-        let reached = climb(space, region, surrogate, &best.point);
+        let reached = climb(space, region, surrogate, &best.place.point);
         let reached = reached.map(|reached| space.nearest(&reached));
-        let mut moves: Vec<Vec<f64>> =
-            reached.and_then(|reached| unseen.point(&reached)).into_iter().collect();
-        moves.extend(neighbours(space, unseen, region, &best.point));
+        let reached = reached.and_then(|reached| unseen_place(space, unseen, &reached));
+        let mut moves: Vec<Place> = reached.into_iter().collect();
+        moves.extend(neighbours(space, unseen, region, &best.place.point));
         match first_best(scored(surrogate, moves)) {
             Some(better) if better.score.exceeds(&best.score, CLIMB.tolerance) => best = better,
             _ => break,
@@ -200,13 +210,13 @@ fn climb(
     Some(with(&reached.x))
 }
 
-/// Points of the unseen configurations of a region one step away along one axis.
+/// Unseen configurations of a region one step away along one axis.
 fn neighbours(
     space: &SearchSpace,
     unseen: &Unseen<'_>,
     region: &Region,
     point: &[f64],
-) -> Vec<Vec<f64>> {
+) -> Vec<Place> {
     let mut found = Vec::new();
     let mut configuration = Configuration::new();
     for (j, parameter) in space.parameters().iter().enumerate() {
@@ -217,7 +227,7 @@ fn neighbours(
             let mut moved = point.to_vec();
             moved[j] = coordinate;
             space.move_to(&mut configuration, &moved, Domain::nearest);
-            found.extend(unseen.point(&configuration));
+            found.extend(unseen_place(space, unseen, &configuration));
         }
     }
     found
@@ -257,17 +267,41 @@ fn top(levels: u64) -> f64 {
     levels.saturating_sub(1).max(1) as f64
 }
 
-fn points(
-    space: &SearchSpace,
-    configurations: impl IntoIterator<Item = Configuration>,
-) -> Vec<Vec<f64>> {
-    let point = |configuration| space.encode(&configuration).into_coordinates();
-    configurations.into_iter().map(point).collect()
+impl Place {
+    fn new(space: &SearchSpace, point: Vec<f64>, configuration: &Configuration) -> Self {
+        let exact = (!space.rules().is_empty()).then(|| configuration.clone());
+        Self { point, exact }
+    }
+
+    fn configuration(self, space: &SearchSpace) -> Configuration {
+        self.exact.unwrap_or_else(|| space.nearest(&self.point))
+    }
 }
 
-fn scored(surrogate: &Surrogate, points: Vec<Vec<f64>>) -> Vec<Candidate> {
+fn places(
+    space: &SearchSpace,
+    configurations: impl IntoIterator<Item = Configuration>,
+) -> Vec<Place> {
+    let place = |configuration: Configuration| {
+        let point = space.encode(&configuration).into_coordinates();
+        Place::new(space, point, &configuration)
+    };
+    configurations.into_iter().map(place).collect()
+}
+
+/// `None` where the configuration may not be proposed.
+fn unseen_place(
+    space: &SearchSpace,
+    unseen: &Unseen<'_>,
+    configuration: &Configuration,
+) -> Option<Place> {
+    Some(Place::new(space, unseen.point(configuration)?, configuration))
+}
+
+fn scored(surrogate: &Surrogate, places: Vec<Place>) -> Vec<Candidate> {
+    let points: Vec<&[f64]> = places.iter().map(|place| place.point.as_slice()).collect();
     let scores = surrogate.scores(&points);
-    points.into_iter().zip(scores).map(|(point, score)| Candidate { point, score }).collect()
+    places.into_iter().zip(scores).map(|(place, score)| Candidate { place, score }).collect()
 }
 
 fn first_best(candidates: Vec<Candidate>) -> Option<Candidate> {

@@ -19,8 +19,8 @@ use crate::{
 const COST: &str = "(cost)";
 
 /// Costs differ between configurations where each is predicted from the others with at most this share of
-/// the variance of their logarithms left. Where more is left, most of it may be noise. Of n costs the share
-/// is less by 2/n, as few seem to follow the configuration by chance.
+/// the variance of their logarithms left, of n costs at most 1 − 2/n of this: where more is left, most of it
+/// may be noise, and a handful can seem to follow the configuration by chance.
 const UNEXPLAINED: f64 = 0.5;
 
 /// What ends a study: the cost of its trials together, and their number.
@@ -89,7 +89,7 @@ impl Price {
         let spread: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
         // Costs that are equal but for rounding do not differ.
         let negligible = n * (8.0 * f64::EPSILON * mean.abs().max(1.0)).powi(2);
-        if weight <= 0.0 || logs.len() < 2 || spread <= negligible {
+        if weight <= 0.0 || logs.len() < 3 || spread <= negligible {
             return Ok(None);
         }
         let columns = space.columns();

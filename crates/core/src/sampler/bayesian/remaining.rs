@@ -55,7 +55,8 @@ impl RemainingGain {
         left.retain(|candidate| candidate.score.likely_valid);
         let mut gains = vec![0.0_f64; DRAWS];
         if !left.is_empty() {
-            let points: Vec<Vec<f64>> = left.into_iter().map(|candidate| candidate.point).collect();
+            let points: Vec<Vec<f64>> =
+                left.into_iter().map(|candidate| candidate.place.point).collect();
             let points = matrix(&points, problem.space().parameters().len());
             let mut random = stream(seed, "remaining gain", position);
             let mut draws = |metric: &str, model: &Model| {

@@ -2,7 +2,7 @@
 //! the price of a trial where cost matters. Of two goals, the expected improvement is that of the
 //! hypervolume.
 
-use std::cmp::Ordering;
+use std::{borrow::Borrow, cmp::Ordering};
 
 use super::surrogate::{Improvement, Limited, Surrogate, matrix};
 use crate::{
@@ -40,7 +40,7 @@ impl Score {
 
 impl Surrogate {
     /// How promising each point is.
-    pub(super) fn scores(&self, points: &[Vec<f64>]) -> Vec<Score> {
+    pub(super) fn scores(&self, points: &[impl Borrow<[f64]> + Sync]) -> Vec<Score> {
         let (left, right) = points.split_at(points.len() / 2);
         let (mut scores, others) = self.threads.both(
             points.len() >= WORTH_A_THREAD,
@@ -51,8 +51,8 @@ impl Surrogate {
         scores
     }
 
-    fn scores_of_half(&self, points: &[Vec<f64>]) -> Vec<Score> {
-        let Some(d) = points.first().map(Vec::len) else { return Vec::new() };
+    fn scores_of_half(&self, points: &[impl Borrow<[f64]>]) -> Vec<Score> {
+        let Some(d) = points.first().map(|point| point.borrow().len()) else { return Vec::new() };
         let points = matrix(points, d);
         let mut values = vec![0.0; points.nrows()];
         if self.is_measured() {

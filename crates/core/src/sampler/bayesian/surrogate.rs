@@ -1,5 +1,7 @@
 //! What the search believes of every outcome.
 
+use std::borrow::Borrow;
+
 use ndarray::Array2;
 
 use super::{
@@ -36,8 +38,8 @@ const WORTH_A_THREAD: usize = 10;
 ///
 /// An objective worse than that of every feasible trial says only "bad" and counts as the worst of
 /// those; of two goals each by itself, and what is beyond the reference point as that. A constrained
-/// metric is seen through a [lens](super::outcome::Lens). Left as they are, a few extreme trials would set the scale and bury
-/// the differences that decide.
+/// metric is seen through a [lens](super::outcome::Lens). Left as they are, a few extreme trials would set
+/// the scale and bury the differences that decide.
 pub(crate) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
     pub(super) improvement: Option<Improvement>,
@@ -301,6 +303,6 @@ fn believed(model: &Model, point: &[f64], mean: f64, metric: &str) -> Result<Mod
         .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
 }
 
-pub(super) fn matrix(points: &[Vec<f64>], columns: usize) -> Array2<f64> {
+pub(super) fn matrix(points: &[impl Borrow<[f64]>], columns: usize) -> Array2<f64> {
     Array2::from_shape_vec((points.len(), columns), points.concat()).expect("points of one space")
 }
