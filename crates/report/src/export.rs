@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::Serialize;
+use slotune_core::TrialId;
 use slotune_results::StoredTrial;
 use slotune_serving::{BackendInfo, EngineArguments, Provenance, engine_arguments::ArgumentError};
 
@@ -11,7 +13,8 @@ use crate::week3::{as_run, python, vllm_serve};
 const PORT: u16 = 8000;
 
 /// What a configuration is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Format {
     /// A `vllm serve` command for a POSIX shell.
     Vllm,
@@ -61,8 +64,26 @@ pub struct UnknownFormat {
     pub name: String,
 }
 
-/// The configuration of a trial in a format, with the settings that its numbers hold for; text with
-/// a line end.
+/// A configuration in a format. Displays as its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exported {
+    /// The study of the trial whose configuration it is.
+    pub study: String,
+    /// The trial.
+    pub trial: TrialId,
+    /// What it is written as.
+    pub format: Format,
+    /// With a line end.
+    pub text: String,
+}
+
+impl fmt::Display for Exported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The configuration of a trial in a format, with the settings that its numbers hold for.
 ///
 /// # Errors
 /// When the trial's configuration holds a name or value that is no engine argument.
@@ -70,10 +91,10 @@ pub fn export(
     trial: &StoredTrial,
     backend: &BackendInfo,
     format: Format,
-) -> Result<String, ArgumentError> {
+) -> Result<Exported, ArgumentError> {
     let arguments = as_run(trial, backend)?;
     let snippet = Snippet { trial, backend, arguments };
-    Ok(match format {
+    let text = match format {
         Format::Vllm => {
             format!("{}{}\n", snippet.origin(), vllm_serve(&backend.model, &snippet.arguments))
         }
@@ -83,7 +104,8 @@ pub fn export(
         Format::Env => snippet.env(),
         Format::Kubernetes => snippet.kubernetes(),
         Format::Compose => snippet.compose(),
-    })
+    };
+    Ok(Exported { study: trial.study.clone(), trial: trial.entry.trial.id, format, text })
 }
 
 struct Snippet<'a> {

@@ -7,6 +7,7 @@ mod command;
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use slotune::report::selection::SelectError;
 
 use command::{
     analyse, baseline, calibrate, compare, completions, doctor, export, finals, import, init,
@@ -174,12 +175,16 @@ fn main() -> ExitCode {
         Command::Schema => schema::run(),
         Command::Completions(options) => completions::run::<Arguments>(&options),
     };
-    result.unwrap_or_else(|error| match error.downcast_ref::<io::Error>() {
-        // Whoever reads the output, such as `head`, has seen enough.
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        _ => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    result.unwrap_or_else(|error| {
+        let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if io == Some(io::ErrorKind::BrokenPipe) {
+            // Whoever reads the output, such as `head`, has seen enough.
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("error: {error}");
+        match error.downcast_ref() {
+            Some(SelectError::NoneAdvised) => ExitCode::from(command::NEGATIVE),
+            _ => ExitCode::FAILURE,
         }
     })
 }

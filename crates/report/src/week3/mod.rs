@@ -21,10 +21,11 @@ mod wording;
 use std::{
     convert::Infallible,
     error::Error,
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
+use serde::Serialize;
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::RequestRecord;
 
@@ -45,8 +46,8 @@ pub const PAGE: &str = "week3.md";
 /// File name of the page as HTML.
 pub const HTML_PAGE: &str = "week3.html";
 
-/// What was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What was written. Displays as one name a line, the page first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Written {
     /// The page.
     pub page: PathBuf,
@@ -54,6 +55,15 @@ pub struct Written {
     pub html: PathBuf,
     /// The pictures, each as PNG and as SVG.
     pub pictures: Vec<PathBuf>,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        [&self.page, &self.html]
+            .into_iter()
+            .chain(&self.pictures)
+            .try_for_each(|path| writeln!(f, "{}", path.display()))
+    }
 }
 
 /// Why no report was written.

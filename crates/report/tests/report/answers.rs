@@ -176,7 +176,7 @@ fn manifests_are_yaml_whose_arguments_are_those_of_the_command() {
     assert!(flags.contains(&"{\"cudagraph_mode\": \"NONE\"}".to_owned()), "{flags:?}");
     let expected: Vec<String> = std::iter::once(backend.model.clone()).chain(flags).collect();
     let yaml = |format| -> serde_yaml_ng::Value {
-        let text = export(&trial, backend, format).unwrap();
+        let text = export(&trial, backend, format).unwrap().text;
         assert!(text.starts_with("# slotune: trial 3 of study search, simulated"), "{text}");
         serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     };
@@ -203,7 +203,7 @@ fn manifests_are_yaml_whose_arguments_are_those_of_the_command() {
 fn an_environment_file_has_one_variable_a_line_that_a_shell_splits_right() {
     let (trial, set) = awkward();
     let backend = &set.manifest.backend;
-    let text = export(&trial, backend, Format::Env).unwrap();
+    let text = export(&trial, backend, Format::Env).unwrap().text;
     let lines: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
     let flags = lines[1].strip_prefix("VLLM_FLAGS=").unwrap();
     let as_run = slotune_report::week3::as_run(&trial, backend).unwrap().flags();
@@ -218,7 +218,7 @@ fn commands_and_programs_hold_every_value_of_the_configuration() {
     for (format, chunked) in
         [(Format::Vllm, "--no-enable-chunked-prefill"), (Format::Python, "chunked_prefill=False")]
     {
-        let text = export(&trial, &set.manifest.backend, format).unwrap();
+        let text = export(&trial, &set.manifest.backend, format).unwrap().text;
         assert!(text.contains(chunked) && text.contains("256"), "{text}");
         assert_eq!(format.name().parse(), Ok(format));
     }

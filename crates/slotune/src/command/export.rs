@@ -1,9 +1,6 @@
 //! `slotune export`: a configuration as something that starts a server.
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{
     Args,
@@ -11,10 +8,10 @@ use clap::{
 };
 use slotune::report::{
     export::{Format, export},
-    selection::{SelectError, Selection},
+    selection::Selection,
 };
 
-use super::{Error, NEGATIVE, read};
+use super::{Error, print, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -29,18 +26,14 @@ pub(crate) struct Options {
             .try_map(|name| name.parse::<Format>()),
     )]
     format: Format,
+    /// Prints one JSON object: `study`, `trial`, `format` and the `text`
+    #[arg(long)]
+    json: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let set = read(&options.selection.folder)?.set;
-    let trial = match options.selection.which.of(&set) {
-        Err(error @ SelectError::NoneAdvised) => {
-            eprintln!("error: {error}");
-            return Ok(ExitCode::from(NEGATIVE));
-        }
-        found => found?,
-    };
-    let text = export(trial, &set.manifest.backend, options.format)?;
-    io::stdout().write_all(text.as_bytes())?;
+    let trial = options.selection.which.of(&set)?;
+    print(&export(trial, &set.manifest.backend, options.format)?, options.json)?;
     Ok(ExitCode::SUCCESS)
 }

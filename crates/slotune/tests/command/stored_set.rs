@@ -26,6 +26,12 @@ fn report_writes_the_page_and_names_it() {
     let printed = ok(out.path(), &["report", &stored_set(), "--out", "page"]);
     assert_eq!(printed.lines().count(), 10, "the page twice, and four pictures twice: {printed}");
     assert!(printed.lines().all(|path| out.path().join(path).is_file()), "{printed}");
+
+    let json = ok(out.path(), &["report", &stored_set(), "--out", "page", "--json"]);
+    let written: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(written["page"], "page/week3.md");
+    assert_eq!(written["html"], "page/week3.html");
+    assert_eq!(written["pictures"].as_array().map(Vec::len), Some(8), "{written}");
 }
 
 #[test]

@@ -69,6 +69,10 @@ fn from_a_study_file_to_a_configuration() {
     for format in ["python", "env", "kubernetes", "compose"] {
         let text = ok(here, &["export", "study-results:search/2", "--format", format]);
         assert!(text.starts_with("# slotune: trial 2 of study search, simulated"), "{text}");
+        let json = ok(here, &["export", "study-results:search/2", "--format", format, "--json"]);
+        let exported: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        assert_eq!(exported["text"], text);
+        assert_eq!((&exported["format"], &exported["trial"]), (&format.into(), &2.into()));
     }
 }
 
@@ -186,6 +190,10 @@ fn targets_that_nothing_meets_have_a_status_of_their_own() {
     let output = slotune(here, &["tune", "study.toml"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stdout(&output).contains("no configuration meets the targets"), "{}", stdout(&output));
-    assert_eq!(slotune(here, &["export", "study-results"]).status.code(), Some(3));
+    for arguments in
+        [&["export", "study-results"][..], &["compare", "study-results", "study-results"]]
+    {
+        assert_eq!(slotune(here, arguments).status.code(), Some(3), "{arguments:?}");
+    }
     ok(here, &["export", "study-results:search/0"]);
 }
