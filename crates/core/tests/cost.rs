@@ -94,6 +94,7 @@ fn what_is_dear_and_good_is_found_too() {
 /// Even costs, costs that follow no configuration, and a budget that the trials will not spend.
 #[test]
 fn where_cost_does_not_matter_it_changes_nothing() {
+    // Each configuration has its own: what two have in common says nothing.
     let by_chance = |configuration: &Configuration| {
         let [width, fill, captures] =
             ["width", "fill", "captures"].map(|name| number(configuration, name));

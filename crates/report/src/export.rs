@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use slotune_core::TrialId;
 use slotune_results::StoredTrial;
 use slotune_serving::{BackendInfo, EngineArguments, Provenance, engine_arguments::ArgumentError};
@@ -13,8 +13,7 @@ use crate::week3::{as_run, python, vllm_serve};
 const PORT: u16 = 8000;
 
 /// What a configuration is written as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// A `vllm serve` command for a POSIX shell.
     Vllm,
@@ -42,6 +41,13 @@ impl Format {
             Self::Kubernetes => "kubernetes",
             Self::Compose => "compose",
         }
+    }
+}
+
+/// As its name.
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

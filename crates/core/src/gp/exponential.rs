@@ -8,8 +8,7 @@
 /// is less than 10⁻³⁰⁷, it is 0.
 ///
 /// x = k ln 2 + r with whole k and |r| <= ½ ln 2; exp(r) is its Taylor polynomial of degree 13, summed by
-/// pairs, pairs of pairs and so on (Estrin 1960): a third faster than one term after the other, each of
-/// which waits for the last.
+/// pairs, pairs of pairs and so on (Estrin 1960): of one term after the other each would wait for the last.
 #[inline]
 pub(super) fn exp_non_positive(x: f64) -> f64 {
     /// 1.5 × 2⁵²: adding it rounds to a whole number, which its lowest bits then hold.
