@@ -3,7 +3,7 @@
 use std::{ops::Deref, path::Path};
 
 use slotune::{
-    measured_runs,
+    calibration::measured_runs,
     results::ResultSet,
     serving::metrics::{Metric, Statistic, percentile},
     sim::{GpuPreset, MeasuredRun, ModelPreset, ModelShape, RunFigures},

@@ -54,7 +54,8 @@ pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;
 pub use presets::{
-    Coefficient, GpuPreset, ModelPreset, PresetError, Status, names_a_file, shipped_file,
+    Coefficient, GpuPreset, ModelPreset, PresetError, ShippedPresets, Status, names_a_file,
+    shipped_file,
 };
 pub use scheduler::Admission;
 pub use server::ServerModel;

@@ -1,5 +1,7 @@
 //! Shapes of transformer models, and the sizes that follow from them.
 
+use serde::Serialize;
+
 use crate::presets::{ModelPreset, PresetError};
 
 /// Bytes of a bf16 value, the only precision simulated for weights and cache.
@@ -11,9 +13,10 @@ const WEIGHTS_SURPLUS_GIB: f64 = 0.10;
 const ACTIVATION_SURPLUS: f64 = 1.048;
 
 /// Shape of a dense decoder-only transformer with grouped-query attention and a gated MLP, in bf16.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ModelShape {
     /// Name of the model served.
+    #[serde(rename = "model")]
     pub name: String,
     /// Transformer layers.
     pub layers: u32,

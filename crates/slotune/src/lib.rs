@@ -17,6 +17,8 @@
 //! | [`session`] | a study file under way: references, searches, the result set |
 //! | [`suite`] | the Week-3 studies in order |
 //! | [`finals`] | the best of a search repeated beside vLLM's default |
+//! | [`calibration`] | the simulator fitted to a result set |
+//! | [`forecast`] | what one configuration would do, simulated |
 //! | [`import`] | results of other load generators as a result set |
 //! | [`replay`] | a past result set as a lookup problem for samplers |
 //! | [`narration`] | a finished trial in one line |
@@ -28,7 +30,9 @@ pub use slotune_serving as serving;
 pub use slotune_sim as sim;
 pub use slotune_vllm as vllm;
 
+pub mod calibration;
 pub mod finals;
+pub mod forecast;
 pub mod import;
 pub mod narration;
 pub mod replay;
@@ -37,11 +41,9 @@ pub mod study_file;
 pub mod suite;
 
 mod given;
-mod measured_runs;
 mod recorder;
 mod tuner;
 
-pub use measured_runs::{SkipReason, SkippedTrial, measured_runs, measured_runs_of};
 pub use recorder::Recorder;
 pub use tuner::{Evaluation, Evaluator, Finished, Observer, TuneError, Tuner};
 

@@ -80,7 +80,8 @@ impl Table {
         Ok(Self { problem, rows, best })
     }
 
-    /// Runs a sampler with each of the seeds from 0, for at most so many trials.
+    /// Runs a sampler with each of the seeds from 0, for at most so many trials. `progress` is told, after
+    /// each trial, how many there were and how many there are in all.
     ///
     /// # Errors
     /// When the sampler cannot suggest.
@@ -89,8 +90,14 @@ impl Table {
         sampler: &dyn Sampler,
         trials: usize,
         seeds: u64,
+        progress: &dyn Fn(u64, u64),
     ) -> Result<Replay, SuggestError> {
-        let runs = (0..seeds).map(|seed| self.run(sampler, trials, seed));
+        let trials = trials.min(self.rows.len());
+        let of_a_run = trials as u64;
+        let runs = (0..seeds).map(|seed| {
+            let ended = |done| progress(seed * of_a_run + done, seeds * of_a_run);
+            self.run(sampler, trials, seed, &ended)
+        });
         Ok(Replay {
             sampler: sampler.name().to_owned(),
             configurations: self.rows.len(),
@@ -105,13 +112,14 @@ impl Table {
         sampler: &dyn Sampler,
         trials: usize,
         seed: u64,
+        ended: &dyn Fn(u64),
     ) -> Result<ReplayRun, SuggestError> {
         let space = self.problem.space();
         let mut left: Vec<&(Configuration, State)> = self.rows.iter().collect();
         let mut entries: Vec<Entry> = Vec::new();
         let mut history = History::new();
         let mut incumbents = Vec::new();
-        while entries.len() < trials && !left.is_empty() {
+        while entries.len() < trials {
             let suggested = sampler.suggest(&self.problem, &history, 1, seed)?;
             let Some(suggestion) = suggested.first() else { break };
             let nearest = nearest(space, &suggestion.configuration, &left);
@@ -119,6 +127,7 @@ impl Table {
             entries.push(entry(entries.len() as u64, seed, configuration, state));
             history = entries.iter().cloned().collect();
             incumbents.push(best(&history, &self.problem));
+            ended(entries.len() as u64);
         }
         let is_near = |value: f64| (value - self.best).abs() <= NEAR * self.best.abs();
         let reached = incumbents.iter().position(|best| best.is_some_and(is_near));
@@ -244,7 +253,7 @@ mod tests {
         assert!((table.best - 13.2).abs() < 0.05, "{}", table.best);
         let samplers: [&dyn Sampler; 3] = [&Bayesian::default(), &Sobol, &Random];
         for sampler in samplers {
-            let replay = table.replay(sampler, 100, 3).unwrap();
+            let replay = table.replay(sampler, 100, 3, &|_, _| {}).unwrap();
             assert_eq!(replay.configurations, table.rows.len());
             for run in &replay.runs {
                 assert_eq!(run.incumbents.len(), table.rows.len(), "each configuration once");
@@ -256,9 +265,13 @@ mod tests {
                     Some(Some(table.best))
                 );
             }
-            assert_eq!(table.replay(sampler, 100, 3).unwrap(), replay, "the same again");
+            assert_eq!(
+                table.replay(sampler, 100, 3, &|_, _| {}).unwrap(),
+                replay,
+                "the same again"
+            );
         }
-        let short = table.replay(&Random, 2, 1).unwrap();
+        let short = table.replay(&Random, 2, 1, &|_, _| {}).unwrap();
         assert_eq!(short.runs[0].incumbents.len(), 2);
     }
 

@@ -12,15 +12,17 @@
 //! What a study does not vary is left to vLLM, which chooses its default. Values are those of the study
 //! file; for a parameter that it does not name, those of the Week-3 documents.
 
+use std::sync::atomic::AtomicBool;
+
 use slotune_core::{
     ConfigurationError, Domain, Parameter, SearchSpace, SpaceError, Value,
     sampler::{Grid, Sampler},
 };
 use slotune_report::week3::Focus;
-use slotune_results::StudyRole;
+use slotune_results::{StudyManifest, StudyRole};
 
 use crate::{
-    session::{PlannedStudy, Work},
+    session::{Audience, Ended, PlannedStudy, Session, SessionError, Work},
     study_file::{FieldError, ParameterTable, StudyFile},
 };
 
@@ -115,6 +117,33 @@ impl Suite {
         };
         suite.studies.push(planned(work, COMPREHENSIVE, StudyRole::Search, space, manner)?);
         Ok(suite)
+    }
+
+    /// What the manifest of its result set says of its studies.
+    pub fn manifests(&self, work: &Work) -> Vec<StudyManifest> {
+        self.studies.iter().map(|study| study.manifest(work)).collect()
+    }
+
+    /// Conducts the studies in order, then holds the finals that the study file asks for, from where the
+    /// session was left. It ends after the trial under way when `stop` is set.
+    ///
+    /// # Errors
+    /// As [`Session::conduct`] and [`Session::hold_finals`].
+    pub async fn run(
+        self,
+        session: &mut Session,
+        stop: &AtomicBool,
+        audience: &dyn Audience,
+    ) -> Result<Ended, SessionError> {
+        for study in self.studies {
+            if session.conduct(study, stop, audience).await? == Ended::Stopped {
+                return Ok(Ended::Stopped);
+            }
+        }
+        match session.work().file.finals.workloads.as_slice() {
+            [] => Ok(Ended::Trials),
+            _ => session.hold_finals(stop, audience).await,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use slotune::{
-    measured_runs,
+    calibration::measured_runs,
     results::{Loaded, ResultSet},
     serving::{
         EngineArguments,

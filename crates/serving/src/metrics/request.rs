@@ -1,5 +1,7 @@
 //! Metrics of one request, as its client saw it.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::RequestRecord;
@@ -65,8 +67,38 @@ impl Slo {
             && within(request.e2e_s(), self.e2e_s)
     }
 
+    /// These limits, and those of another where there is none.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            ttft_s: self.ttft_s.or(other.ttft_s),
+            tpot_s: self.tpot_s.or(other.tpot_s),
+            e2e_s: self.e2e_s.or(other.e2e_s),
+        }
+    }
+
     /// Names and limits.
     pub(super) fn limits(&self) -> impl Iterator<Item = (&'static str, Option<f64>)> {
         [("ttft_s", self.ttft_s), ("tpot_s", self.tpot_s), ("e2e_s", self.e2e_s)].into_iter()
+    }
+}
+
+/// One limit, as `e2e_s=2`.
+impl FromStr for Slo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let advice = || {
+            "give a limit and seconds, such as e2e_s=2; the limits are ttft_s, tpot_s and e2e_s"
+                .to_owned()
+        };
+        let (name, seconds) = text.split_once('=').ok_or_else(advice)?;
+        let limit = Some(seconds.parse().map_err(|_| advice())?);
+        match name {
+            "ttft_s" => Ok(Self { ttft_s: limit, ..Self::default() }),
+            "tpot_s" => Ok(Self { tpot_s: limit, ..Self::default() }),
+            "e2e_s" => Ok(Self { e2e_s: limit, ..Self::default() }),
+            _ => Err(advice()),
+        }
     }
 }

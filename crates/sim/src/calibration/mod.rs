@@ -8,6 +8,7 @@ mod error;
 mod least_squares;
 mod run;
 
+use serde::Serialize;
 use slotune_serving::metrics::{Metric, Statistic};
 
 use crate::{Coefficient, GpuPreset, ModelShape, Status};
@@ -55,7 +56,7 @@ pub struct CalibratedPreset {
 }
 
 /// A coefficient that was free.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct FittedCoefficient {
     /// Its name in the preset's file.
     pub name: String,
@@ -67,6 +68,7 @@ pub struct FittedCoefficient {
     /// was.
     pub told: f64,
     /// Whether it is at [`LARGEST_FACTOR`], and would have gone on.
+    #[serde(rename = "at_bound")]
     pub is_at_bound: bool,
 }
 
@@ -167,25 +169,23 @@ pub fn calibrate(
     Ok(CalibratedPreset { preset: fitted, coefficients, figures })
 }
 
-/// What each run gives with a preset that was fitted to all others, those `beside` them included: how well the simulator knows a run
-/// that it has not seen.
+/// What each run gives with a preset that was fitted to all others, those `beside` them included: how well
+/// the simulator knows a run that it has not seen. One fit for each, as it is asked for.
 ///
 /// # Errors
-/// As [`calibrate`]; with one run, there are no others.
-pub fn cross_validate(
-    preset: &GpuPreset,
-    model: &ModelShape,
-    runs: &[MeasuredRun],
-    beside: &[&[MeasuredRun]],
-) -> Result<Vec<RunFigures>, CalibrationError> {
-    (0..runs.len())
-        .map(|left_out| {
-            let mut others = runs.to_vec();
-            let run = others.remove(left_out);
-            let fitted = calibrate(preset, model, &others, beside, "cross-validation")?.preset;
-            run.replay(&fitted.server(model.clone()))
-        })
-        .collect()
+/// Each as [`calibrate`]; with one run, there are no others.
+pub fn cross_validate<'a>(
+    preset: &'a GpuPreset,
+    model: &'a ModelShape,
+    runs: &'a [MeasuredRun],
+    beside: &'a [&'a [MeasuredRun]],
+) -> impl Iterator<Item = Result<RunFigures, CalibrationError>> + 'a {
+    (0..runs.len()).map(move |left_out| {
+        let mut others = runs.to_vec();
+        let run = others.remove(left_out);
+        let fitted = calibrate(preset, model, &others, beside, "cross-validation")?.preset;
+        run.replay(&fitted.server(model.clone()))
+    })
 }
 
 /// The preset with every number that a file may hold.

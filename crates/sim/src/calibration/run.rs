@@ -1,5 +1,6 @@
 //! A measured run, and the same run simulated.
 
+use serde::{Serialize, Serializer};
 use slotune_serving::{
     EngineArguments, RequestRecord, Run, Schedule, ServerFacts,
     metrics::{MeasureOptions, Metric, measure},
@@ -129,5 +130,12 @@ impl RunFigures {
     pub fn relative_error(&self, truth: &Self, metric: Metric) -> Option<f64> {
         let (value, truth) = (self.value(metric)?, truth.value(metric)?);
         (value > 0.0 && truth > 0.0).then(|| value / truth - 1.0)
+    }
+}
+
+/// As a map from the metrics' names to their values.
+impl Serialize for RunFigures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.values.iter().map(|(metric, value)| (metric.name(), value)))
     }
 }

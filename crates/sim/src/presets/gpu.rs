@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::Path, sync::LazyLock};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use slotune_serving::nearest::{did_you_mean, nearest};
 use toml::Spanned;
 
@@ -35,8 +35,19 @@ pub struct GpuPreset {
     pub coefficients: Vec<Coefficient>,
 }
 
+/// Its name, what it is, and its numbers.
+impl Serialize for GpuPreset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("GpuPreset", 3)?;
+        object.serialize_field("name", &self.gpu.name)?;
+        object.serialize_field("description", &self.description)?;
+        object.serialize_field("coefficients", &self.coefficients)?;
+        object.end()
+    }
+}
+
 /// A number of a preset, and where it is from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Coefficient {
     /// Its name in the file, with its unit, such as `memory_gib` or `step.fixed_ms`.
     pub name: String,
@@ -49,7 +60,7 @@ pub struct Coefficient {
 }
 
 /// How far a number can be trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Read off a real machine.

@@ -8,11 +8,13 @@ mod file;
 mod gpu;
 mod model;
 mod numbers;
+mod shipped;
 
 pub use error::PresetError;
 pub use gpu::{Coefficient, GpuPreset, Status};
 pub use model::ModelPreset;
 pub(crate) use numbers::{Least, Number, numbers};
+pub use shipped::ShippedPresets;
 
 use std::{fs, path::Path};
 

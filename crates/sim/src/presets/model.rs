@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use toml::Spanned;
 
 use super::{MODELS, PresetError, file::File, find, names_a_file, read};
@@ -17,6 +17,22 @@ pub struct ModelPreset {
     pub shape: ModelShape,
     /// Where the shape is from, in a sentence.
     pub source: String,
+}
+
+/// Its fields, those of its shape, and how many parameters those make.
+impl Serialize for ModelPreset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Flat<'a> {
+            name: &'a str,
+            source: &'a str,
+            parameters: f64,
+            #[serde(flatten)]
+            shape: &'a ModelShape,
+        }
+        let Self { name, shape, source } = self;
+        Flat { name, source, parameters: shape.parameters(), shape }.serialize(serializer)
+    }
 }
 
 /// A file's fields.

@@ -9,7 +9,7 @@ use slotune::{
     serving::metrics::Slo,
 };
 
-use super::{Error, NEGATIVE, print, read, targets::Targets};
+use super::{Error, NEGATIVE, print, progress::Work, read, targets::Targets};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -20,7 +20,7 @@ pub(crate) struct Options {
     targets: Targets,
     /// A limit of a good request, in seconds: `ttft_s`, `tpot_s` or `e2e_s`. Counts goodput again from the
     /// stored requests
-    #[arg(long, value_name = "LIMIT=SECONDS", value_parser = limit)]
+    #[arg(long, value_name = "LIMIT=SECONDS")]
     slo: Vec<Slo>,
     /// Prints one JSON object: `sets`, `objective`, `trials`, `feasible`, `best`, `closest`, `front`,
     /// `drift`, `shifts`, `effects`, `doubts`, `caveats`
@@ -28,26 +28,9 @@ pub(crate) struct Options {
     json: bool,
 }
 
-fn limit(text: &str) -> Result<Slo, String> {
-    let advice =
-        "give a limit and seconds, such as e2e_s=2; the limits are ttft_s, tpot_s and e2e_s";
-    let (name, value) = text.split_once('=').ok_or(advice)?;
-    let limit = Some(value.parse().map_err(|_| advice)?);
-    let none = Slo::default();
-    match name {
-        "ttft_s" => Ok(Slo { ttft_s: limit, ..none }),
-        "tpot_s" => Ok(Slo { tpot_s: limit, ..none }),
-        "e2e_s" => Ok(Slo { e2e_s: limit, ..none }),
-        _ => Err(advice.to_owned()),
-    }
-}
-
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
-    let slo = options.slo.iter().fold(Slo::default(), |all, limit| Slo {
-        ttft_s: limit.ttft_s.or(all.ttft_s),
-        tpot_s: limit.tpot_s.or(all.tpot_s),
-        e2e_s: limit.e2e_s.or(all.e2e_s),
-    });
+    let slo = options.slo.iter().fold(Slo::default(), |all, limit| limit.or(all));
+    let work = Work::called("analysing");
     let set = |folder| -> Result<ResultSet, Error> {
         let loaded = read(folder)?;
         Ok(if slo.has_limits() { with_goodput(loaded, &slo)? } else { loaded.set })
@@ -59,6 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let own = &sets[0].1.manifest.objective;
     let objective = retargeted(own, options.targets.goal(), &options.targets.bounds());
     let inquiry = Inquiry::new(&sets, objective)?;
+    drop(work);
     print(&inquiry, options.json)?;
     Ok(match inquiry.best {
         Some(_) => ExitCode::SUCCESS,

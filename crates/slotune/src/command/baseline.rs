@@ -3,11 +3,15 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use slotune::report::references::References;
+use slotune::{
+    report::references::References,
+    session::{Session, SessionError},
+};
 
 use super::{
-    Error, INTERRUPTED, interrupt, print,
-    study::{StudyOptions, begin, runtime},
+    Error, interrupt, print,
+    progress::Narration,
+    study::{StudyOptions, command_line, conclude, runtime},
 };
 
 #[derive(Debug, Args)]
@@ -22,15 +26,18 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let folder = options.study.folder("results");
-    runtime()?.block_on(async {
+    let work = options.study.work()?;
+    let studies = [work.search().manifest(&work)];
+    let (ended, references) = runtime()?.block_on(async {
         let stop = interrupt::listen();
-        let work = options.study.work()?;
-        let studies = [work.search().manifest(&work)];
-        let Some(session) = begin(work, &folder, &studies, &stop, true).await? else {
-            return Ok(ExitCode::from(INTERRUPTED));
-        };
-        let references = References::new(session.stored());
-        print(&references, options.json)?;
-        Ok(ExitCode::SUCCESS)
-    })
+        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
+        // Its answer is what stands on standard output.
+        let ended = session.measure_references(&stop, &Narration::of_one(true)).await?;
+        Ok::<_, SessionError>((ended, References::new(session.stored())))
+    })?;
+    if let Some(status) = conclude(ended) {
+        return Ok(status);
+    }
+    print(&references, options.json)?;
+    Ok(ExitCode::SUCCESS)
 }

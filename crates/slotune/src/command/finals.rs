@@ -3,12 +3,14 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use slotune::session::Ended;
+use slotune::session::Session;
 
 use super::{
-    Error, interrupt, print, read,
+    Error, interrupt, print,
+    progress::Narration,
+    read,
     recommend::{advice, conclude},
-    study::{StudyOptions, begin, hold_finals, runtime, stopped},
+    study::{self, StudyOptions, command_line, runtime},
 };
 
 #[derive(Debug, Args)]
@@ -25,17 +27,15 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let folder = options.study.folder("results");
     // Where nothing was searched, nothing is begun.
     read(&folder).map_err(|error| format!("{error}; `slotune tune` writes one"))?;
+    let work = options.study.work()?;
+    let studies = [work.search().manifest(&work)];
     let ended = runtime()?.block_on(async {
         let stop = interrupt::listen();
-        let work = options.study.work()?;
-        let studies = [work.search().manifest(&work)];
-        match begin(work, &folder, &studies, &stop, options.json).await? {
-            Some(session) => hold_finals(&session, &stop, options.json).await,
-            None => Ok(Ended::Stopped),
-        }
+        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
+        session.hold_finals(&stop, &Narration::of_several(options.json)).await
     })?;
-    if ended == Ended::Stopped {
-        return Ok(stopped());
+    if let Some(status) = study::conclude(ended) {
+        return Ok(status);
     }
     let advice = advice(&folder)?;
     match &advice.finals {

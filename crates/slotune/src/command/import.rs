@@ -10,7 +10,7 @@ use slotune::{
     results::{BASELINE, DEFAULT},
 };
 
-use super::{Error, print, study::command_line, targets::Targets};
+use super::{Error, print, progress::Work, study::command_line, targets::Targets};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -43,12 +43,12 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
-    let labelled = |source: &Option<Source>, label: &str| {
-        source.clone().map(|source| Source { label: Some(label.to_owned()), ..source })
-    };
-    let references = [labelled(&options.baseline, BASELINE), labelled(&options.default, DEFAULT)];
-    let sources: Vec<Source> =
-        references.into_iter().flatten().chain(options.files.iter().cloned()).collect();
+    let references = [(&options.baseline, BASELINE), (&options.default, DEFAULT)];
+    let references = references.into_iter().filter_map(|(source, label)| {
+        let source = source.clone()?;
+        Some(source.labelled(label))
+    });
+    let sources: Vec<Source> = references.chain(options.files.iter().cloned()).collect();
     let goal = options.targets.goal();
     let given = ImportOptions {
         parameters: options
@@ -60,6 +60,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         gpu: options.gpu.clone(),
         command: command_line(),
     };
-    print(&import(&sources, &given, &options.out)?, options.json)?;
+    let work = Work::called("reading the files");
+    let imported = import(&sources, &given, &options.out)?;
+    drop(work);
+    print(&imported, options.json)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
-//! What a person sees of a study under way: a line for each trial, and a bar on a terminal.
+//! What a person sees of work under way: bars on a terminal, and a line for each trial.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     time::Duration,
 };
@@ -10,41 +11,105 @@ use slotune::{
     Finished, Observer,
     core::Trial,
     narration::trial_line,
+    results::StudyRole,
     serving::{Progress, Stage},
+    session::{Audience, StudyUnderWay},
 };
 
 use super::Error;
 
-/// Prints a line for each trial, and shows a bar where standard error is a terminal.
-pub(super) struct Narrator {
-    bar: ProgressBar,
-    trials: u32,
+/// Tells of the studies of a session: a line for each trial, and a bar for each study.
+pub(super) struct Narration {
     /// Lines go to standard error, since standard output is for JSON.
+    as_json: bool,
+    /// Each study is announced.
+    has_headings: bool,
+}
+
+impl Narration {
+    /// Of a session with one study beside the references.
+    pub(super) fn of_one(as_json: bool) -> Self {
+        Self { as_json, has_headings: false }
+    }
+
+    /// Of a session with several studies, each under a heading.
+    pub(super) fn of_several(as_json: bool) -> Self {
+        Self { as_json, has_headings: true }
+    }
+}
+
+impl Audience for Narration {
+    fn hear_of(&self, study: &StudyUnderWay<'_>) -> Box<dyn Observer + '_> {
+        let &StudyUnderWay { name, role, trials, done, contenders } = study;
+        if self.has_headings && role != StudyRole::Reference {
+            match contenders {
+                Some(contenders) => {
+                    eprintln!("study {name}: {contenders} contenders, {trials} trials");
+                }
+                None => eprintln!("study {name}: up to {trials} trials"),
+            }
+        }
+        let work = Work::of("trials");
+        work.bar.set_prefix(format!("{name} "));
+        work.at(done as u64, trials.into());
+        // Trials of an earlier run say nothing of the time left.
+        work.bar.reset_eta();
+        Box::new(Narrator { work, trials, as_json: self.as_json })
+    }
+}
+
+/// Long work: a bar with the time left where standard error is a terminal, nothing elsewhere.
+pub(super) struct Work {
+    bar: ProgressBar,
+}
+
+impl Work {
+    /// That consists of things called so.
+    pub(super) fn of(things: &str) -> Self {
+        Self::with_template(&format!(
+            "{{prefix}}[{{bar:30}}] {{pos}}/{{len}} {things}, {{elapsed}} so far, {{eta}} left  {{msg}}"
+        ))
+    }
+
+    /// Whose length nobody knows.
+    pub(super) fn called(message: impl Into<Cow<'static, str>>) -> Self {
+        let work = Self::with_template("{spinner} {msg}, {elapsed} so far");
+        work.bar.set_message(message);
+        work
+    }
+
+    fn with_template(template: &str) -> Self {
+        // Draws nothing where standard error is no terminal.
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(10));
+        let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+        bar.set_style(style.progress_chars("=> "));
+        bar.enable_steady_tick(Duration::from_millis(500));
+        Self { bar }
+    }
+
+    /// So many of all are done.
+    pub(super) fn at(&self, done: u64, all: u64) {
+        self.bar.set_length(all);
+        self.bar.set_position(done);
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Prints a line for each trial.
+struct Narrator {
+    work: Work,
+    trials: u32,
     as_json: bool,
 }
 
 impl Narrator {
-    /// Of a study called `name` that may take so many trials, `done` of which are done.
-    pub(super) fn new(name: &str, trials: u32, done: usize, as_json: bool) -> Self {
-        // Draws nothing where standard error is no terminal.
-        let bar = ProgressBar::with_draw_target(
-            Some(trials.into()),
-            ProgressDrawTarget::stderr_with_hz(10),
-        );
-        let template =
-            "{prefix} [{bar:30}] {pos}/{len} trials, {elapsed} so far, {eta} left  {msg}";
-        let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-        bar.set_style(style.progress_chars("=> "));
-        bar.set_prefix(name.to_owned());
-        bar.set_position(done as u64);
-        // Trials of an earlier run say nothing of the time left.
-        bar.reset_eta();
-        bar.enable_steady_tick(Duration::from_millis(500));
-        Self { bar, trials, as_json }
-    }
-
     fn line(&self, line: &str) -> io::Result<()> {
-        self.bar.suspend(|| {
+        self.work.bar.suspend(|| {
             if self.as_json {
                 writeln!(io::stderr(), "{line}")
             } else {
@@ -54,15 +119,9 @@ impl Narrator {
     }
 }
 
-impl Drop for Narrator {
-    fn drop(&mut self) {
-        self.bar.finish_and_clear();
-    }
-}
-
 impl Progress for Narrator {
     fn stage(&self, stage: Stage) {
-        self.bar.set_message(match stage {
+        self.work.bar.set_message(match stage {
             Stage::Starting => "starting the server".to_owned(),
             Stage::Measuring { ended, scheduled } => format!("{ended} of {scheduled} requests"),
             Stage::Stopping => "stopping the server".to_owned(),
@@ -74,7 +133,7 @@ impl Observer for Narrator {
     fn begun(&self, _: &Trial) {}
 
     fn finished(&self, trial: &Finished<'_>) -> Result<(), Error> {
-        self.bar.set_position(trial.entry.trial.id.0 + 1);
+        self.work.at(trial.entry.trial.id.0 + 1, self.trials.into());
         // Whoever reads the lines, such as `head`, may have seen enough; the study goes on.
         match self.line(&trial_line(trial, self.trials)) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use slotune::{replay::Table, study_file::SamplerName};
 
-use super::{Error, print, read};
+use super::{Error, print, progress::Work, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -27,8 +27,14 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let table = Table::new(&read(&options.results)?.set)?;
-    let replay =
-        table.replay(&*options.sampler.sampler(vec![]), options.trials as usize, options.seeds)?;
+    let work = Work::of("trials");
+    let replay = table.replay(
+        &*options.sampler.sampler(vec![]),
+        options.trials as usize,
+        options.seeds,
+        &|done, all| work.at(done, all),
+    )?;
+    drop(work);
     print(&replay, options.json)?;
     Ok(ExitCode::SUCCESS)
 }

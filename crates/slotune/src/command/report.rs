@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use slotune::report::week3::{self, Written};
 
-use super::{Error, print, read, requests};
+use super::{Error, print, progress::Work, read, requests};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -30,6 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 /// Writes the page of a set into a folder.
 pub(super) fn write_page(results: &Path, folder: &Path) -> Result<Written, Error> {
+    let _work = Work::called("writing the page");
     let loaded = read(results)?;
     Ok(week3::write(&loaded.set, |trial| requests(&loaded, trial), folder)?)
 }

@@ -4,19 +4,17 @@ use std::{
     env, io,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::atomic::AtomicBool,
 };
 
 use clap::Args;
 use slotune::{
     finals::NoFinals,
-    results::StudyManifest,
     serving::engine_arguments::shell_word,
-    session::{Ended, PlannedStudy, REFERENCE, Session, SessionError, Work},
+    session::{Ended, Work},
     study_file::StudyFile,
 };
 
-use super::{Error, INTERRUPTED, progress::Narrator};
+use super::{Error, INTERRUPTED};
 
 #[derive(Debug, Args)]
 pub(super) struct StudyOptions {
@@ -53,64 +51,21 @@ impl StudyOptions {
     }
 }
 
-/// Opens the session of a result set and measures its references; `None` where that was stopped.
-pub(super) async fn begin(
-    work: Work,
-    folder: &Path,
-    studies: &[StudyManifest],
-    stop: &AtomicBool,
-    as_json: bool,
-) -> Result<Option<Session>, Error> {
-    let mut session = Session::open(work, folder, studies, &command_line()).await?;
-    let done = session.stored().study(REFERENCE).count();
-    let narrator = Narrator::new(REFERENCE, session.references(), done, as_json);
-    let ended = session.measure_references(stop, &narrator).await?;
-    drop(narrator);
-    Ok((ended != Ended::Stopped).then_some(session))
-}
-
-/// Conducts a study of the session, a line for each trial.
-pub(super) async fn conduct(
-    session: &Session,
-    study: PlannedStudy,
-    stop: &AtomicBool,
-    as_json: bool,
-) -> Result<Ended, Error> {
-    let done = session.stored().study(&study.name).count();
-    let narrator = Narrator::new(&study.name, study.trials, done, as_json);
-    Ok(session.conduct(study, stop, &narrator).await?)
-}
-
-/// Holds the finals of a session whose search has ended, a line for each trial.
-pub(super) async fn hold_finals(
-    session: &Session,
-    stop: &AtomicBool,
-    as_json: bool,
-) -> Result<Ended, Error> {
-    let finals = match session.plan_finals() {
+/// Tells why a session ended, where that is not by its trials alone; the exit status, where that ends the
+/// command too.
+pub(super) fn conclude(ended: Ended) -> Option<ExitCode> {
+    match ended {
+        Ended::Stopped => {
+            eprintln!("stopped; the same command goes on");
+            Some(ExitCode::from(INTERRUPTED))
+        }
         // What the search came to instead is told at the end.
-        Err(SessionError::NoFinals(reason @ NoFinals::NoFinalist)) => {
-            eprintln!("no finals: {reason}");
-            return Ok(Ended::Exhausted);
+        Ended::NoFinalist => {
+            eprintln!("no finals: {}", NoFinals::NoFinalist);
+            None
         }
-        planned => planned?,
-    };
-    for planned in &finals.studies {
-        let (name, trials) = (&planned.name, planned.trials());
-        eprintln!("study {name}: {} contenders, {trials} trials", finals.contenders());
-        let narrator = Narrator::new(name, trials, planned.done, as_json);
-        let ended = session.hold(&finals, planned, stop, &narrator).await?;
-        if ended != Ended::Trials {
-            return Ok(ended);
-        }
+        _ => None,
     }
-    Ok(Ended::Trials)
-}
-
-/// Tells a user who stopped the command how to go on.
-pub(super) fn stopped() -> ExitCode {
-    eprintln!("stopped; the same command goes on");
-    ExitCode::from(INTERRUPTED)
 }
 
 /// How this program was called. No option holds a secret.

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use slotune::session::Ended;
+use slotune::session::Session;
 
 use super::{
     Error, interrupt,
+    progress::Narration,
     recommend::advise,
-    study::{StudyOptions, begin, conduct, runtime, stopped},
+    study::{StudyOptions, command_line, conclude, runtime},
 };
 
 #[derive(Debug, Args)]
@@ -23,18 +24,16 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let folder = options.study.folder("results");
+    let work = options.study.work()?;
+    let search = work.search();
+    let studies = [search.manifest(&work)];
     let ended = runtime()?.block_on(async {
         let stop = interrupt::listen();
-        let work = options.study.work()?;
-        let search = work.search();
-        let studies = [search.manifest(&work)];
-        match begin(work, &folder, &studies, &stop, options.json).await? {
-            Some(session) => conduct(&session, search, &stop, options.json).await,
-            None => Ok(Ended::Stopped),
-        }
+        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
+        session.conduct(search, &stop, &Narration::of_one(options.json)).await
     })?;
-    if ended == Ended::Stopped {
-        return Ok(stopped());
+    if let Some(status) = conclude(ended) {
+        return Ok(status);
     }
     eprintln!("result set: {0} (`slotune report {0}` writes its page)", folder.display());
     advise(&folder, options.json)

@@ -39,6 +39,14 @@ pub struct Source {
     pub label: Option<String>,
 }
 
+impl Source {
+    /// The same, its runs known as `label`.
+    #[must_use]
+    pub fn labelled(self, label: &str) -> Self {
+        Self { label: Some(label.to_owned()), ..self }
+    }
+}
+
 impl FromStr for Source {
     type Err = String;
 

@@ -4,8 +4,11 @@
 //! A session that is dropped, interrupted or killed goes on when it is opened again, with the same
 //! trials as if it had never stopped.
 
+mod audience;
+mod error;
 mod finals;
 mod reference;
+mod work;
 
 use std::{
     path::{Path, PathBuf},
@@ -17,23 +20,23 @@ use std::{
 };
 
 use slotune_core::{
-    Configuration, History, Parameter, Problem, SearchSpace, State, Study, StudyError,
-    sampler::{RemainingGain, Sampler},
+    Configuration, Parameter, Problem, SearchSpace, State, Study, sampler::RemainingGain,
 };
 use slotune_results::{
-    DEFAULT, Fault, Loaded, Manifest, MissingTrial, ReadError, ResultSet, StoredTrial,
-    StudyManifest, StudyRole, WriteError, Writer,
+    DEFAULT, Loaded, Manifest, ResultSet, StoredTrial, StudyManifest, StudyRole, WriteError, Writer,
 };
 use slotune_serving::{Backend, BackendInfo, Progress, Schedule, Stage, workload::WorkloadError};
 use slotune_vllm::clock::now;
 
+pub use audience::{Audience, StudyUnderWay};
+pub use error::SessionError;
+pub use work::{PlannedStudy, Work};
+
 pub use crate::given::in_effect;
 
 use crate::{
-    Finished, Observer, Recorder, TuneError, Tuner,
-    finals::NoFinals,
-    study_file::{BackendStartError, FieldError, Plan, StudyFile},
-    suite::with_documented_parameters,
+    Finished, Observer, Recorder, Tuner,
+    study_file::{FieldError, Plan},
 };
 
 /// Name of the study that holds the server as it comes.
@@ -62,8 +65,8 @@ const LOGS: &str = "logs";
 /// let studies = [search.manifest(&work)];
 /// let mut session = Session::open(work, "results".as_ref(), &studies, "my program").await?;
 /// let stop = AtomicBool::new(false);
-/// session.measure_references(&stop, &Silent).await?;
 /// session.conduct(search, &stop, &Silent).await?;
+/// session.hold_finals(&stop, &Silent).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -79,81 +82,7 @@ pub struct Session {
     begun: Instant,
 }
 
-/// What a session works on: a study file and the values that it stands for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Work {
-    /// The file.
-    pub file: StudyFile,
-    /// The values.
-    pub plan: Plan,
-    /// The trials of past result sets, as configurations of the plan's space.
-    pub past: Vec<History>,
-}
-
-impl Work {
-    /// The work of a file; the relative paths of its workload start at `folder`. Reads the past result
-    /// sets that it names.
-    ///
-    /// # Errors
-    /// As [`StudyFile::plan`], and when a past result set cannot be used.
-    pub fn of_file(file: &StudyFile, folder: &Path) -> Result<Self, FieldError> {
-        let plan = file.plan(folder)?;
-        let past = file.history.read(&plan.space)?;
-        Ok(Self { file: file.clone(), plan, past })
-    }
-
-    /// The same for a suite: with the parameters of the Week-3 documents that the file does not name.
-    ///
-    /// # Errors
-    /// As [`of_file`](Self::of_file), and when the file's own values leave no configuration beside those.
-    pub fn of_suite(file: &StudyFile, folder: &Path) -> Result<Self, FieldError> {
-        Self::of_file(&with_documented_parameters(file), folder)
-    }
-
-    /// The search that the file asks for.
-    pub fn search(&self) -> PlannedStudy {
-        PlannedStudy {
-            name: SEARCH.to_owned(),
-            role: StudyRole::Search,
-            sampler: self.file.sampler(self.past.clone(), self.file.budget.trials),
-            space: self.plan.space.clone(),
-            knows_default: true,
-            trials: self.file.budget.trials,
-        }
-    }
-}
-
-/// One search of a session.
-#[derive(Debug)]
-pub struct PlannedStudy {
-    /// Its name, unique in the result set.
-    pub name: String,
-    /// What it is for.
-    pub role: StudyRole,
-    /// What proposes its configurations.
-    pub sampler: Box<dyn Sampler>,
-    /// Where it goes: the search space, or a part of it.
-    pub space: SearchSpace,
-    /// Whether it is told first what vLLM's default does, where its space holds that.
-    pub knows_default: bool,
-    /// Most trials.
-    pub trials: u32,
-}
-
-impl PlannedStudy {
-    /// What the manifest of a result set says of it.
-    pub fn manifest(&self, work: &Work) -> StudyManifest {
-        StudyManifest {
-            name: self.name.clone(),
-            role: self.role,
-            sampler: self.sampler.name().to_owned(),
-            seed: work.file.seed,
-            trials: self.trials.into(),
-        }
-    }
-}
-
-/// Why a search ended.
+/// Why a search, or the finals, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// All its trials are spent.
@@ -166,6 +95,8 @@ pub enum Ended {
     ServerTime,
     /// Further trials would gain too little.
     LittleLeft,
+    /// No trial of the search but vLLM's default meets every target, so there is nothing to repeat.
+    NoFinalist,
     /// It was asked to stop.
     Stopped,
 }
@@ -231,27 +162,26 @@ impl Session {
         space.check(&default).is_ok().then_some(default)
     }
 
-    /// How many configurations there are to compare with.
-    pub fn references(&self) -> u32 {
-        references(&self.work.plan)
-    }
-
     fn reference(&self, label: &str) -> Option<&StoredTrial> {
         self.stored.study(REFERENCE).find(|trial| trial.label.as_deref() == Some(label))
     }
 
-    /// Conducts a search to the end of its budget, from where it was left. It ends after the trial
-    /// under way when `stop` is set.
+    /// Conducts a search to the end of its budget, from where it was left, once the
+    /// [references](Self::measure_references) are measured. It ends after the trial under way when `stop`
+    /// is set.
     ///
     /// # Errors
     /// When the stored trials do not fit, no configuration can be evaluated, or a trial cannot be
     /// stored; every trial stored before stays.
     pub async fn conduct(
-        &self,
+        &mut self,
         study: PlannedStudy,
         stop: &AtomicBool,
-        observer: &dyn Observer,
+        audience: &dyn Audience,
     ) -> Result<Ended, SessionError> {
+        if self.measure_references(stop, audience).await? == Ended::Stopped {
+            return Ok(Ended::Stopped);
+        }
         let Plan { objective, fixed, options, .. } = &self.work.plan;
         let history = self.stored.history(&study.name)?;
         let stored = history.len();
@@ -267,7 +197,14 @@ impl Session {
             return Ok(Ended::Trials);
         }
         let recorder = Recorder::new(&study.name, Arc::clone(&self.writer));
-        let observer = Recorded { recorder, observer };
+        let observer = audience.hear_of(&StudyUnderWay {
+            name: &study.name,
+            role: study.role,
+            trials: study.trials,
+            done: stored,
+            contenders: None,
+        });
+        let observer = Recorded { recorder, observer: &*observer };
         let mut tuner = Tuner::new(
             search,
             Arc::clone(&self.backend),
@@ -375,51 +312,4 @@ impl Observer for Recorded<'_> {
         self.recorder.finished(trial)?;
         self.observer.finished(trial)
     }
-}
-
-/// Why a session cannot begin or go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// The workload gives no schedule.
-    #[error(transparent)]
-    Workload(#[from] WorkloadError),
-    /// The server cannot be used.
-    #[error(transparent)]
-    Backend(#[from] BackendStartError),
-    /// A field of the study file.
-    #[error(transparent)]
-    Field(#[from] FieldError),
-    /// The result set cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-    /// The result set cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    /// A part of the result set is damaged.
-    #[error("{0}; restore the file, or remove it to run its trial again")]
-    Damaged(Fault),
-    /// A stored trial is absent.
-    #[error(transparent)]
-    MissingTrial(#[from] MissingTrial),
-    /// A stored trial does not fit the study.
-    #[error(transparent)]
-    Study(#[from] StudyError),
-    /// A configuration does not belong to the search space.
-    #[error(transparent)]
-    Configuration(#[from] slotune_core::ConfigurationError),
-    /// A search ended early.
-    #[error(transparent)]
-    Tune(#[from] TuneError),
-    /// There are no finals to hold.
-    #[error(transparent)]
-    NoFinals(#[from] NoFinals),
-    /// A reference could not be measured, through no fault of its configuration.
-    #[error("the {label} could not be measured: {message}; mend that and start again")]
-    Reference {
-        /// `baseline` or `default`.
-        label: &'static str,
-        /// What was in the way.
-        message: String,
-    },
 }

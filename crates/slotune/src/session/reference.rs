@@ -6,10 +6,10 @@ use std::sync::{
 };
 
 use slotune_core::{Configuration, Origin, Outcome, State, Trial, TrialId};
-use slotune_results::{BASELINE, DEFAULT};
+use slotune_results::{BASELINE, DEFAULT, StudyRole};
 use slotune_serving::random::derive;
 
-use super::{Ended, REFERENCE, Session, SessionError};
+use super::{Audience, Ended, REFERENCE, Session, SessionError, StudyUnderWay, references};
 use crate::{
     Evaluator, Observer, Recorder, TuneError,
     given::{Given, evaluate, keep},
@@ -26,17 +26,27 @@ impl Session {
     pub async fn measure_references(
         &mut self,
         stop: &AtomicBool,
-        observer: &dyn Observer,
+        audience: &dyn Audience,
     ) -> Result<Ended, SessionError> {
         let given = self.work.plan.baseline.clone().map(|baseline| (BASELINE, baseline));
-        for (label, configuration) in given.into_iter().chain([(DEFAULT, Configuration::new())]) {
-            if self.reference(label).is_some() {
-                continue;
-            }
+        let mut missing: Vec<(&'static str, Configuration)> =
+            given.into_iter().chain([(DEFAULT, Configuration::new())]).collect();
+        missing.retain(|(label, _)| self.reference(label).is_none());
+        if missing.is_empty() {
+            return Ok(Ended::Trials);
+        }
+        let observer = audience.hear_of(&StudyUnderWay {
+            name: REFERENCE,
+            role: StudyRole::Reference,
+            trials: references(&self.work.plan),
+            done: self.stored.study(REFERENCE).count(),
+            contenders: None,
+        });
+        for (label, configuration) in missing {
             if stop.load(Ordering::Relaxed) {
                 return Ok(Ended::Stopped);
             }
-            self.measure_reference(label, configuration, observer).await?;
+            self.measure_reference(label, configuration, &*observer).await?;
         }
         Ok(Ended::Trials)
     }

@@ -9,10 +9,12 @@
 //! - `finals`: how the best is repeated.
 //! - `history`: past result sets to learn from.
 //! - `plan`: what follows from the file, and what cannot work.
+//! - `example`: one to start from.
 //! - `read`, `locate`: errors with their place in the text.
 //! - `schema`: the same as a JSON schema, for editors.
 
 mod backend;
+mod example;
 mod finals;
 mod history;
 mod locate;
@@ -33,6 +35,7 @@ use slotune_core::{
 };
 
 pub use backend::{BackendStartError, BackendTable, NoiseName, SimulatorTable, VllmTable};
+pub use example::{EXAMPLE, WriteExampleError, write_example};
 pub use finals::{FinalsPlan, FinalsTable, FinalsWorkload};
 pub use history::HistoryTable;
 pub use plan::Plan;
@@ -42,9 +45,6 @@ pub use space::ParameterTable;
 pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
 
 use schema::{BoundSchema, ParameterNames, SettingSchema};
-
-/// A commented study file that works as it stands; what `slotune init` writes.
-pub const EXAMPLE: &str = include_str!("example.toml");
 
 /// What to tune, for what, under which load and on which server.
 ///

@@ -8,8 +8,9 @@ use std::{
     path::PathBuf,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
+mod client;
 mod command;
 mod limit;
 mod machine;
@@ -83,9 +84,70 @@ impl fmt::Debug for Surroundings<'_> {
     }
 }
 
-/// Looks at everything that a study with this configuration needs. Starts nothing but
-/// `vllm --version`, which takes some ten seconds.
-pub async fn check_environment(
+/// What was looked at. As JSON, one object: `checks`, the `client`'s limit, and of that again
+/// `chunks_per_second_per_core` and `added_p99_ms`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examination {
+    /// In the order in which they were made.
+    pub checks: Vec<Check>,
+    /// How much the load generator can take; `None` where it could not be measured.
+    pub client: Option<ClientLimit>,
+}
+
+/// Looks at everything that a study with this configuration needs, and tries the load generator. Starts
+/// nothing but `vllm --version`, which takes some ten seconds.
+pub async fn examine(
+    configuration: &ServerConfiguration,
+    surroundings: &Surroundings<'_>,
+    options: &LimitOptions,
+) -> Examination {
+    let mut checks = check_environment(configuration, surroundings).await;
+    let limit = client_limit(options).await;
+    checks.push(client::check(&limit));
+    Examination { checks, client: limit.ok() }
+}
+
+impl Examination {
+    /// Whether a study cannot run.
+    pub fn has_problem(&self) -> bool {
+        self.checks.iter().any(|check| check.status == Status::Problem)
+    }
+}
+
+impl Serialize for Examination {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let client = self.client.as_ref();
+        let mut object = serializer.serialize_struct("Examination", 4)?;
+        object.serialize_field("checks", &self.checks)?;
+        object.serialize_field("client", &client)?;
+        object.serialize_field(
+            "chunks_per_second_per_core",
+            &client.map(|limit| limit.chunks_per_second_per_core),
+        )?;
+        object.serialize_field("added_p99_ms", &client.map(|limit| limit.added_p99_ms))?;
+        object.end()
+    }
+}
+
+/// A line for each check, and one for its remedy.
+impl fmt::Display for Examination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Check { name, status, message, remedy } in &self.checks {
+            let status = match status {
+                Status::Ok => "ok",
+                Status::Warning => "warning",
+                Status::Problem => "PROBLEM",
+            };
+            writeln!(f, "{status:8} {name:12} {message}")?;
+            if let Some(remedy) = remedy {
+                writeln!(f, "{:21} -> {remedy}", "")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn check_environment(
     configuration: &ServerConfiguration,
     surroundings: &Surroundings<'_>,
 ) -> Vec<Check> {

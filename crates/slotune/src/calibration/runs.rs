@@ -11,7 +11,7 @@ use slotune_sim::{CalibrationError, EngineCounts, MeasuredRun};
 ///
 /// ```
 /// let loaded = slotune::results::ResultSet::read("../../datasets/h100_qwen2.5_7b_grid")?;
-/// let (runs, skipped) = slotune::measured_runs(&loaded);
+/// let (runs, skipped) = slotune::calibration::measured_runs(&loaded);
 /// assert_eq!((runs.len(), skipped.len()), (16, 0));
 /// assert_eq!(runs[0].name(), "first-machine/nocompile_s1024_b8192_u92_chat25");
 /// # Ok::<(), slotune::results::ReadError>(())
@@ -20,12 +20,8 @@ pub fn measured_runs(loaded: &Loaded) -> (Vec<MeasuredRun>, Vec<SkippedTrial>) {
     of_studies(loaded, |_| true)
 }
 
-/// The same of one study, which may be all that ran on one machine.
-pub fn measured_runs_of(loaded: &Loaded, study: &str) -> (Vec<MeasuredRun>, Vec<SkippedTrial>) {
-    of_studies(loaded, |name| name == study)
-}
-
-fn of_studies(
+/// The same of the studies that are wanted.
+pub(super) fn of_studies(
     loaded: &Loaded,
     is_wanted: impl Fn(&str) -> bool,
 ) -> (Vec<MeasuredRun>, Vec<SkippedTrial>) {
