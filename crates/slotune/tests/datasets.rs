@@ -10,6 +10,9 @@ use slotune::{
         Provenance,
         metrics::{MeasureOptions, measure},
     },
+    session::Work,
+    study_file::StudyFile,
+    suite::{Manner, Suite},
 };
 
 fn datasets() -> &'static Path {
@@ -185,6 +188,78 @@ fn the_card_of_the_cpu_study_says_what_the_set_holds() {
         };
         assert!(card.contains(&row), "the card lacks: {row}");
     }
+}
+
+/// The study files of the sets that slotune made are those that made them, and their cards name the command.
+#[test]
+fn the_stored_study_files_are_those_of_the_sets() {
+    let script = fs::read_to_string(datasets().join("../scripts/datasets.sh")).expect("a script");
+    for (name, is_suite) in [("week3_suite_simulated", true), ("vllm_cpu_tiny", false)] {
+        let file =
+            StudyFile::read(&datasets().join(format!("studies/{name}.toml"))).expect("valid");
+        let folder = datasets().join("..");
+        let work = if is_suite { Work::of_suite } else { Work::of_file };
+        let work = work(&file, &folder).expect("a study");
+        let manifest = load(name).set.manifest;
+        assert_eq!(work.plan.space, manifest.space, "{name}");
+        assert_eq!(work.plan.objective, manifest.objective, "{name}");
+        assert_eq!(work.plan.workload, manifest.workload, "{name}");
+        let planned = if is_suite {
+            Suite::new(&work, Manner::Search).expect("a suite").manifests(&work)
+        } else {
+            vec![work.search().manifest(&work)]
+        };
+        for study in planned {
+            assert!(manifest.studies.contains(&study), "{name}: {study:?}");
+        }
+        let card = fs::read_to_string(datasets().join(name).join("README.md")).expect("card");
+        let made_by = format!("scripts/datasets.sh {name}");
+        assert!(card.contains(&made_by) && script.contains(name), "{made_by}");
+        let command = if is_suite { "suite" } else { "tune" };
+        assert!(card.contains(&format!("`slotune {command}`")), "{name}");
+        assert!(
+            manifest
+                .command
+                .starts_with(&format!("slotune {command} datasets/studies/{name}.toml "))
+        );
+    }
+}
+
+/// What the card of the repeats says of how much a run and its repeat differ.
+#[test]
+fn the_card_of_the_repeats_says_how_much_repeats_differ() {
+    let loaded = load("h100_qwen2.5_7b_repeats");
+    let value = |trial: &StoredTrial, metric: &str| {
+        trial.entry.measurement().and_then(|m| m.value(metric)).expect("measured")
+    };
+    let mut differences = Vec::new();
+    for again in &loaded.set.trials {
+        let label = again.label.as_deref().expect("named");
+        let Some(first) = label.strip_suffix("_again") else { continue };
+        let first = loaded.set.trials.iter().find(|t| t.label.as_deref() == Some(first));
+        let first = first.expect("the first");
+        let difference = |metric| {
+            // As the difference of the logarithms, for which neither is the first.
+            format!("{:.1}", 100.0 * (value(again, metric) / value(first, metric)).ln().abs())
+        };
+        differences.push([label.to_owned(), difference("e2e_mean_s"), difference("e2e_p95_s")]);
+    }
+    let of = |label: &str| -> &[String; 3] {
+        differences.iter().find(|one| one[0] == label).expect("a repeat")
+    };
+    let chat35 = of("stock_s256_b2048_u92_chat35_again");
+    let s64 = of("nocompile_s64_b8192_u92_chat25_again");
+    let s1024 = of("nocompile_s1024_b8192_u92_chat25_again");
+    let rag = of("stock_s256_b2048_u92_rag12_again");
+    assert_eq!(differences.len(), 4);
+    let text = format!(
+        "mean E2E differs by {} % (`chat35`), {} % and {} % (`chat25` without compilation), and {} % \
+         (`rag12`, which the GPU bounds), P95 E2E by {}, {}, {} and {} %",
+        chat35[1], s64[1], s1024[1], rag[1], chat35[2], s64[2], s1024[2], rag[2]
+    );
+    let card = fs::read_to_string(datasets().join("h100_qwen2.5_7b_repeats/README.md"));
+    let card = card.expect("card").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(card.contains(&text), "the card lacks: {text}");
 }
 
 /// What `datasets/README.md` promises, so that a clone stays quick.

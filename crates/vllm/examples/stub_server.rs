@@ -7,10 +7,10 @@
 //!
 //! It takes vLLM's flags: `--host`, `--port`, `--max-num-seqs`, `--max-num-batched-tokens`,
 //! `--max-model-len`, `--served-model-name` and `--api-key` do what they do there, others do
-//! nothing. `--stub-start-up-ms`, `--stub-first-token-ms` and `--stub-token-ms` set its pace. After
+//! nothing; `--version` prints one. `--stub-start-up-ms`, `--stub-first-token-ms` and `--stub-token-ms` set its pace. After
 //! `--stub-die-after-requests` its engine dies, and `--stub-dying-ms` later the server, as vLLM does.
 
-#![expect(clippy::print_stderr, reason = "a server talks to its log")]
+#![expect(clippy::print_stderr, clippy::print_stdout, reason = "a server talks to its log")]
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -24,6 +24,11 @@ use slotune_vllm::stub::{Script, Stub};
 fn main() -> ExitCode {
     let (stub, dying) = match read(std::env::args().skip(1)) {
         Ok(Asked { script, address, dying }) => (Stub::start_at(script, address), dying),
+        // Nothing was refused.
+        Err(Refusal { status: 0, text }) => {
+            println!("{text}");
+            return ExitCode::SUCCESS;
+        }
         Err(refusal) => {
             eprintln!("{}", refusal.text);
             return ExitCode::from(refusal.status);
@@ -56,7 +61,8 @@ struct Asked {
     dying: Duration,
 }
 
-/// Why the server does not start: exit status 2 for usage, 1 for all else, as vLLM has it.
+/// Why the server does not start: exit status 2 for usage, 1 for all else, as vLLM has it, and 0 where only
+/// something was asked.
 struct Refusal {
     status: u8,
     text: String,
@@ -75,6 +81,9 @@ fn read(arguments: impl Iterator<Item = String>) -> Result<Asked, Refusal> {
             }
             continue;
         };
+        if flag == "version" {
+            return Err(Refusal { status: 0, text: script.version });
+        }
         // A flag without a value, such as `--enable-prefix-caching`, is followed by another.
         let Some(value) = arguments.next_if(|next| !next.starts_with("--")) else { continue };
         match flag {

@@ -191,3 +191,56 @@ fn pictures_follow_the_page_into_the_dark() {
         assert!(html.matches(mapped).count() > 1, "{mapped} is drawn");
     }
 }
+
+/// The colours of the page by the names of its style sheet: on a screen in the light and in the dark, and in
+/// print.
+fn palettes(html: &str) -> [BTreeMap<String, [f64; 3]>; 3] {
+    let sheet = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next());
+    let sheet = sheet.expect("a style sheet");
+    let of = |text: &str| {
+        let root = text.split(":root {").nth(1).and_then(|rest| rest.split('}').next());
+        let declared = root.expect("a palette").split(';').filter_map(|one| one.split_once(':'));
+        let colours = declared.filter_map(|(name, value)| {
+            let hex = value.trim().strip_prefix('#')?;
+            let wide: String = match hex.len() {
+                3 => hex.chars().flat_map(|digit| [digit, digit]).collect(),
+                _ => hex.to_owned(),
+            };
+            let channel = |i: usize| u8::from_str_radix(&wide[2 * i..2 * i + 2], 16).expect("hex");
+            Some((name.trim().to_owned(), [0, 1, 2].map(|i| f64::from(channel(i)) / 255.0)))
+        });
+        colours.collect()
+    };
+    let after = |mark: &str| sheet.split(mark).nth(1).expect("it is there");
+    [of(sheet), of(after("@media (prefers-color-scheme: dark)")), of(after("@media print"))]
+}
+
+/// The contrast of two colours, from 1 to 21 (WCAG 2.2).
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let luminance = |colour: [f64; 3]| {
+        let [r, g, b] = colour.map(|share| {
+            if share <= 0.040_45 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    };
+    let (a, b) = (luminance(one), luminance(other));
+    (a.max(b) + 0.05) / (a.min(b) + 0.05)
+}
+
+#[test]
+fn text_can_be_read_in_the_light_in_the_dark_and_in_print() {
+    let html = html(&main_job());
+    let palettes = palettes(&html);
+    for (palette, place) in palettes.iter().zip(["light", "dark", "print"]) {
+        for paper in ["--paper", "--shade"] {
+            for ink in ["--ink", "--grey", "--link"] {
+                let contrast = contrast(palette[ink], palette[paper]);
+                // The least that WCAG 2.2 asks of text at level AA.
+                assert!(contrast >= 4.5, "{place}: {ink} on {paper} has {contrast:.2}");
+            }
+        }
+    }
+    let [light, dark, print] = palettes;
+    assert!(contrast(light["--paper"], dark["--paper"]) > 10.0, "the dark is dark");
+    assert_eq!(print["--paper"], [1.0; 3], "print costs no ink for paper");
+}

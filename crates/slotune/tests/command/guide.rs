@@ -4,10 +4,19 @@ use std::{fs, io, path::Path};
 
 use super::{ok, write_study};
 
-/// The commands of all `sh` blocks, in order.
+/// The text of all `sh` blocks, in order.
+pub(super) fn shell_blocks(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next())
+}
+
+/// The commands of all `sh` blocks, in order, each of which calls `slotune`.
 pub(super) fn commands(text: &str) -> Vec<&str> {
-    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("slotune ")).collect()
+    let lines = shell_blocks(text).flat_map(str::lines);
+    let of_slotune = lines.map(|line| match line.strip_prefix("slotune ") {
+        Some(command) => command,
+        None => panic!("nobody runs `{line}`"),
+    });
+    of_slotune.collect()
 }
 
 pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {

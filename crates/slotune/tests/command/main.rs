@@ -11,6 +11,7 @@ mod refused;
 mod stored_set;
 mod study;
 mod suite;
+mod terminal;
 
 use std::{
     fs,

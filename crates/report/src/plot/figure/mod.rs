@@ -6,6 +6,7 @@
 
 mod axis;
 mod bars;
+pub(super) mod colour;
 mod panel;
 mod shapes;
 mod text;
@@ -34,22 +35,6 @@ pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(super) type DrawError = DrawingAreaErrorKind<std::io::Error>;
 /// What drawing returns.
 pub(super) type Drawn = Result<(), DrawError>;
-
-/// Colours that remain apart for colour-blind eyes (Okabe and Ito, 2008).
-pub(super) mod colour {
-    use plotters::style::RGBColor;
-
-    pub(in super::super) const ORANGE: RGBColor = RGBColor(230, 159, 0);
-    pub(in super::super) const SKY: RGBColor = RGBColor(86, 180, 233);
-    pub(in super::super) const GREEN: RGBColor = RGBColor(0, 158, 115);
-    pub(in super::super) const BLUE: RGBColor = RGBColor(0, 114, 178);
-    pub(in super::super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
-    pub(in super::super) const PURPLE: RGBColor = RGBColor(204, 121, 167);
-    pub(in super::super) const PAPER: RGBColor = RGBColor(255, 255, 255);
-    pub(in super::super) const INK: RGBColor = RGBColor(34, 34, 34);
-    pub(in super::super) const GREY: RGBColor = RGBColor(110, 110, 110);
-    pub(in super::super) const RULE: RGBColor = RGBColor(225, 225, 225);
-}
 
 use colour::{GREY, INK, PAPER};
 

@@ -195,18 +195,53 @@ fn a_file_written_as_toml_reads_back_as_it_was() {
     assert_eq!(StudyFile::parse("again.toml", &text), Ok(file), "{text}");
 }
 
-#[test]
-fn the_example_satisfies_the_schema_and_mistakes_do_not() {
+/// Whether a text satisfies the published schema.
+fn satisfies_the_schema(text: &str) -> Result<(), String> {
     let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
     let mut schemas = boon::Schemas::new();
     let mut compiler = boon::Compiler::new();
     compiler.add_resource("study.json", schema).unwrap();
     let index = compiler.compile("study.json", &mut schemas).unwrap();
-    let is_valid = |text: &str| {
-        let table: toml::Table = text.parse().unwrap();
-        let value = serde_json::to_value(table).unwrap();
-        schemas.validate(&value, index).map_err(|error| format!("{error:#}"))
-    };
+    let table: toml::Table = text.parse().unwrap();
+    let value = serde_json::to_value(table).unwrap();
+    schemas.validate(&value, index).map_err(|error| format!("{error:#}"))
+}
+
+/// Study files of every kind, all of which can be read.
+fn study_files() -> Vec<String> {
+    let guide = include_str!("../../../../../docs/guide/first-study.md");
+    let files = blocks(guide, "toml");
+    let [study, against, history, server] = files.as_slice() else { panic!("{files:?}") };
+    let made = [
+        EXAMPLE.to_owned(),
+        (*study).to_owned(),
+        study.replace("[objective]\nminimise = \"e2e_p95_s\"\n", against),
+        format!("{study}\n{history}"),
+        study.replace("[backend.simulator]\ngpu = \"h100-sxm\"\n", server),
+        example_with("trials = 30", "trials = 30\nwall_time_s = 1e4\nremaining_gain = 0.01"),
+    ];
+    let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/studies");
+    let stored = std::fs::read_dir(datasets)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).expect("text"));
+    made.into_iter().chain(stored).collect()
+}
+
+#[test]
+fn every_file_that_can_be_read_satisfies_the_schema() {
+    let files = study_files();
+    assert!(files.len() >= 8, "two are stored");
+    for text in files {
+        let file = StudyFile::parse("study.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(satisfies_the_schema(&text), Ok(()), "{text}");
+        let written = toml::to_string(&file).unwrap();
+        assert_eq!(satisfies_the_schema(&written), Ok(()), "{written}");
+    }
+}
+
+#[test]
+fn the_example_satisfies_the_schema_and_mistakes_do_not() {
+    let is_valid = satisfies_the_schema;
     assert_eq!(is_valid(EXAMPLE), Ok(()));
     for (old, new) in [
         ("trials = 30", "trails = 30"),
