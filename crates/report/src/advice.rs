@@ -8,10 +8,13 @@ use slotune_results::StoredTrial;
 use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
-    analysis::{Analysis, Verdict, value},
+    analysis::{Analysis, Recommendation, Verdict, value},
     finals::{FinalsReport, distance, out_of_reach},
     format,
-    week3::as_run,
+    week3::{
+        as_run,
+        wording::{change, miss},
+    },
 };
 
 /// What a result set says to do. As JSON, one object with these fields.
@@ -94,11 +97,16 @@ impl Advice {
         let mut notes = unfinished;
         notes.extend(final_notes(analysis));
         notes.extend(front_notes(analysis));
-        if let Verdict::NoneFeasible(near) = &analysis.verdict {
-            notes.push(format!(
-                "{} was missed by most, even in the trial that came closest",
-                near.binding.constraint
-            ));
+        match &analysis.verdict {
+            Verdict::NoneFeasible(near) => notes.push(format!(
+                "closest came {}, which misses {}",
+                near.trial.name(),
+                miss(&near.binding)
+            )),
+            Verdict::KeepDefault { best, .. } if !analysis.is_decided_by_finals => {
+                notes.push(best_beside_default(analysis, best.as_ref()));
+            }
+            _ => {}
         }
         Ok(Self {
             verdict,
@@ -121,6 +129,21 @@ impl Advice {
     pub fn with_finals(self, finals: FinalsReport) -> Self {
         Self { finals: (!finals.finals.is_empty()).then_some(finals), ..self }
     }
+}
+
+/// Why the best that a search found is not recommended.
+fn best_beside_default(analysis: &Analysis<'_>, best: Option<&Recommendation<'_>>) -> String {
+    let Some(found) = best else {
+        return "nothing else that the search found meets every target".to_owned();
+    };
+    let metric = &analysis.objective().metric;
+    let reached = format::quantity_or(metric, value(found.trial, metric));
+    format!(
+        "the best that the search found, {} with {reached}, is not better beyond noise: {}; `slotune finals` \
+         would repeat both",
+        found.trial.name(),
+        change(metric, found.change)
+    )
 }
 
 /// What became of each finalist, in a line.

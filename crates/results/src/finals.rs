@@ -17,7 +17,7 @@ use crate::{
 /// Their trials repeat vLLM's default and configurations of the search, round by round. The label of a
 /// trial is `default`, or the [name](crate::StoredTrial::name) of the search trial that it repeats;
 /// trials of one round share their seed. The rounds of a study send
-/// [redraws](Workload::redrawn) of its workload: the first round the first.
+/// [draws](Workload::draw) of its workload: the first round the first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FinalsManifest {
     /// What the clients send, by name of the study.

@@ -52,6 +52,8 @@ pub enum CaveatClass {
     PrefixCache,
     /// Latency never settled.
     NotSteady,
+    /// The server refused some requests, whose latencies are not among those measured.
+    Rejected,
     /// The run was stopped since the server did not keep up.
     Overload,
     /// The run was stopped since its outcome was decided.
@@ -76,6 +78,7 @@ impl CaveatClass {
             Self::TokenCounts => "token_counts",
             Self::PrefixCache => "prefix_cache",
             Self::NotSteady => "not_steady",
+            Self::Rejected => "rejected",
             Self::Overload => "overload",
             Self::Decided => "decided",
             Self::NotDrained => "not_drained",
@@ -108,6 +111,7 @@ impl Run {
             self.token_counts(),
             self.stray_cache_hits(schedule),
             self.unsteadiness(),
+            self.rejections(),
         ];
         self.caveats.extend(seen.into_iter().flatten());
     }
@@ -233,6 +237,26 @@ impl Run {
                 ),
             )
         })
+    }
+
+    fn rejections(&self) -> Option<Caveat> {
+        let texts: Vec<&String> = self
+            .records
+            .iter()
+            .filter_map(|record| match &record.status {
+                RequestStatus::Rejected(text) => Some(text),
+                _ => None,
+            })
+            .collect();
+        let first = texts.first()?;
+        Some(Caveat::new(
+            CaveatClass::Rejected,
+            format!(
+                "the server refused {} of {} requests, so latencies are those of the others; the first: {first}",
+                texts.len(),
+                self.records.len()
+            ),
+        ))
     }
 
     fn unsteadiness(&self) -> Option<Caveat> {

@@ -70,7 +70,11 @@ fn each_rule_tells_a_broken_run_from_a_sound_one() {
     assert_eq!(caveats(|_| ()), []);
     assert_eq!(caveats(|run| late(run, 0.004)), [], "less than 5 ms");
     assert_eq!(caveats(|run| late(run, 0.006)), [CaveatClass::ClientLate]);
-    let cases: [(CaveatClass, Change); 8] = [
+    let cases: [(CaveatClass, Change); 9] = [
+        (CaveatClass::Rejected, |run| {
+            let text = "This model's maximum context length is 4096 tokens.".to_owned();
+            run.records[3].status = RequestStatus::Rejected(text);
+        }),
         (CaveatClass::ClientLate, |run| run.client.as_mut().expect("set").wake_lag_p99_s = 0.02),
         (CaveatClass::ClientCpu, |run| run.client.as_mut().expect("set").cpu_s = 21.0),
         (CaveatClass::TokenCounts, |run| run.server.output_tokens = Some(1020)),

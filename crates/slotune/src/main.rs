@@ -106,6 +106,7 @@ enum Command {
     /// between sets, and which trials to trust less. What is not given is the first set's own: a goal
     /// takes the place of its goal, a bound that of its bounds on the same metric.
     #[command(
+        alias = "analyze",
         after_help = "Examples:\n  slotune analyse study-results --at-least output_throughput_tok_per_s=5000\n  slotune analyse january february --minimise ttft_p95_s --json"
     )]
     Analyse(analyse::Options),
@@ -113,7 +114,7 @@ enum Command {
     ///
     /// What the sampler proposes is answered with the nearest configuration that the set measured.
     #[command(
-        after_help = "Examples:\n  slotune replay study-suite-grid --sampler bayesian\n  slotune replay study-suite-grid --sampler random --seeds 20 --json"
+        after_help = "Examples:\n  slotune replay datasets/week3_suite_simulated --sampler bayesian\n  slotune replay study-suite-grid --sampler random --seeds 20 --json"
     )]
     Replay(replay::Options),
     /// Makes a result set of what another load generator measured

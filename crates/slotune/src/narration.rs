@@ -1,6 +1,6 @@
 //! A finished trial in one line, for people who watch.
 
-use slotune_core::{Outcome, Scale, State};
+use slotune_core::{Origin, Outcome, Scale, State};
 
 use crate::Finished;
 
@@ -25,6 +25,10 @@ pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
                 let metric = &goal.metric;
                 format!("{metric} {:.4} ", value(metric))
             });
+            // Whoever answers fewer requests has lower latencies.
+            let answered = measurement.value("completed_share").filter(|share| *share < 1.0);
+            let answered = answered.map(|share| format!(", {:.1} % completed", 100.0 * share));
+            let mark = format!("{mark}{}", answered.unwrap_or_default());
             format!("{metric} {:.4} {}{mark:15}", value(metric), second.unwrap_or_default())
         }
         State::Told { outcome: Outcome::Infeasible(reason) | Outcome::Failed(reason), .. } => {
@@ -46,9 +50,10 @@ pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
         });
         Some(format!("best {value:.4} (trial {}{gain})", best.trial.id))
     });
+    let again = if entry.trial.origin == Origin::Repeat { ", a repeat" } else { "" };
     let known_as = label.map(str::to_owned).or(best);
     format!(
-        "{:4}/{trials}  {outcome}  {:24}  {}",
+        "{:4}/{trials}  {outcome}  {:24}  {}{again}",
         entry.trial.id.0 + 1,
         known_as.unwrap_or_else(|| "none meets them yet".to_owned()),
         entry.trial.configuration,

@@ -27,8 +27,8 @@ pub enum Recommendation {
     /// least 0.95: better than that of trial 0 beyond noise, or trial 0 is no choice.
     Better(Candidate),
     /// Nothing is better than the configuration of trial 0 beyond noise. Trial 0 is no choice where it
-    /// was not measured, or where it misses a target with a probability of at least 0.95, by its own
-    /// measurements and by the model.
+    /// was not measured, or where by its measurements it misses a target with a probability of more than
+    /// 0.95.
     KeepDefault(Candidate),
     /// No evaluated configuration meets the targets and starts with a probability of at least 0.95,
     /// and trial 0 is no choice.
@@ -193,8 +193,10 @@ impl Seen {
         self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= 0.5
     }
 
+    /// Whether its measurements leave it open that it meets the targets. The model has no say: it makes
+    /// little of one configuration among many.
     fn may_meet_targets(&self) -> bool {
-        self.candidate.meets_targets.max(self.measured) >= 1.0 - SURE
+        self.measured >= 1.0 - SURE
     }
 }
 

@@ -35,8 +35,11 @@ pub(super) fn doubts(metric: &str, seen: &[Seen<'_>]) -> Vec<Doubt> {
         reasons.extend(
             this.trial.caveats.iter().map(|c| format!("{} ({})", c.message, c.class.name())),
         );
+        // Trials that were given different names may have had different loads.
         let is_repeat = |other: &&Seen<'_>| {
-            other.name == this.name && configuration(other) == configuration(this)
+            let labels = [&other.trial.label, &this.trial.label];
+            let are_two = matches!(labels, [Some(other), Some(this)] if other != this);
+            other.name == this.name && configuration(other) == configuration(this) && !are_two
         };
         if let Some(first) = seen[..place].iter().find(is_repeat)
             && !first.value.is_lower_bound

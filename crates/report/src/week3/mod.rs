@@ -16,7 +16,7 @@ mod page;
 mod sections;
 mod tables;
 mod verdict;
-mod wording;
+pub(crate) mod wording;
 
 use std::{
     convert::Infallible,

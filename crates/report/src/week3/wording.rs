@@ -30,7 +30,7 @@ pub(super) fn kind(backend: &BackendInfo) -> &'static str {
 
 /// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse, within
 /// the noise, or too small to show.
-pub(super) fn change(metric: &str, change: Option<Change>) -> String {
+pub(crate) fn change(metric: &str, change: Option<Change>) -> String {
     let Some(change) = change else { return "n/a".to_owned() };
     if change.relative.abs() < 0.0005 && change.standard_error < 0.0005 {
         return "unchanged".to_owned();
@@ -63,7 +63,7 @@ pub(super) fn change(metric: &str, change: Option<Change>) -> String {
 }
 
 /// A missed target: `queue time share ≤ 50%, reached 62.0%`.
-pub(super) fn miss(miss: &Miss<'_>) -> String {
+pub(crate) fn miss(miss: &Miss<'_>) -> String {
     match miss.value {
         Some(value) => format!(
             "{} (reached {})",

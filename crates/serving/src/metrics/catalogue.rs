@@ -122,7 +122,13 @@ impl Metric {
     pub fn from_name(name: &str) -> Result<Self, UnknownMetric> {
         Self::all().find(|metric| metric.name() == name).ok_or_else(|| {
             let names: Vec<String> = Self::all().map(Self::name).collect();
-            let nearest = nearest(name, names.iter().map(String::as_str)).map(str::to_owned);
+            let all = || names.iter().map(String::as_str);
+            // Whoever knows the words may not know their order, or the unit.
+            let has_all_words = |known: &&str| {
+                name.split('_').all(|word| known.split('_').any(|part| part == word))
+            };
+            let nearest = all().find(has_all_words).or_else(|| nearest(name, all()));
+            let nearest = nearest.map(str::to_owned);
             UnknownMetric { name: name.to_owned(), nearest, known: names }
         })
     }

@@ -326,6 +326,12 @@ fn the_catalogue_is_closed_and_named_uniquely() {
         error.to_string().starts_with("unknown metric `e2e_p96_s`; did you mean `e2e_p95_s`?"),
         "{error}"
     );
+    // By its words, in any order and without the unit.
+    for (name, meant) in [("p95_ttft", "ttft_p95_s"), ("throughput", "output_throughput_tok_per_s")]
+    {
+        let error = Metric::from_name(name).unwrap_err();
+        assert_eq!(error.nearest.as_deref(), Some(meant));
+    }
 }
 
 proptest! {

@@ -337,13 +337,9 @@ proptest! {
 fn a_redraw_is_the_same_law_with_other_requests() {
     let own = synthetic(Arrivals::Poisson { rate_per_s: 8.0 }, Size::Requests(50), 3);
     let own = Workload::Synthetic(own);
-    assert_eq!(own.redrawn(0).unwrap(), own);
-    let (first, second) = (own.redrawn(1).unwrap(), own.redrawn(2).unwrap());
-    assert_eq!(own.redrawn(1).unwrap(), first, "a function of the workload and the number");
-    let Workload::Synthetic(drawn) = &first else { panic!("{first}") };
-    let Workload::Synthetic(of) = &own else { panic!("{own}") };
-    assert_eq!(Synthetic { seed: of.seed, ..drawn.clone() }, *of);
-    let schedules = [&own, &first, &second].map(|workload| workload.schedule().unwrap());
+    assert_eq!(own.draw(0).unwrap(), own.schedule().unwrap());
+    assert_eq!(own.draw(1).unwrap(), own.draw(1).unwrap(), "a function of workload and number");
+    let schedules = [0, 1, 2].map(|number| own.draw(number).unwrap());
     assert!(schedules[0] != schedules[1] && schedules[1] != schedules[2]);
     assert!(schedules.iter().all(|schedule| schedule.requests.len() == 50));
 }
@@ -353,8 +349,7 @@ fn a_redraw_of_a_replay_is_the_next_window() {
     let all = replay(0.0, None, ReplayRate::Recorded).trace.trace().unwrap().requests;
     let window = |draw| {
         let own = replay(0.0, Some(Size::Requests(1000)), ReplayRate::MeanPerS(24.0));
-        let workload = Workload::Replay(own).redrawn(draw).unwrap();
-        let schedule = workload.schedule().unwrap();
+        let schedule = Workload::Replay(own).draw(draw).unwrap();
         let lengths = schedule.requests.iter().map(|r| (r.prompt_tokens, r.output_tokens));
         (lengths.collect::<Vec<_>>(), schedule.summary().rate_per_s().unwrap())
     };
@@ -362,21 +357,67 @@ fn a_redraw_of_a_replay_is_the_next_window() {
         all[from..from + 1000].iter().map(|r| (r.prompt_tokens, r.output_tokens)).collect()
     };
     // 19,366 requests: the last window ends with them.
-    for (draw, from) in [(0, 0), (1, 1000), (18, 18_000), (19, 18_366), (20, 1000)] {
+    for (draw, from) in [(0, 0), (1, 1000), (18, 18_000), (19, 18_366)] {
         let (lengths, rate_per_s) = window(draw);
         assert_eq!(lengths, recorded(from), "draw {draw}");
         assert!((rate_per_s / 24.0 - 1.0).abs() < 1e-9, "draw {draw}: {rate_per_s}");
     }
-    let whole = Workload::Replay(replay(0.0, None, ReplayRate::Recorded));
-    assert_eq!(whole.redrawn(3).unwrap(), whole, "there is no other");
     let too_long =
         Workload::Replay(replay(0.0, Some(Size::Requests(20_000)), ReplayRate::Recorded));
-    assert_eq!(too_long.redrawn(3).unwrap(), too_long, "what is wrong the schedule says");
-    let minute = Workload::Replay(replay(5.0, Some(Size::DurationS(60.0)), ReplayRate::Recorded));
-    let Workload::Replay(moved) = minute.redrawn(2).unwrap() else { panic!("{minute}") };
-    assert!((moved.start_s - 125.0).abs() < 1e-9, "{}", moved.start_s);
-    let half =
-        Workload::Replay(replay(1800.0, Some(Size::DurationS(1750.0)), ReplayRate::Recorded));
-    let Workload::Replay(moved) = half.redrawn(1).unwrap() else { panic!("{half}") };
-    assert!(moved.start_s < 1e-9, "an hour holds no more after it: {}", moved.start_s);
+    assert!(too_long.draw(3).is_err(), "what is wrong is said");
+    // Half an hour and more: an hour holds no more after it, but one before it.
+    let half = replay(1800.0, Some(Size::DurationS(1750.0)), ReplayRate::Recorded);
+    let before = Replay { start_s: 0.0, ..half.clone() };
+    assert_eq!(Workload::Replay(half).draw(1), Workload::Replay(before).draw(0));
+}
+
+#[test]
+fn where_a_trace_has_no_other_window_its_requests_change_places() {
+    let sorted = |schedule: &Schedule| {
+        let mut all: Vec<_> =
+            schedule.requests.iter().map(|r| (r.prompt_tokens, r.output_tokens)).collect();
+        all.sort_unstable();
+        all
+    };
+    let arrivals = |schedule: &Schedule| -> Vec<u64> {
+        schedule.requests.iter().map(|r| r.arrival_s.to_bits()).collect()
+    };
+    let whole = Workload::Replay(replay(0.0, None, ReplayRate::MeanPerS(24.0)));
+    let draws = [0, 1, 2].map(|number| whole.draw(number).unwrap());
+    for draw in &draws[1..] {
+        assert_eq!(arrivals(draw), arrivals(&draws[0]));
+        assert_eq!(sorted(draw), sorted(&draws[0]));
+        let moved = draw.requests.iter().zip(&draws[0].requests).filter(|(a, b)| a != b).count();
+        assert!(moved > 19_000, "{moved}");
+    }
+    assert_ne!(draws[1], draws[2]);
+    assert_eq!(whole.draw(2).unwrap(), draws[2], "a function of workload and number");
+    // With two windows the second is the first other draw; from then on places change.
+    let half = Workload::Replay(replay(0.0, Some(Size::Requests(9683)), ReplayRate::Recorded));
+    let draws = [0, 1, 2, 3].map(|number| half.draw(number).unwrap());
+    assert_ne!(sorted(&draws[1]), sorted(&draws[0]));
+    assert_eq!(sorted(&draws[2]), sorted(&draws[0]));
+    assert_eq!(sorted(&draws[3]), sorted(&draws[1]));
+    assert!(draws[2] != draws[0] && draws[3] != draws[1]);
+}
+
+#[test]
+fn a_trace_is_named_as_from_a_folder() {
+    let from = |path: &str| Replay {
+        trace: TraceSource::File(path.into()),
+        ..replay(0.0, None, ReplayRate::Recorded)
+    };
+    for (path, folder, named) in [
+        ("my/requests.csv", "my", "requests.csv"),
+        ("requests.csv", "", "requests.csv"),
+        ("/data/requests.csv", "my", "/data/requests.csv"),
+        ("my/../requests.csv", "my", "../requests.csv"),
+    ] {
+        let named = Workload::Replay(from(named));
+        assert_eq!(Workload::Replay(from(path)).relative_to(folder.as_ref()), named);
+    }
+    let lengths = Lengths::Empirical { from: TraceSource::File("my/requests.csv".into()) };
+    let drawn = synthetic(Arrivals::Poisson { rate_per_s: 8.0 }, Size::Requests(50), 3);
+    let drawn = Workload::Synthetic(Synthetic { lengths, ..drawn });
+    assert!(drawn.relative_to("my".as_ref()).to_string().contains(" requests.csv"), "{drawn}");
 }

@@ -73,10 +73,12 @@ fn find(kind: &'static str, shipped: &[Shipped], name: &str) -> Result<Shipped, 
         shipped.iter().filter(|(name, _)| !wanted.is_empty() && name.starts_with(&wanted));
     match (beginnings.next(), beginnings.next()) {
         (Some(file), None) => Ok(*file),
-        _ => Err(PresetError::Unknown {
+        (first, _) => Err(PresetError::Unknown {
             kind,
             name: name.to_owned(),
-            nearest: nearest::nearest(&wanted, shipped.iter().map(|(name, _)| *name)),
+            nearest: first
+                .map(|(name, _)| *name)
+                .or_else(|| nearest::nearest(&wanted, shipped.iter().map(|(name, _)| *name))),
             known: shipped.iter().map(|(name, _)| *name).collect(),
         }),
     }

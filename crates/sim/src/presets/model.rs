@@ -60,13 +60,24 @@ impl ModelPreset {
         MODELS.into_iter().map(|(name, _)| name)
     }
 
-    /// The shipped preset of that name, or the only one whose name begins so.
+    /// The shipped preset of that name, or of the model that its publisher calls so, or the only one whose
+    /// name begins so.
     ///
     /// # Errors
     /// [`PresetError::Unknown`] offers the most similar name.
     pub fn named(name: &str) -> Result<Self, PresetError> {
+        if let Some(preset) = Self::published_as(name) {
+            return Ok(preset);
+        }
         let (name, text) = find("model", &MODELS, name)?;
         Self::parse(name, text)
+    }
+
+    /// The shipped preset of the model that its publisher calls so, such as `Qwen/Qwen2.5-7B-Instruct`.
+    fn published_as(name: &str) -> Option<Self> {
+        let mut presets =
+            MODELS.into_iter().filter_map(|(file, text)| Self::parse(file, text).ok());
+        presets.find(|preset| preset.shape.name.eq_ignore_ascii_case(name.trim()))
     }
 
     /// What a user names: a shipped preset, or a file of their own ([`names_a_file`]).
@@ -74,7 +85,11 @@ impl ModelPreset {
     /// # Errors
     /// As [`named`](Self::named) or [`read`](Self::read).
     pub fn load(text: &str) -> Result<Self, PresetError> {
-        if names_a_file(text) { Self::read(Path::new(text)) } else { Self::named(text) }
+        match Self::published_as(text) {
+            Some(preset) => Ok(preset),
+            None if names_a_file(text) => Self::read(Path::new(text)),
+            None => Self::named(text),
+        }
     }
 
     /// The preset in a user's file.

@@ -229,3 +229,15 @@ fn a_number_that_cannot_be_set_leaves_the_preset_as_it_was() {
     }
     assert_eq!(preset, before);
 }
+
+#[test]
+fn a_model_is_known_by_its_publishers_name_and_a_beginning_offers_what_begins_so() {
+    let published = ModelPreset::load("qwen/Qwen2.5-7B-Instruct").expect("it is shipped");
+    assert_eq!(published, ModelPreset::named("qwen2.5-7b").expect("it is shipped"));
+    for preset in ModelPreset::names().map(|name| ModelPreset::named(name).expect("it is shipped"))
+    {
+        assert_eq!(ModelPreset::load(&preset.shape.name), Ok(preset));
+    }
+    let error = GpuPreset::named("a100").expect_err("there are two").to_string();
+    assert!(error.contains("did you mean `a100-80gb`?"), "{error}");
+}

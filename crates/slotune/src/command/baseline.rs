@@ -11,7 +11,7 @@ use slotune::{
 use super::{
     Error, interrupt, print,
     progress::Narration,
-    study::{StudyOptions, command_line, conclude, runtime},
+    study::{StudyOptions, command_line_of_tune, conclude, runtime},
 };
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let studies = [work.search().manifest(&work)];
     let (ended, references) = runtime()?.block_on(async {
         let stop = interrupt::listen();
-        let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
+        let mut session = Session::open(work, &folder, &studies, &command_line_of_tune()).await?;
         // Its answer is what stands on standard output.
         let ended = session.measure_references(&stop, &Narration::of_one(true)).await?;
         Ok::<_, SessionError>((ended, References::new(session.stored())))

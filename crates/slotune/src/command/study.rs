@@ -70,7 +70,16 @@ pub(super) fn conclude(ended: Ended) -> Option<ExitCode> {
 
 /// How this program was called. No option holds a secret.
 pub(super) fn command_line() -> String {
-    let words = env::args().skip(1).map(|word| shell_word(&word));
+    line_of(env::args().skip(1))
+}
+
+/// The command that makes the whole result set of a study file, where this one begins it.
+pub(super) fn command_line_of_tune() -> String {
+    line_of(std::iter::once("tune".to_owned()).chain(env::args().skip(2)))
+}
+
+fn line_of(words: impl Iterator<Item = String>) -> String {
+    let words = words.map(|word| shell_word(&word));
     std::iter::once("slotune".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 

@@ -6,10 +6,10 @@ use slotune::core::{Constraint, Objective};
 #[derive(Debug, Args)]
 pub(super) struct Targets {
     /// Metric to minimise
-    #[arg(long, value_name = "METRIC", conflicts_with = "maximise")]
+    #[arg(long, alias = "minimize", value_name = "METRIC", conflicts_with = "maximise")]
     minimise: Option<String>,
     /// Metric to maximise
-    #[arg(long, value_name = "METRIC")]
+    #[arg(long, alias = "maximize", value_name = "METRIC")]
     maximise: Option<String>,
     /// Least value of a metric
     #[arg(long, value_name = "METRIC=VALUE", value_parser = bound)]

@@ -67,7 +67,7 @@ impl Finals {
                 let (entry, run) = evaluate(&given, trial, observer).await?;
                 // Targets were set for the workload of the search.
                 let mut objective = manifest.objective.clone();
-                if planned.workload != manifest.workload {
+                if planned.workload.relative_to(&self.folder) != manifest.workload {
                     objective.constraints.clear();
                 }
                 keep(&recorder, label, &entry, run.as_ref(), &objective, observer)?;
@@ -85,7 +85,7 @@ impl Finals {
         round: u32,
     ) -> Result<Evaluator, SessionError> {
         // Not even the first round sends what the search was measured with.
-        let schedule = Arc::new(planned.workload.redrawn(round + 1)?.schedule()?);
+        let schedule = Arc::new(planned.workload.draw(round + 1)?);
         let options = MeasureOptions { slo: self.slo, ..venue.options };
         let record_chunk_times =
             tuner::needs_chunk_times(&manifest.objective).map_err(TuneError::from)?;

@@ -2,7 +2,7 @@
 //! order, under fresh requests.
 //!
 //! The best of many noisy trials is in part the luckiest. Here it is measured again, in rounds. Each
-//! round sends requests that no trial had before ([`Workload::redrawn`]), the same to all contenders,
+//! round sends requests that no trial had before ([`Workload::draw`]), the same to all contenders,
 //! and gives all the same seed, so that on the simulator they share their noise too (common random
 //! numbers): what is common to a round cancels where two contenders are compared within it. Every
 //! second round goes backwards, so that a steady drift of the machine cancels as well.
@@ -18,6 +18,8 @@
 
 mod hold;
 pub mod workloads;
+
+use std::path::PathBuf;
 
 use slotune_core::Configuration;
 use slotune_report::analysis::{finalists, reference, trials_of};
@@ -42,6 +44,8 @@ pub struct FinalsOptions {
     pub rounds: u32,
     /// Name of the study and workload of each final.
     pub workloads: Vec<(String, Workload)>,
+    /// The folder of the study file, from which the set names traces.
+    pub folder: PathBuf,
     /// What a good request is.
     pub slo: Slo,
     /// Root of all random streams.
@@ -55,6 +59,7 @@ pub struct Finals {
     contenders: Vec<Contender>,
     slo: Slo,
     seed: u64,
+    folder: PathBuf,
     /// One for each workload.
     pub studies: Vec<PlannedFinal>,
 }
@@ -119,7 +124,7 @@ impl Finals {
             configuration: trial.entry.trial.configuration.clone(),
         });
         let contenders: Vec<Contender> = std::iter::once(default).chain(found).collect();
-        let FinalsOptions { rounds, workloads, slo, seed, .. } = options;
+        let FinalsOptions { rounds, workloads, slo, seed, folder, .. } = options;
         let planned = workloads.into_iter().map(|(name, workload)| {
             let trials: Vec<&StoredTrial> = set.study(&name).collect();
             let is_done = |slot: &Slot| {
@@ -133,7 +138,7 @@ impl Finals {
             PlannedFinal { name, workload, done, missing, next }
         });
         let studies = planned.collect();
-        Ok(Self { contenders, slo, seed, studies })
+        Ok(Self { contenders, slo, seed, folder, studies })
     }
 
     /// Writes into the manifest of the set what is planned.
@@ -141,7 +146,8 @@ impl Finals {
     /// # Errors
     /// As [`Writer::plan_finals`].
     pub fn announce(&self, writer: &mut Writer) -> Result<(), WriteError> {
-        let workloads = self.studies.iter().map(|one| (one.name.clone(), one.workload.clone()));
+        let named = |one: &PlannedFinal| one.workload.relative_to(&self.folder);
+        let workloads = self.studies.iter().map(|one| (one.name.clone(), named(one)));
         let manifest = FinalsManifest { workloads: workloads.collect(), slo: self.slo };
         let studies: Vec<StudyManifest> = self
             .studies

@@ -72,6 +72,7 @@ fn stored(
 
 fn options(set: &ResultSet, rounds: u32) -> FinalsOptions {
     FinalsOptions {
+        folder: std::path::PathBuf::new(),
         finalists: 2,
         rounds,
         workloads: vec![("finals".to_owned(), set.manifest.workload.clone())],

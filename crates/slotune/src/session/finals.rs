@@ -70,6 +70,7 @@ impl Session {
             finalists: table.finalists as usize,
             rounds: table.repeats,
             workloads: self.finals_workloads()?,
+            folder: self.work.folder.clone(),
             slo: self.work.plan.finals.slo,
             seed: self.work.file.seed,
         };

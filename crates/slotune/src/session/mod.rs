@@ -281,7 +281,7 @@ fn manifest(
         jiff::Timestamp::now().to_string(),
         space.clone(),
         objective.clone(),
-        workload.clone(),
+        workload.relative_to(&work.folder),
         backend,
     );
     let set = set.with_command(command).with_study(reference);

@@ -1,6 +1,6 @@
 //! What a session works on, and the searches that it conducts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use slotune_core::{History, SearchSpace, sampler::Sampler};
 use slotune_results::{StudyManifest, StudyRole};
@@ -18,6 +18,8 @@ pub struct Work {
     pub file: StudyFile,
     /// The values.
     pub plan: Plan,
+    /// The folder of the file, from which the result set names traces.
+    pub folder: PathBuf,
     /// The trials of past result sets, as configurations of the plan's space.
     pub past: Vec<History>,
 }
@@ -31,7 +33,7 @@ impl Work {
     pub fn of_file(file: &StudyFile, folder: &Path) -> Result<Self, FieldError> {
         let plan = file.plan(folder)?;
         let past = file.history.read(&plan.space)?;
-        Ok(Self { file: file.clone(), plan, past })
+        Ok(Self { file: file.clone(), plan, folder: folder.to_owned(), past })
     }
 
     /// The same for a suite: with the parameters of the Week-3 documents that the file does not name.

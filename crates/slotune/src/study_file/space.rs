@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use slotune_core::{Configuration, Domain, Parameter, Scale, Value};
 use slotune_serving::{EngineArguments, engine_arguments::ArgumentError};
 
@@ -18,7 +18,7 @@ use super::{
 pub struct ParameterTable {
     /// Smallest and largest value, both included. Two whole numbers make a parameter of whole
     /// numbers, anything else one of real numbers.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "two")]
     #[schemars(with = "Option<[NumberSchema; 2]>")]
     pub range: Option<[Value; 2]>,
     /// Whether distance within the range is measured by ratio: 32 is as far from 64 as 2048 from
@@ -36,6 +36,18 @@ pub struct ParameterTable {
     #[schemars(with = "std::collections::BTreeMap<String, SettingSchema>")]
     #[schemars(extend("maxProperties" = 1))]
     pub only_if: IndexMap<String, Value>,
+}
+
+/// Two values and no more: of an array that is too long serde would drop the rest.
+fn two<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[Value; 2]>, D::Error> {
+    let values = Vec::deserialize(deserializer)?;
+    <[Value; 2]>::try_from(values).map(Some).map_err(|values| {
+        D::Error::custom(format!(
+            "`range` has {} values, but takes two, the smallest and the largest, such as [32, 4096]; list single \
+             values as `levels`",
+            values.len()
+        ))
+    })
 }
 
 impl ParameterTable {

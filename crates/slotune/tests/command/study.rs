@@ -50,7 +50,7 @@ fn from_a_study_file_to_a_configuration() {
     assert_eq!(json(&ok(here, &["recommend", "study-results", "--json"])), advice);
 
     let set = ResultSet::read(here.join("study-results")).unwrap().set;
-    assert_eq!(set.manifest.command, "slotune baseline study.toml");
+    assert_eq!(set.manifest.command, "slotune tune study.toml", "which makes all of it");
     assert_eq!(set.study("reference").count(), 2);
     assert_eq!(set.study("search").count(), 4);
 
@@ -196,4 +196,48 @@ fn targets_that_nothing_meets_have_a_status_of_their_own() {
         assert_eq!(slotune(here, arguments).status.code(), Some(3), "{arguments:?}");
     }
     ok(here, &["export", "study-results:search/0"]);
+}
+
+/// A trace of one's own, too short for other windows, whose longest prompts the server refuses.
+#[test]
+fn a_short_trace_of_ones_own_is_drawn_anew_and_what_is_refused_is_told_from_any_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().join("my");
+    fs::create_dir(&here).unwrap();
+    let rows: Vec<String> = (0..60)
+        .map(|i| format!("{},{},{}", 0.05 * f64::from(i), 200 + 37 * (i % 13), 20 + 11 * (i % 7)))
+        .chain(["3.1,5000,20".to_owned()])
+        .collect();
+    let header = "arrival_s,input_tokens,output_tokens\n";
+    fs::write(here.join("mine.csv"), format!("{header}{}\n", rows.join("\n"))).unwrap();
+    let path = write_study(&here, 3, 40);
+    let text = fs::read_to_string(&path).unwrap();
+    let text = text
+        .replace("source = \"azure_llm_2023_conv\"", "source = \"mine.csv\"")
+        .replace("rate_per_s = 24.0\n", "")
+        .replace("requests = 40\n", "")
+        .replace("max_model_len = 16384", "max_model_len = 4096")
+        + "\n[finals]\nfinalists = 1\nrepeats = 3\nworkloads = [\"study\"]\n";
+    fs::write(&path, text).unwrap();
+
+    let said = ok(&here, &["tune", "study.toml"]);
+    assert!(said.lines().filter(|line| line.contains(", 98.4 % completed")).count() >= 3, "{said}");
+    // From the folder above, it is the same study.
+    let said = ok(folder.path(), &["finals", "my/study.toml"]);
+    assert!(!said.contains("± 0 s"), "{said}");
+    let set = ResultSet::read(here.join("study-results")).unwrap().set;
+    let caveats = |trial: &slotune::results::StoredTrial| {
+        trial
+            .caveats
+            .iter()
+            .any(|caveat| caveat.message.starts_with("the server refused 1 of 61 requests"))
+    };
+    assert!(set.trials.iter().all(caveats));
+    let latencies: Vec<u64> = set
+        .study("finals")
+        .filter(|trial| trial.label.as_deref() == Some("default"))
+        .map(|trial| trial.entry.measurement().unwrap().value("e2e_p95_s").unwrap().to_bits())
+        .collect();
+    assert_eq!(latencies.len(), 3);
+    assert!(latencies[0] != latencies[1] && latencies[1] != latencies[2], "other requests each");
 }

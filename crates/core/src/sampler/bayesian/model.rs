@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2, Axis};
-use rand_distr::{Distribution, StandardNormal};
 
 use super::{
     outcome::{Reading, fit, sample},
@@ -22,7 +21,6 @@ use crate::{
 pub(crate) struct Model {
     processes: Vec<Gp>,
     trend: Trend,
-    has_nugget: bool,
 }
 
 /// What is known of a metric beforehand.
@@ -33,11 +31,6 @@ pub(super) enum Structure {
     /// All parameters have a few levels: a metric may change from level to level, and few trials can be
     /// explained in several ways, which are averaged over.
     Table,
-    /// The same, and a repeat would agree to the last bit: then what the processes learn as noise is
-    /// structure from level to level, and a new configuration has its own, the nugget of geostatistics
-    /// (Gramacy and Lee 2012, <https://doi.org/10.1007/s11222-010-9224-x>). Between continuous values there
-    /// is none: next to the best configuration it would promise gains for ever.
-    ExactTable,
 }
 
 impl Model {
@@ -53,7 +46,7 @@ impl Model {
         let trend = Self::trend(readings, columns, ceiling, past)?;
         let learn = |readings: &[Reading<'_>], ceiling| match structure {
             Structure::Smooth => Ok(vec![fit(readings, columns, ceiling)?]),
-            Structure::Table | Structure::ExactTable => sample(readings, columns, ceiling),
+            Structure::Table => sample(readings, columns, ceiling),
         };
         let processes = if trend.is_none() {
             learn(readings, ceiling)?
@@ -64,8 +57,7 @@ impl Model {
             }
             learn(&residuals, f64::INFINITY)?
         };
-        let has_nugget = structure == Structure::ExactTable;
-        Ok(Self { processes, trend, has_nugget })
+        Ok(Self { processes, trend })
     }
 
     fn trend(
@@ -102,23 +94,8 @@ impl Model {
         below.into_iter().enumerate().map(posterior).collect()
     }
 
-    /// What trials of new configurations will measure, at every row of `points` (t × d): the nugget is
-    /// part of it.
-    pub(super) fn of_each_new(&self, points: &Array2<f64>) -> Vec<Posterior> {
-        let mut posteriors = self.at_each(points);
-        let nugget = self.nugget();
-        for posterior in &mut posteriors {
-            posterior.variance += nugget;
-        }
-        posteriors
-    }
-
-    fn nugget(&self) -> f64 {
-        if self.has_nugget { self.noise_variance() } else { 0.0 }
-    }
-
-    /// The same at one point, and how it changes with it.
-    pub(super) fn of_new_with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
+    /// At a point, and how it changes with that.
+    pub(super) fn with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
         let each: Vec<(Posterior, PosteriorGradient)> =
             self.processes.iter().map(|gp| gp.posterior_with_gradient(point)).collect();
         let mut posterior = mixture(each.iter().map(|(of_one, _)| *of_one));
@@ -133,13 +110,11 @@ impl Model {
                     share * (slope_of_one.variance[j] + 2.0 * off * slope_of_one.mean[j]);
             }
         }
-        posterior.variance += self.nugget();
         self.trend.add(point, &mut posterior.mean, &mut slope.mean);
         (posterior, slope)
     }
 
-    /// Joint draws of what trials of new configurations at the rows of `points` (t × d) measure, without
-    /// the noise that a repeat would not have: `count` × t.
+    /// Joint draws of the true values at the rows of `points` (t × d): `count` × t.
     pub(super) fn draws(
         &self,
         points: &Array2<f64>,
@@ -152,13 +127,6 @@ impl Model {
             let its_share = (k + 1) * count / m - k * count / m;
             let drawn = gp.draws(points, its_share, random)?;
             draws.append(Axis(0), drawn.view()).expect("as many columns as points");
-        }
-        if self.has_nugget {
-            let nugget = self.nugget().sqrt();
-            draws.mapv_inplace(|value| {
-                let z: f64 = StandardNormal.sample(random);
-                value + nugget * z
-            });
         }
         Ok(draws + &Array1::from_vec(self.trend.at_each(points)))
     }
@@ -196,7 +164,7 @@ impl Model {
         let residual = value - self.trend.at(point);
         let each = self.processes.iter().map(|gp| gp.with_observation(point, residual));
         let processes = each.collect::<Result<_, _>>()?;
-        Ok(Self { processes, trend: self.trend.clone(), has_nugget: self.has_nugget })
+        Ok(Self { processes, trend: self.trend.clone() })
     }
 }
 

@@ -57,9 +57,8 @@ impl Surrogate {
         let mut values = vec![0.0; points.nrows()];
         if self.is_measured() {
             if let Some(improvement) = &self.improvement {
-                let first = improvement.model.of_each_new(&points);
-                let second =
-                    self.tradeoff.as_ref().map(|t| (t, t.second.model.of_each_new(&points)));
+                let first = improvement.model.at_each(&points);
+                let second = self.tradeoff.as_ref().map(|t| (t, t.second.model.at_each(&points)));
                 for (i, (value, &posterior)) in values.iter_mut().zip(&first).enumerate() {
                     *value += match &second {
                         None => improvement.expected(posterior).value,
@@ -70,7 +69,7 @@ impl Surrogate {
                 }
             }
             for Limited { model, bound, .. } in &self.constraints {
-                for (value, posterior) in values.iter_mut().zip(model.of_each_new(&points)) {
+                for (value, posterior) in values.iter_mut().zip(model.at_each(&points)) {
                     *value += feasibility(posterior, *bound).value;
                 }
             }
@@ -125,11 +124,11 @@ impl Surrogate {
             }
         };
         if let Some(improvement) = &self.improvement {
-            let first = improvement.model.of_new_with_gradient(point);
+            let first = improvement.model.with_gradient(point);
             match &self.tradeoff {
                 None => add(&first, improvement.expected(first.0)),
                 Some(tradeoff) => {
-                    let second = tradeoff.second.model.of_new_with_gradient(point);
+                    let second = tradeoff.second.model.with_gradient(point);
                     let expected = tradeoff.expected(improvement, [first.0, second.0]);
                     let [of_first, of_second] = expected.parts();
                     add(&first, of_first);
@@ -138,7 +137,7 @@ impl Surrogate {
             }
         }
         for Limited { model, bound, .. } in &self.constraints {
-            let here = model.of_new_with_gradient(point);
+            let here = model.with_gradient(point);
             add(&here, feasibility(here.0, *bound));
         }
         if let Some(price) = &self.price {

@@ -26,7 +26,7 @@ const INCUMBENTS: usize = 3;
 
 /// A gain below this share of the incumbent is not worth a trial: expected improvement counts from
 /// there. Without it, a plateau of nearly equal configurations draws trial after trial.
-const LEAST_GAIN: f64 = 0.01;
+const LEAST_GAIN: f64 = 0.002;
 
 /// An evaluated configuration is surely feasible with this probability.
 pub(crate) const SURE: f64 = 0.95;
@@ -108,11 +108,7 @@ impl Surrogate {
             history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
         let may_differ = repeat::may_differ(problem.objective(), history);
         let is_table = space.parameters().iter().all(|p| p.domain().levels().is_some());
-        let structure = match (is_table, may_differ) {
-            (false, _) => Structure::Smooth,
-            (true, true) => Structure::Table,
-            (true, false) => Structure::ExactTable,
-        };
+        let structure = if is_table { Structure::Table } else { Structure::Smooth };
         let modelling = Modelling { problem, completed: &completed, past, noise, structure };
         let columns = space.columns();
         let validity = || {

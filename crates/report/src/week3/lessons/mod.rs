@@ -61,11 +61,20 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
             let level = level?;
             Some((quantity(metric, level.median(metric)?), setting(level.value)))
         };
+        let best_level = sweep.best_level(objective);
+        let is_feasible = |level: &Level<'_>| {
+            let measured = level.trials.iter().filter_map(|trial| trial.entry.measurement());
+            measured.into_iter().any(|measurement| objective.is_feasible(measurement))
+        };
+        let but = match best_level {
+            Some(level) if !is_feasible(level) => " (no trial with that meets every target)",
+            _ => "",
+        };
         if let (Some((best, at_best)), Some((worst, at_worst))) =
-            (of(sweep.best_level(objective)), of(sweep.worst_level(objective)))
+            (of(best_level), of(sweep.worst_level(objective)))
         {
             lessons.push(format!(
-                "`{}` matters: the median {} is {best} with {at_best} and {worst} with {at_worst}.",
+                "`{}` matters: the median {} is {best} with {at_best}{but} and {worst} with {at_worst}.",
                 sweep.parameter,
                 label(metric),
             ));

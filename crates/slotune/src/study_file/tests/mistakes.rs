@@ -142,6 +142,13 @@ fn each_mistake_names_line_field_and_remedy() {
             "only_if",
             "not a parameter declared before it",
         ),
+        (
+            "range = [32, 4096]",
+            "range = [16, 512, 32]",
+            "space.max_num_seqs.range",
+            "range",
+            "has 3 values, but takes two",
+        ),
         ("range = [32, 4096]", "range = [0, 4096]", "space.max_num_seqs.range", "range", "must be"),
         (
             "range = [32, 4096]",
