@@ -24,12 +24,9 @@ const VALIDITY: &str = "(validity)";
 /// Evaluated points whose neighbourhood is searched.
 const INCUMBENTS: usize = 3;
 
-/// A gain below a share of the incumbent is not worth a trial: expected improvement counts from there.
-/// After n trials the share is this over n, but never below the other: early there is more to find than the
-/// last per cent next to what is known, and a plateau of nearly equal configurations would draw trial after
-/// trial.
-const EARLY_GAIN: f64 = 0.1;
-const LEAST_GAIN: f64 = 0.002;
+/// A gain below this share of the incumbent is not worth a trial: expected improvement counts from
+/// there. Without it, a plateau of nearly equal configurations draws trial after trial.
+const LEAST_GAIN: f64 = 0.01;
 
 /// An evaluated configuration is surely feasible with this probability.
 pub(crate) const SURE: f64 = 0.95;
@@ -176,12 +173,11 @@ impl Surrogate {
                 front.into_iter().map(|position| usable[position].clone()).collect()
             }
         };
-        let least_share = LEAST_GAIN.max(EARLY_GAIN / completed.len().max(1) as f64);
         if let (Some(first), Some(best)) = (&mut self.improvement, self.incumbents.first()) {
-            first.set_incumbent(best, least_share);
+            first.set_incumbent(best);
         }
         if let (Some(tradeoff), Some(best)) = (&mut self.tradeoff, self.incumbents.last()) {
-            tradeoff.second.set_incumbent(best, least_share);
+            tradeoff.second.set_incumbent(best);
         }
     }
 
@@ -281,10 +277,10 @@ impl Improvement {
         self.model.at_each(points).iter().map(|at| self.direction.as_cost(at.mean)).collect()
     }
 
-    /// Makes the posterior mean at this point what is to be beaten, by such a share at least.
-    fn set_incumbent(&mut self, point: &[f64], least_share: f64) {
+    /// Makes the posterior mean at this point what is to be beaten.
+    fn set_incumbent(&mut self, point: &[f64]) {
         self.best = self.model.at(point).mean;
-        self.least_gain = self.scale.step(least_share, self.best);
+        self.least_gain = self.scale.step(LEAST_GAIN, self.best);
     }
 }
 
