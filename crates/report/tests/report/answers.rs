@@ -44,6 +44,8 @@ fn advice_is_one_object_that_names_its_trial() {
     let text = advice.to_string();
     let first = "keep default: e2e_p95_s 1.65 s (study reference, trial 1), vLLM's default 1.65 s";
     assert!(text.starts_with(first), "{text}");
+    let why = "the best that the search found, bayesian/";
+    assert!(text.contains(why) && text.contains("`slotune finals` would repeat both"), "{text}");
     assert!(text.ends_with(advice.vllm_serve.as_ref().unwrap()), "{text}");
 }
 

@@ -190,6 +190,14 @@ fn a_repeat_that_disagrees_is_doubted() {
     assert_eq!(doubted, [2]);
     let reason = &inquiry.doubts.iter().find(|d| d.study == "repeats").unwrap().reason;
     assert!(reason.starts_with("a repeat of repeats/0 that measured 3.00 ± 0.04 s"), "{reason}");
+
+    // Under two names they may be runs under two loads.
+    for (trial, name) in set.trials.iter_mut().rev().zip(["evening", "morning", "morning"]) {
+        trial.label = Some(name.to_owned());
+    }
+    let inquiry = Inquiry::new(&[("a".to_owned(), &set)], Objective::minimise("e2e_p95_s"))
+        .expect("a metric");
+    assert!(inquiry.doubts.iter().all(|doubt| doubt.study != "repeats"), "{:?}", inquiry.doubts);
 }
 
 #[test]

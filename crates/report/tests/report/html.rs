@@ -242,5 +242,5 @@ fn text_can_be_read_in_the_light_in_the_dark_and_in_print() {
     }
     let [light, dark, print] = palettes;
     assert!(contrast(light["--paper"], dark["--paper"]) > 10.0, "the dark is dark");
-    assert_eq!(print["--paper"], [1.0; 3], "print costs no ink for paper");
+    assert!(contrast(print["--paper"], [0.0; 3]) > 20.99, "print costs no ink for paper");
 }

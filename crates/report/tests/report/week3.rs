@@ -6,7 +6,7 @@ use crate::synthetic::{
     configuration, labelled, main_job, measurement, records, reference_of, trial,
 };
 use resvg::tiny_skia::Pixmap;
-use slotune_core::{Bound, Direction, Outcome, State};
+use slotune_core::{Bound, Constraint, Direction, Outcome, State};
 use slotune_report::week3::{self, ReportError};
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::{Provenance, RequestRecord};
@@ -283,6 +283,11 @@ fn lessons_come_from_the_numbers() {
     ] {
         assert!(won.contains(lesson), "{lesson}");
     }
+    // A level that no target allows is not held up as the best to have.
+    let mut strict = with_winner();
+    let bound = Constraint::at_least("output_throughput_tok_per_s", 1e9);
+    strict.manifest.objective.constraints = vec![bound];
+    assert!(page(&strict).contains("with 1024 (no trial with that meets every target) and 4.59 s"));
     // Without a grid nothing is claimed of single parameters.
     let mut search_only = with_winner();
     search_only.trials.retain(|t| t.study != "grid");
