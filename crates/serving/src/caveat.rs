@@ -240,14 +240,7 @@ impl Run {
     }
 
     fn rejections(&self) -> Option<Caveat> {
-        let texts: Vec<&String> = self
-            .records
-            .iter()
-            .filter_map(|record| match &record.status {
-                RequestStatus::Rejected(text) => Some(text),
-                _ => None,
-            })
-            .collect();
+        let texts: Vec<&str> = self.records.iter().filter_map(RequestRecord::rejection).collect();
         let first = texts.first()?;
         Some(Caveat::new(
             CaveatClass::Rejected,

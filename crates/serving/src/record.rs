@@ -52,6 +52,14 @@ impl RequestRecord {
         self.status == RequestStatus::Completed
     }
 
+    /// The text with which the server refused it, if it did.
+    pub fn rejection(&self) -> Option<&str> {
+        match &self.status {
+            RequestStatus::Rejected(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether it was under way when the run ended.
     pub fn is_unfinished(&self) -> bool {
         self.status == RequestStatus::Unfinished

@@ -28,7 +28,7 @@ use serde::Serialize;
 use slotune_core::Measurement;
 use slotune_serving::{
     Backend, BackendError, BackendInfo, EngineArguments, InfeasibleClass, Load, Provenance,
-    RequestSpec, RequestStatus, Run, Schedule, TrialRequest,
+    RequestRecord, RequestSpec, Run, Schedule, TrialRequest,
     metrics::{MeasureError, MeasureOptions, Metric, Statistic, measure},
 };
 use slotune_sim::{Admission, CacheState, Noise, ServerModel, Simulator};
@@ -211,14 +211,7 @@ impl Served {
             let [mean, p50, p95, p99] = Statistic::ALL.map(|statistic| value(latency(statistic)));
             Latencies { mean, p50, p95, p99 }
         };
-        let rejected: Vec<&String> = run
-            .records
-            .iter()
-            .filter_map(|record| match &record.status {
-                RequestStatus::Rejected(text) => Some(text),
-                _ => None,
-            })
-            .collect();
+        let rejected: Vec<&str> = run.records.iter().filter_map(RequestRecord::rejection).collect();
         Self {
             e2e: latencies(Metric::E2e),
             ttft: latencies(Metric::Ttft),
@@ -233,7 +226,7 @@ impl Served {
             requests: run.records.len(),
             completed: run.records.iter().filter(|record| record.is_completed()).count(),
             rejected: rejected.len(),
-            first_rejection: rejected.first().map(|text| (*text).clone()),
+            first_rejection: rejected.first().map(|text| (*text).to_owned()),
             gpu: info.hardware.gpu,
             model: info.model,
             arguments: run.server.arguments,

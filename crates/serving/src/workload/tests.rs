@@ -365,6 +365,9 @@ fn a_redraw_of_a_replay_is_the_next_window() {
     let too_long =
         Workload::Replay(replay(0.0, Some(Size::Requests(20_000)), ReplayRate::Recorded));
     assert!(too_long.draw(3).is_err(), "what is wrong is said");
+    let minute = replay(5.0, Some(Size::DurationS(60.0)), ReplayRate::Recorded);
+    let third = Replay { start_s: 125.0, ..minute.clone() };
+    assert_eq!(Workload::Replay(minute).draw(2), Workload::Replay(third).draw(0));
     // Half an hour and more: an hour holds no more after it, but one before it.
     let half = replay(1800.0, Some(Size::DurationS(1750.0)), ReplayRate::Recorded);
     let before = Replay { start_s: 0.0, ..half.clone() };

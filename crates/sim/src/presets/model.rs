@@ -66,11 +66,10 @@ impl ModelPreset {
     /// # Errors
     /// [`PresetError::Unknown`] offers the most similar name.
     pub fn named(name: &str) -> Result<Self, PresetError> {
-        if let Some(preset) = Self::published_as(name) {
-            return Ok(preset);
+        match find("model", &MODELS, name) {
+            Ok((name, text)) => Self::parse(name, text),
+            Err(unknown) => Self::published_as(name).ok_or(unknown),
         }
-        let (name, text) = find("model", &MODELS, name)?;
-        Self::parse(name, text)
     }
 
     /// The shipped preset of the model that its publisher calls so, such as `Qwen/Qwen2.5-7B-Instruct`.
@@ -85,10 +84,9 @@ impl ModelPreset {
     /// # Errors
     /// As [`named`](Self::named) or [`read`](Self::read).
     pub fn load(text: &str) -> Result<Self, PresetError> {
-        match Self::published_as(text) {
-            Some(preset) => Ok(preset),
-            None if names_a_file(text) => Self::read(Path::new(text)),
-            None => Self::named(text),
+        match Self::named(text) {
+            Err(_) if names_a_file(text) => Self::read(Path::new(text)),
+            named => named,
         }
     }
 

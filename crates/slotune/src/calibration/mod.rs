@@ -99,31 +99,29 @@ pub fn calibrate_set(
     let fitted_to = options.fitted_to(runs.len(), &beside, model);
     let server = gpu.server(model.clone());
     let before = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
-    let some = options.runs.filter(|some| *some < runs.len());
-    let fits = if some.is_none() && runs.len() > 1 { 1 + runs.len() as u64 } else { 1 };
+    let some = options.runs.map_or(runs.len(), |some| some.min(runs.len()));
+    let leaves_each_out = some == runs.len() && runs.len() > 1;
+    let fits = if leaves_each_out { 1 + runs.len() as u64 } else { 1 };
     progress(0, fits);
-    let chosen = spread(some.unwrap_or(runs.len()), runs.len());
+    let chosen = spread(some, runs.len());
     let given: Vec<MeasuredRun> = chosen.iter().map(|&i| runs[i].clone()).collect();
     let CalibratedPreset { preset, coefficients, .. } =
         calibrate(gpu, model, &given, &beside, &fitted_to)?;
     progress(1, fits);
     let server = preset.server(model.clone());
     let after = runs.iter().map(|run| run.replay(&server)).collect::<Result<Vec<_>, _>>()?;
-    let left_out: Vec<Option<RunFigures>> = match (some, runs.len()) {
-        (Some(_), _) => {
-            let unseen = |(i, figures): (usize, &RunFigures)| {
-                (!chosen.contains(&i)).then(|| figures.clone())
-            };
-            after.iter().enumerate().map(unseen).collect()
-        }
-        (None, 1) => vec![None],
-        (None, _) => (2..)
+    let left_out: Vec<Option<RunFigures>> = if leaves_each_out {
+        (2..)
             .zip(cross_validate(gpu, model, &runs, &beside))
             .map(|(done, figures)| {
                 progress(done, fits);
                 figures.map(Some)
             })
-            .collect::<Result<_, _>>()?,
+            .collect::<Result<_, _>>()?
+    } else {
+        let unseen =
+            |(i, figures): (usize, &RunFigures)| (!chosen.contains(&i)).then(|| figures.clone());
+        after.iter().enumerate().map(unseen).collect()
     };
     let figures = before.into_iter().zip(after).zip(left_out);
     let runs = runs.into_iter().zip(figures).map(|(run, ((before, after), left_out))| {

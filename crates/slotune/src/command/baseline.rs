@@ -11,7 +11,7 @@ use slotune::{
 use super::{
     Error, interrupt, print,
     progress::Narration,
-    study::{StudyOptions, command_line_of_tune, conclude, runtime},
+    study::{StudyOptions, command_line_of_tune, runtime, status_of},
 };
 
 #[derive(Debug, Args)]
@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let ended = session.measure_references(&stop, &Narration::of_one(true)).await?;
         Ok::<_, SessionError>((ended, References::new(session.stored())))
     })?;
-    if let Some(status) = conclude(ended) {
+    if let Some(status) = status_of(ended) {
         return Ok(status);
     }
     print(&references, options.json)?;

@@ -10,7 +10,7 @@ use super::{
     progress::Narration,
     read,
     recommend::{advice, conclude},
-    study::{self, StudyOptions, command_line, runtime},
+    study::{StudyOptions, command_line, runtime, status_of},
 };
 
 #[derive(Debug, Args)]
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         session.hold_finals(&stop, &Narration::of_several(options.json)).await
     })?;
-    if let Some(status) = study::conclude(ended) {
+    if let Some(status) = status_of(ended) {
         return Ok(status);
     }
     let advice = advice(&folder)?;

@@ -53,7 +53,7 @@ impl StudyOptions {
 
 /// Tells why a session ended, where that is not by its trials alone; the exit status, where that ends the
 /// command too.
-pub(super) fn conclude(ended: Ended) -> Option<ExitCode> {
+pub(super) fn status_of(ended: Ended) -> Option<ExitCode> {
     match ended {
         Ended::Stopped => {
             eprintln!("stopped; the same command goes on");

@@ -13,7 +13,7 @@ use super::{
     progress::Narration,
     recommend::advise,
     report::write_page,
-    study::{StudyOptions, command_line, conclude, runtime},
+    study::{StudyOptions, command_line, runtime, status_of},
 };
 
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         suite.run(&mut session, &stop, &Narration::of_several(options.json)).await
     })?;
-    if let Some(status) = conclude(ended) {
+    if let Some(status) = status_of(ended) {
         return Ok(status);
     }
     eprintln!("page: {}", write_page(&folder, &folder)?.page.display());

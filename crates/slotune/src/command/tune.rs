@@ -9,7 +9,7 @@ use super::{
     Error, interrupt,
     progress::Narration,
     recommend::advise,
-    study::{StudyOptions, command_line, conclude, runtime},
+    study::{StudyOptions, command_line, runtime, status_of},
 };
 
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         session.conduct(search, &stop, &Narration::of_one(options.json)).await
     })?;
-    if let Some(status) = conclude(ended) {
+    if let Some(status) = status_of(ended) {
         return Ok(status);
     }
     eprintln!("result set: {0} (`slotune report {0}` writes its page)", folder.display());

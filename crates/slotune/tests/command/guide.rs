@@ -4,14 +4,15 @@ use std::{fs, io, path::Path};
 
 use super::{ok, write_study};
 
-/// The text of all `sh` blocks, in order.
-pub(super) fn shell_blocks(text: &str) -> impl Iterator<Item = &str> {
-    text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next())
+/// The text of all blocks of a language, in order.
+pub(super) fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
+    let open = format!("```{language}\n");
+    text.split(&open).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
 /// The commands of all `sh` blocks, in order, each of which calls `slotune`.
 pub(super) fn commands(text: &str) -> Vec<&str> {
-    let lines = shell_blocks(text).flat_map(str::lines);
+    let lines = blocks(text, "sh").into_iter().flat_map(str::lines);
     let of_slotune = lines.map(|line| match line.strip_prefix("slotune ") {
         Some(command) => command,
         None => panic!("nobody runs `{line}`"),

@@ -14,7 +14,7 @@ use std::{
 
 use slotune::{results::ResultSet, serving::Provenance, vllm::ServerConfiguration};
 
-use super::{guide::shell_blocks, ok, slotune, stderr, stdout};
+use super::{guide::blocks, ok, slotune, stderr, stdout};
 
 /// An example, which cargo builds beside the folder of the test binaries.
 fn example(name: &str) -> PathBuf {
@@ -153,8 +153,7 @@ fn the_doctor_looks_at_everything_that_a_study_needs() {
 #[test]
 fn the_guides_configuration_can_be_read() {
     let guide = include_str!("../../../../docs/guide/real-server.md");
-    let block = guide.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
-    let read: ServerConfiguration = serde_json::from_str(block.expect("a block")).unwrap();
+    let read: ServerConfiguration = serde_json::from_str(blocks(guide, "json")[0]).unwrap();
     read.check().unwrap();
     assert_eq!(read.warm_up_requests, 32);
 }
@@ -181,9 +180,9 @@ fn every_command_of_the_guide_works_and_prints_what_it_shows() {
     let address = line.split(' ').find(|word| word.starts_with("http")).expect("where it listens");
 
     let mut printed = String::new();
-    let blocks: Vec<&str> = shell_blocks(guide).collect();
-    assert_eq!(blocks.len(), 5, "{blocks:?}");
-    for (number, block) in blocks.into_iter().enumerate() {
+    let scripts = blocks(guide, "sh");
+    assert_eq!(scripts.len(), 5, "{scripts:?}");
+    for (number, block) in scripts.into_iter().enumerate() {
         let port = free_port();
         let block = block
             .replace("doctor --model", &format!("doctor --port {port} --model"))
@@ -228,7 +227,7 @@ fn every_command_of_the_guide_works_and_prints_what_it_shows() {
         }
     }
 
-    let shown = guide.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let shown = blocks(guide, "text")[0];
     let shown = shown.replace("60 requests", "8 requests").replace("2/s", "40/s");
     let shown = shown.replace("0.32.0", "0.33.0").replace(", misses the target", "");
     let mut lines = printed.lines();
