@@ -106,7 +106,7 @@ impl StudyFile {
             if is_given && !has(workload) {
                 let problem =
                     format!("is not among `workloads`; drop it here, or add `\"{name}\"` there");
-                return error(name, problem);
+                return Err(FieldError::of_name(["finals", name], problem));
             }
         }
         let own = slo.limits(&["finals", "slo"])?;

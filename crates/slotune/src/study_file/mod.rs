@@ -39,7 +39,7 @@ pub use example::{EXAMPLE, WriteExampleError, write_example};
 pub use finals::{FinalsPlan, FinalsTable, FinalsWorkload};
 pub use history::HistoryTable;
 pub use plan::Plan;
-pub use read::{Located, StudyFileError};
+pub use read::{Located, Mistakes, StudyFileError};
 pub use schema::json_schema;
 pub use space::ParameterTable;
 pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
@@ -237,17 +237,37 @@ impl Budget {
 pub struct FieldError {
     /// Names of the tables that it is in, outermost first, and its own.
     pub path: Vec<String>,
+    /// What of it cannot work.
+    pub part: FieldPart,
     /// What is wrong with it, and the remedy.
     pub problem: String,
 }
 
+/// A part of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldPart {
+    /// Its name: no field of that name belongs there.
+    Name,
+    /// What it says.
+    Value,
+}
+
 impl FieldError {
-    /// The field at this path has this problem.
+    /// What the field at this path says has this problem.
     pub(crate) fn new<S: Into<String>>(
         path: impl IntoIterator<Item = S>,
         problem: impl Into<String>,
     ) -> Self {
-        Self { path: path.into_iter().map(Into::into).collect(), problem: problem.into() }
+        let path = path.into_iter().map(Into::into).collect();
+        Self { path, part: FieldPart::Value, problem: problem.into() }
+    }
+
+    /// That there is a field of this name has this problem.
+    pub(crate) fn of_name<S: Into<String>>(
+        path: impl IntoIterator<Item = S>,
+        problem: impl Into<String>,
+    ) -> Self {
+        Self { part: FieldPart::Name, ..Self::new(path, problem) }
     }
 }
 

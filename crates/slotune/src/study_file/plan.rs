@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use slotune_core::{Bound, Configuration, Constraint, Objective, SearchSpace, SpaceError, Value};
+use slotune_core::{
+    Bound, Configuration, Constraint, Objective, Parameter, SearchSpace, SpaceError, Value,
+};
 use slotune_serving::{
     EngineArguments, Workload,
     engine_arguments::ArgumentError,
-    metrics::{MeasureOptions, Metric, Slo, UnknownMetric},
+    metrics::{MeasureOptions, Metric, Slo},
 };
 
 use super::{Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, SloTable, StudyFile};
@@ -35,95 +37,101 @@ impl StudyFile {
     /// but those of presets.
     ///
     /// # Errors
-    /// [`FieldError`] names the field and the remedy.
+    /// [`FieldError`] names the first field that cannot work, and the remedy.
     pub fn plan(&self, folder: &Path) -> Result<Plan, FieldError> {
-        check_budget(&self.budget)?;
-        let parameters = self.space.iter().map(|(name, table)| table.parameter(name));
-        let parameters = parameters.collect::<Result<Vec<_>, _>>()?;
-        let fixed = arguments("fixed", &self.fixed)?;
-        self.backend.check()?;
-        let rules = self.backend.rules(&parameters, &fixed)?;
-        let space =
-            SearchSpace::new(parameters, rules).map_err(|error| self.space_error(&error))?;
-        for name in self.fixed.keys() {
-            if space.parameter(name).is_some() {
-                let problem = "is searched as well; drop it here or under `space`";
-                return Err(FieldError::new(["fixed", name], problem));
+        self.plan_all(folder).map_err(|mut problems| problems.swap_remove(0))
+    }
+
+    /// The same, with every field that cannot work, at least one.
+    pub(super) fn plan_all(&self, folder: &Path) -> Result<Plan, Vec<FieldError>> {
+        let mut problems = Problems::default();
+        problems.keep(check_budget(&self.budget));
+        let space = self.search_space(&mut problems);
+        let objective = self.objective(&mut problems);
+        let workload = problems.keep(self.workload.workload(folder, self.seed));
+        let slo = problems.keep(self.slo.limits(&["slo"]));
+        let finals = problems.keep(self.finals(folder));
+        let baseline = (!self.baseline.is_empty()).then(|| {
+            let values = self.baseline.iter();
+            values.fold(Configuration::new(), |all, (name, value)| all.with(name, value.clone()))
+        });
+        match (space, objective, workload, slo, finals) {
+            (Some((space, fixed)), Some(objective), Some(workload), Some(slo), Some(finals))
+                if problems.0.is_empty() =>
+            {
+                let options = MeasureOptions { slo, ..MeasureOptions::default() };
+                Ok(Plan { space, objective, fixed, baseline, workload, options, finals })
             }
+            _ => Err(problems.0),
         }
-        arguments("baseline", &self.baseline)?;
-        for name in self.baseline.keys() {
-            if space.parameter(name).is_none() {
-                let problem =
-                    "is not searched; move it to `fixed`, or give it values under `space`";
-                return Err(FieldError::new(["baseline", name], problem));
-            }
+    }
+
+    /// What is searched, and what every trial has in common; `None` after a problem.
+    fn search_space(&self, problems: &mut Problems) -> Option<(SearchSpace, EngineArguments)> {
+        let parameters = self.space.iter().map(|(name, table)| {
+            let parameter = table.parameter(name)?;
+            // Its values alone, so that those of all parameters are looked at.
+            let alone = Parameter::new(name, parameter.domain().clone());
+            let values = SearchSpace::new(vec![alone], Vec::new());
+            values.map(|_| parameter).map_err(|error| self.space_error(&error))
+        });
+        let parameters: Vec<_> = parameters.map(|one| problems.keep(one)).collect();
+        let fixed = arguments("fixed", &self.fixed, problems);
+        arguments("baseline", &self.baseline, problems);
+        problems.keep(self.backend.check())?;
+        for name in self.fixed.keys().filter(|name| self.space.contains_key(*name)) {
+            let problem = "is searched as well; drop it here or under `space`";
+            problems.note(FieldError::of_name(["fixed", name], problem));
         }
-        let baseline = self
-            .baseline
-            .iter()
-            .fold(Configuration::new(), |all, (name, value)| all.with(name, value.clone()));
-        Ok(Plan {
-            space,
-            objective: self.objective()?,
-            fixed,
-            baseline: (!self.baseline.is_empty()).then_some(baseline),
-            workload: self.workload.workload(folder, self.seed)?,
-            options: MeasureOptions {
-                slo: self.slo.limits(&["slo"])?,
-                ..MeasureOptions::default()
-            },
-            finals: self.finals(folder)?,
+        let parameters: Vec<Parameter> = parameters.into_iter().collect::<Option<_>>()?;
+        for name in self.baseline.keys().filter(|name| !self.space.contains_key(*name)) {
+            let problem = "is not searched; move it to `fixed`, or give it values under `space`";
+            problems.note(FieldError::of_name(["baseline", name], problem));
+        }
+        let fixed = fixed?;
+        let rules = problems.keep(self.backend.rules(&parameters, &fixed))?;
+        let space = SearchSpace::new(parameters, rules).map_err(|error| self.space_error(&error));
+        Some((problems.keep(space)?, fixed))
+    }
+
+    /// What is optimised under which bounds; `None` after a problem.
+    fn objective(&self, problems: &mut Problems) -> Option<Objective> {
+        let goals = problems.keep(self.goals());
+        let constraints = self.constraints.iter();
+        let constraints: Vec<_> =
+            constraints.map(|(name, bound)| problems.keep(constraint(name, *bound))).collect();
+        let lacks_limits = self.slo.limits(&["slo"]).is_ok_and(|slo| !slo.has_limits());
+        if let Some(path) = self.names_goodput().filter(|_| goals.is_some() && lacks_limits) {
+            let problem = "needs the limits of a good request; give `[slo]`, such as `ttft_s`";
+            problems.note(FieldError::of_name(path, problem));
+        }
+        constraints.into_iter().try_fold(goals?, |all, one| Some(all.subject_to(one?)))
+    }
+
+    /// The goals alone.
+    fn goals(&self) -> Result<Objective, FieldError> {
+        let first = self.objective.first()?;
+        let objective = Objective::from(first.goal(&["objective"])?);
+        Ok(match &self.objective.against {
+            Some(second) => objective.against(second.goal(&["objective", "against"])?),
+            None => objective,
         })
     }
 
-    fn objective(&self) -> Result<Objective, FieldError> {
+    /// Where goodput is named, which needs the limits of a good request.
+    fn names_goodput(&self) -> Option<Vec<&str>> {
+        let is_goodput = |name: &str| Metric::from_name(name) == Ok(Metric::Goodput);
         let ObjectiveTable { minimise, maximise, against } = &self.objective;
-        let first = match (minimise, maximise) {
-            (Some(metric), None) => Goal::Minimise(metric.clone()),
-            (None, Some(metric)) => Goal::Maximise(metric.clone()),
-            (Some(_), Some(_)) => {
-                let problem =
-                    "stands beside `minimise`; give one of the two, and the other as `against`";
-                return Err(FieldError::new(["objective", "maximise"], problem));
-            }
-            (None, None) => {
-                let problem = "names no metric; give `minimise` or `maximise`";
-                return Err(FieldError::new(["objective"], problem));
-            }
-        };
-        let mut objective = Objective::from(first.goal(&["objective"])?);
-        let mut needs_slo = first.is_goodput().then(|| vec!["objective", first.way()]);
-        if let Some(second) = against {
-            objective = objective.against(second.goal(&["objective", "against"])?);
-            if second.is_goodput() {
-                needs_slo = Some(vec!["objective", "against", second.way()]);
-            }
-        }
-        for (name, bound) in &self.constraints {
-            let metric = metric(&["constraints", name], name)?;
-            if !bound.value().is_finite() {
-                let problem = format!("is {}; give a finite number", bound.value());
-                return Err(FieldError::new(["constraints", name], problem));
-            }
-            let constraint = match *bound {
-                Bound::AtLeast(bound) => Constraint::at_least(name, bound),
-                Bound::AtMost(bound) => Constraint::at_most(name, bound),
-            };
-            let constraint = if may_be_zero(metric) { constraint.linear() } else { constraint };
-            objective = objective.subject_to(constraint);
-            if metric == Metric::Goodput {
-                needs_slo = Some(vec!["constraints", name]);
-            }
-        }
-        let has_limits = self.slo.limits(&["slo"])?.has_limits();
-        match needs_slo.filter(|_| !has_limits) {
-            Some(path) => {
-                let problem = "needs the limits of a good request; give `[slo]`, such as `ttft_s`";
-                Err(FieldError::new(path, problem))
-            }
-            None => Ok(objective),
-        }
+        let second = against.as_ref();
+        let goals = [
+            (vec!["objective", "minimise"], minimise.as_deref()),
+            (vec!["objective", "maximise"], maximise.as_deref()),
+            (vec!["objective", "against", second.map_or("", Goal::way)], second.map(Goal::metric)),
+        ];
+        let constraints = self.constraints.keys();
+        let constraints = constraints.map(|name| (vec!["constraints", name], Some(name.as_str())));
+        let mut all = goals.into_iter().chain(constraints);
+        all.find(|(_, metric)| metric.is_some_and(is_goodput)).map(|(path, _)| path)
     }
 
     fn space_error(&self, error: &SpaceError) -> FieldError {
@@ -140,11 +148,48 @@ impl StudyFile {
     }
 }
 
+/// Fields that cannot work.
+#[derive(Default)]
+struct Problems(Vec<FieldError>);
+
+impl Problems {
+    fn note(&mut self, problem: FieldError) {
+        // What is asked for twice may fail twice.
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+
+    /// What came out right.
+    fn keep<T>(&mut self, result: Result<T, FieldError>) -> Option<T> {
+        result.map_err(|problem| self.note(problem)).ok()
+    }
+}
+
+impl ObjectiveTable {
+    /// The first goal.
+    fn first(&self) -> Result<Goal, FieldError> {
+        match (&self.minimise, &self.maximise) {
+            (Some(metric), None) => Ok(Goal::Minimise(metric.clone())),
+            (None, Some(metric)) => Ok(Goal::Maximise(metric.clone())),
+            (Some(_), Some(_)) => {
+                let problem =
+                    "stands beside `minimise`; give one of the two, and the other as `against`";
+                Err(FieldError::of_name(["objective", "maximise"], problem))
+            }
+            (None, None) => {
+                let problem = "names no metric; give `minimise` or `maximise`";
+                Err(FieldError::new(["objective"], problem))
+            }
+        }
+    }
+}
+
 impl Goal {
     /// The goal as the search takes it; the table stands at this path.
     fn goal(&self, path: &[&str]) -> Result<slotune_core::Goal, FieldError> {
-        let (Self::Minimise(name) | Self::Maximise(name)) = self;
-        let metric = metric(&[path, &[self.way()]].concat(), name)?;
+        let metric = Metric::from_name(self.metric())
+            .map_err(|error| FieldError::new([path, &[self.way()]].concat(), error.to_string()))?;
         let goal = match self {
             Self::Minimise(name) => slotune_core::Goal::minimise(name),
             Self::Maximise(name) => slotune_core::Goal::maximise(name),
@@ -160,10 +205,25 @@ impl Goal {
         }
     }
 
-    fn is_goodput(&self) -> bool {
+    fn metric(&self) -> &str {
         let (Self::Minimise(name) | Self::Maximise(name)) = self;
-        Metric::from_name(name) == Ok(Metric::Goodput)
+        name
     }
+}
+
+fn constraint(name: &str, bound: Bound) -> Result<Constraint, FieldError> {
+    let path = ["constraints", name];
+    let metric =
+        Metric::from_name(name).map_err(|error| FieldError::of_name(path, error.to_string()))?;
+    if !bound.value().is_finite() {
+        let problem = format!("is {}; give a finite number", bound.value());
+        return Err(FieldError::new(path, problem));
+    }
+    let constraint = match bound {
+        Bound::AtLeast(bound) => Constraint::at_least(name, bound),
+        Bound::AtMost(bound) => Constraint::at_most(name, bound),
+    };
+    Ok(if may_be_zero(metric) { constraint.linear() } else { constraint })
 }
 
 impl SloTable {
@@ -202,16 +262,27 @@ fn may_be_zero(metric: Metric) -> bool {
     matches!(metric, Metric::QueueShare | Metric::CompletedShare | Metric::Goodput)
 }
 
-fn metric(path: &[&str], name: &str) -> Result<Metric, FieldError> {
-    let error = |error: UnknownMetric| FieldError::new(path.iter().copied(), error.to_string());
-    Metric::from_name(name).map_err(error)
+/// The engine arguments of a table; `None` after a problem.
+fn arguments(
+    table: &str,
+    values: &BTreeMap<String, Value>,
+    problems: &mut Problems,
+) -> Option<EngineArguments> {
+    let mut all = EngineArguments::default();
+    let mut is_whole = true;
+    for (name, value) in values {
+        let updated = all.updated(&Configuration::new().with(name, value.clone()));
+        match problems.keep(updated.map_err(|error| argument_error([table, name], &error))) {
+            Some(updated) => all = updated,
+            None => is_whole = false,
+        }
+    }
+    is_whole.then_some(all)
 }
 
-/// The engine arguments of a table.
-fn arguments(table: &str, values: &BTreeMap<String, Value>) -> Result<EngineArguments, FieldError> {
-    values.iter().try_fold(EngineArguments::default(), |arguments, (name, value)| {
-        arguments
-            .updated(&Configuration::new().with(name, value.clone()))
-            .map_err(|error: ArgumentError| FieldError::new([table, name], error.to_string()))
-    })
+fn argument_error(path: [&str; 2], error: &ArgumentError) -> FieldError {
+    match error {
+        ArgumentError::NotAllowed { .. } => FieldError::new(path, error.to_string()),
+        _ => FieldError::of_name(path, error.to_string()),
+    }
 }

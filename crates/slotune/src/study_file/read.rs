@@ -2,6 +2,7 @@
 
 use std::{
     fmt, fs, io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -14,8 +15,7 @@ impl StudyFile {
     /// from then on.
     ///
     /// # Errors
-    /// [`StudyFileError`] when the file cannot be read, or with the place of the first field that
-    /// cannot work.
+    /// [`StudyFileError`] when the file cannot be read, or with the place of each field that cannot work.
     pub fn read(path: &Path) -> Result<Self, StudyFileError> {
         let text = fs::read_to_string(path)
             .map_err(|source| StudyFileError::Io { path: path.to_owned(), source })?;
@@ -27,26 +27,70 @@ impl StudyFile {
     /// result sets start at the current folder.
     ///
     /// # Errors
-    /// [`Located`] tells the first field that cannot work.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Located> {
+    /// [`Mistakes`] tells each field that cannot work.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Mistakes> {
         Self::parse_in(Path::new(""), file, text)
     }
 
-    fn parse_in(folder: &Path, file: &str, text: &str) -> Result<Self, Located> {
+    fn parse_in(folder: &Path, file: &str, text: &str) -> Result<Self, Mistakes> {
         let document = Document::new(text);
-        let mut study: Self = toml::from_str(text).map_err(|error| {
-            let span = error.span().unwrap_or(0..0);
-            let path = document.path_at(&span);
-            Located::new(file, text, span.start, path, with_hint(error.message()))
-        })?;
+        let (study, mut mistakes) = deserialize(file, text, &document);
+        let Some(mut study) = study else { return Err(Mistakes(mistakes)) };
         study.backend.start_paths_at(folder);
         study.history.start_paths_at(folder);
-        match study.plan(Path::new("")) {
-            Ok(_) => Ok(study),
-            Err(FieldError { path, problem }) => {
-                let offset = document.offset_of(&path);
-                Err(Located::new(file, text, offset, path, problem))
+        let problems = study.plan_all(Path::new("")).err().unwrap_or_default();
+        // What could not be read may be what its table lacks.
+        let tables: Vec<Vec<String>> = mistakes
+            .iter()
+            .filter_map(|mistake| Some(mistake.path.split_last()?.1.to_vec()))
+            .filter(|table| !table.is_empty())
+            .collect();
+        for FieldError { path, part, problem } in problems {
+            if !tables.iter().any(|table| path.starts_with(table)) {
+                let place = document.place_of(&path, part);
+                mistakes.push(Located::new(file, text, &place, path, problem));
             }
+        }
+        if mistakes.is_empty() {
+            return Ok(study);
+        }
+        mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+        Err(Mistakes(mistakes))
+    }
+}
+
+/// The data of a text, and what in it has no meaning: after each such field the text is read again
+/// without it, as far as it can be.
+fn deserialize(
+    file: &str,
+    text: &str,
+    document: &Document<'_>,
+) -> (Option<StudyFile>, Vec<Located>) {
+    let mut mistakes: Vec<Located> = Vec::new();
+    let mut rest = text.to_owned();
+    loop {
+        let error = match toml::from_str(&rest) {
+            Ok(study) => return (Some(study), mistakes),
+            Err(error) => error,
+        };
+        let place = error.span().unwrap_or(0..0);
+        let is_absence = error.message().starts_with("missing field");
+        if is_absence && !mistakes.is_empty() {
+            return (None, mistakes);
+        }
+        let path = document.path_at(&place);
+        mistakes.push(Located::new(file, text, &place, path, with_hint(error.message())));
+        match document.lines_at(&place).filter(|_| !is_absence) {
+            Some(lines) => {
+                // As many bytes, so that all else stays where it is.
+                let blank = |byte: u8| if byte == b'\n' { '\n' } else { ' ' };
+                let blanks: String = rest[lines.clone()].bytes().map(blank).collect();
+                if rest[lines.clone()] == blanks {
+                    return (None, mistakes);
+                }
+                rest.replace_range(lines, &blanks);
+            }
+            None => return (None, mistakes),
         }
     }
 }
@@ -87,10 +131,31 @@ pub enum StudyFileError {
         /// Its answer.
         source: io::Error,
     },
-    /// A field cannot work.
+    /// A field cannot work, or several.
     #[error(transparent)]
-    Invalid(#[from] Located),
+    Invalid(#[from] Mistakes),
 }
+
+/// What in a study file cannot work: at least one field, in the order of the text. As text, a block of
+/// lines for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(Vec<Located>);
+
+impl Mistakes {
+    /// Each of them.
+    pub fn all(&self) -> &[Located] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let blocks: Vec<String> = self.0.iter().map(Located::to_string).collect();
+        f.write_str(&blocks.join("\n"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
 
 /// A field that cannot work, and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +166,8 @@ pub struct Located {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
+    /// How many characters of the line, at least one.
+    pub width: usize,
     /// Names of the tables that it is in, outermost first, and its own; empty where the text is no
     /// TOML.
     pub path: Vec<String>,
@@ -111,16 +178,27 @@ pub struct Located {
 }
 
 impl Located {
-    fn new(file: &str, text: &str, offset: usize, path: Vec<String>, problem: String) -> Self {
-        let before = &text[..text.floor_char_boundary(offset)];
+    fn new(
+        file: &str,
+        text: &str,
+        place: &Range<usize>,
+        path: Vec<String>,
+        problem: String,
+    ) -> Self {
+        let before = &text[..text.floor_char_boundary(place.start)];
         let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = text[start..].lines().next().unwrap_or_default();
+        let offset = before.len() - start;
+        let end = place.end.saturating_sub(start).min(line.len());
+        let marked = line.get(offset..line.floor_char_boundary(end)).unwrap_or_default();
         Self {
             file: file.to_owned(),
             line: before.matches('\n').count() + 1,
             column: before[start..].chars().count() + 1,
+            width: marked.chars().count().max(1),
             path,
             problem,
-            text: text[start..].lines().next().unwrap_or_default().to_owned(),
+            text: line.to_owned(),
         }
     }
 }
@@ -133,7 +211,8 @@ impl fmt::Display for Located {
         }
         let line = self.line.to_string();
         let (margin, indent) = (" ".repeat(line.len()), " ".repeat(self.column - 1));
-        write!(f, "{}\n  {line} | {}\n  {margin} | {indent}^", self.problem, self.text)
+        let mark = "^".repeat(self.width);
+        write!(f, "{}\n  {line} | {}\n  {margin} | {indent}{mark}", self.problem, self.text)
     }
 }
 

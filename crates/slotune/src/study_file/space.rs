@@ -60,7 +60,8 @@ impl ParameterTable {
             }
             (None, Some(levels)) => levels_domain(levels),
             (Some(_), Some(_)) => {
-                return Err(error("levels", "stands beside `range`; give one of the two"));
+                let problem = "stands beside `range`; give one of the two";
+                return Err(FieldError::of_name(["space", name, "levels"], problem));
             }
             (None, None) => {
                 let problem = "has no values; give `range = [low, high]` or `levels = [...]`";
@@ -76,7 +77,8 @@ impl ParameterTable {
         let mut parameter = Parameter::new(name, domain);
         if self.log {
             if !has_scale {
-                return Err(error("log", "has no meaning for `levels`; leave it out"));
+                let problem = "has no meaning for `levels`; leave it out";
+                return Err(FieldError::of_name(["space", name, "log"], problem));
             }
             parameter = parameter.log();
         }
@@ -100,7 +102,7 @@ impl ParameterTable {
             ArgumentError::NotAllowed { .. } => {
                 FieldError::new(["space", name, self.values_field()], error.to_string())
             }
-            _ => FieldError::new(["space", name], error.to_string()),
+            _ => FieldError::of_name(["space", name], error.to_string()),
         }
     }
 }

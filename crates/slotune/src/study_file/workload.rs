@@ -139,7 +139,7 @@ impl SyntheticTable {
     /// The workload; the table stands at this path.
     pub(super) fn synthetic(&self, at: [&str; 2], seed: u64) -> Result<Synthetic, FieldError> {
         let field = |name| [at[0], at[1], name];
-        let error = |name, problem: &str| Err(FieldError::new(field(name), problem));
+        let error = |name, problem: &str| Err(FieldError::of_name(field(name), problem));
         positive(&field("rate_per_s"), self.rate_per_s)?;
         positive(&field("burstiness"), self.burstiness)?;
         check_count(&field("concurrency"), self.concurrency)?;

@@ -7,8 +7,8 @@ fn a_mistake_is_shown_with_its_place_and_the_remedy() {
     let error = error_of(&example_with("range = [32, 4096]", "range = [4096, 32]"));
     assert_eq!(
         error.to_string(),
-        "study.toml:11:1: `space.max_num_seqs.range`: lower bound 4096 is above upper bound 32; swap \
-         them\n  11 | range = [4096, 32]\n     | ^"
+        "study.toml:11:9: `space.max_num_seqs.range`: lower bound 4096 is above upper bound 32; swap \
+         them\n  11 | range = [4096, 32]\n     |         ^^^^^^^^^^"
     );
 }
 
@@ -200,6 +200,44 @@ fn each_mistake_names_line_field_and_remedy() {
         assert!(error.problem.contains(message), "{error}");
         assert!(error.text.chars().count() >= error.column, "{error}");
     }
+}
+
+/// Names that nobody knows, values of another type, and what only the whole tells: all at once, in the order
+/// of the text, and nothing that only follows from another mistake.
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let mut text = EXAMPLE.to_owned();
+    for (old, new) in [
+        ("seed = 0", "sed = 0"),
+        ("range = [32, 4096]", "range = [4096, 32]"),
+        ("levels = [false, true]", "levels = [false, true]\nlog = true"),
+        ("max_model_len = 16384", "max_model_lent = 16384"),
+        ("minimise = \"e2e_p95_s\"", "minimize = \"e2e_p95_s\""),
+        ("queue_share = {", "que_share = {"),
+        ("requests = 1000", "requests = \"many\""),
+        ("gpu = \"h100-sxm\"", "gpu = \"h1000\""),
+        ("trials = 30", "trials = 0"),
+    ] {
+        assert!(text.contains(old), "{old}");
+        text = text.replacen(old, new, 1);
+    }
+    let told = |text: &str| -> Vec<(String, usize, usize)> {
+        let mistakes = StudyFile::parse("study.toml", text).expect_err("it has mistakes");
+        let place = |m: &Located| (m.path.join("."), m.column, m.width);
+        mistakes.all().iter().map(place).collect()
+    };
+    let rest = [
+        ("sed".into(), 1, 3),
+        ("space.max_num_seqs.range".into(), 9, 10),
+        ("space.enable_chunked_prefill.log".into(), 1, 3),
+        ("fixed.max_model_lent".into(), 1, 14),
+        ("objective.minimize".into(), 1, 8),
+        ("constraints.que_share".into(), 1, 9),
+        ("workload.trace.requests".into(), 12, 6),
+        ("backend.simulator.gpu".into(), 7, 7),
+        ("budget.trials".into(), 10, 1),
+    ];
+    assert_eq!(told(&text), rest);
 }
 
 #[test]

@@ -17,8 +17,11 @@ fn example_with(old: &str, new: &str) -> String {
     EXAMPLE.replacen(old, new, 1)
 }
 
+/// The only mistake of a text.
 fn error_of(text: &str) -> Located {
-    StudyFile::parse("study.toml", text).expect_err("it has a mistake")
+    let mistakes = StudyFile::parse("study.toml", text).expect_err("it has a mistake");
+    let [mistake] = mistakes.all() else { panic!("{mistakes}") };
+    mistake.clone()
 }
 
 #[test]
@@ -302,7 +305,8 @@ fn the_guide_shows_studies_and_a_message_that_are_so() {
 
 /// Whatever the text: an answer, or an error whose place is in it.
 fn check_answer(text: &str) {
-    if let Err(error) = StudyFile::parse("study.toml", text) {
+    let mistakes = StudyFile::parse("study.toml", text).err();
+    for error in mistakes.iter().flat_map(Mistakes::all) {
         assert!(error.line <= text.lines().count() + 1, "{error}");
         assert!(error.column <= error.text.chars().count() + 1, "{error}");
         assert!(!error.problem.is_empty(), "{error}");
