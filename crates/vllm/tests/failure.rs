@@ -144,6 +144,7 @@ fn captured_failures_on_a_gpu_are_the_configurations_only_where_it_is_alone() {
 #[test]
 fn texts_of_the_source_are_told_apart() {
     let table = [
+        ("block-size", None, Infeasible(Invalid)),
         ("gpu-no-driver", None, Broken),
         ("gpu-profiling-disturbed", Some(true), Failed),
         ("disk-full", None, Broken),

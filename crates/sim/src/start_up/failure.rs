@@ -67,6 +67,17 @@ pub enum StartUpCause {
         /// `tensor_parallel_size`.
         gpus: u32,
     },
+    /// Blocks of the KV cache that no attention kernel takes: `vllm/platforms/cuda.py`, whose text names
+    /// more of the layer.
+    #[error(
+        "No valid attention backend found for cuda with AttentionSelectorConfig(block_size={block_size}). \
+         Reasons: {{FLASH_ATTN: [block_size not supported], FLASHINFER: [block_size not supported], \
+         TRITON_ATTN: [block_size not supported], FLEX_ATTENTION: [block_size not supported]}}."
+    )]
+    BlockSize {
+        /// `block_size`, tokens.
+        block_size: u32,
+    },
     /// A longer context than the model has.
     #[error(
         "User-specified max_model_len ({asked}) is greater than the derived max_model_len \
@@ -162,6 +173,7 @@ impl StartUpCause {
             | Self::World { .. }
             | Self::Heads { .. }
             | Self::Indivisible { .. }
+            | Self::BlockSize { .. }
             | Self::ContextLength { .. }
             | Self::TokensBelowSequences { .. }
             | Self::TokensBelowContext { .. } => InfeasibleClass::Invalid,

@@ -13,6 +13,10 @@ pub use memory::{MemoryPlan, StepMemory};
 use crate::{cost::GraphPlan, server::ServerModel};
 use memory::{CONTEXT_AT_START_GIB, CONTEXT_GIB};
 
+/// Tokens of which a KV-cache block must be a multiple, for each attention kernel of CUDA that serves these
+/// models: `get_supported_kernel_block_sizes` in `vllm/v1/attention/backends` of vLLM 0.25.1.
+const KERNEL_BLOCK: u32 = 16;
+
 /// Seconds of the stages of a start, from measured ones with dummy weights.
 mod stage {
     /// Imports and configuration on a machine whose file cache is warm (20 to 33 s)…
@@ -122,6 +126,10 @@ impl CacheState {
         let memory = MemoryPlan::new(server, arguments, code.is_compiled && is_known);
         if let Err(cause) = check_free_memory(server, arguments, &memory) {
             return fail(cause, cost_s);
+        }
+        let block_size = arguments.block_size;
+        if !block_size.is_multiple_of(KERNEL_BLOCK) {
+            return fail(StartUpCause::BlockSize { block_size }, cost_s);
         }
         cost_s += memory.weights_gib / server.load_gib_per_s;
         if let Err(cause) = check_weights(server, arguments, &memory) {

@@ -228,6 +228,22 @@ fn a_model_that_fits_no_gpu_fits_several() {
     assert!(four.kv_blocks > 4 * two.kv_blocks, "{} and {}", two.kv_blocks, four.kv_blocks);
 }
 
+/// They fail once the model is built, before its weights are read.
+#[test]
+fn blocks_that_no_attention_kernel_takes_are_refused() {
+    let (server, arguments) = split("qwen2.5-7b", 1);
+    let with = |block_size| EngineArguments { block_size: Some(block_size), ..arguments.clone() };
+    for block_size in [1, 8, 17, 100] {
+        let failure = start(&mut CacheState::cold(), &server, &with(block_size)).unwrap_err();
+        assert_eq!(failure.cause, StartUpCause::BlockSize { block_size });
+        assert_eq!(failure.cause.class(), InfeasibleClass::Invalid);
+        assert!(failure.to_string().contains("block_size not supported"), "{failure}");
+    }
+    for block_size in [16, 48, 256] {
+        start(&mut CacheState::cold(), &server, &with(block_size)).expect("a multiple of 16");
+    }
+}
+
 #[test]
 fn sizes_that_do_not_divide_the_model_are_rejected_as_vllm_does() {
     for (model, gpus, text) in [

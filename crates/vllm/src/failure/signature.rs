@@ -41,6 +41,8 @@ const TEXTS: &[(&str, Meaning)] = &[
     ("is smaller than max_model_len", Invalid),
     ("must be divisible by tensor parallel size", Invalid),
     ("is larger than the number of available GPUs", Invalid),
+    // vLLM: vllm/platforms/cuda.py, of blocks that no attention kernel takes.
+    ("block_size not supported", Invalid),
     // vLLM: vllm/v1/core/kv_cache_utils.py, v1/worker/gpu_model_runner.py, utils.py, cpu_worker.py.
     ("No available memory for the cache blocks", Memory),
     ("To serve at least one request with the model's max seq len", Memory),
