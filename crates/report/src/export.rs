@@ -21,7 +21,7 @@ pub enum Format {
     Python,
     /// An environment file, for `systemd` or `docker --env-file`.
     Env,
-    /// A Kubernetes Deployment, YAML.
+    /// A Kubernetes Deployment and its Service, YAML.
     Kubernetes,
     /// A file for `docker compose`, YAML.
     Compose,
@@ -209,7 +209,16 @@ spec:
           command: [\"vllm\", \"serve\"]
           args:
 {arguments}          ports:
-            - containerPort: {PORT}
+            - name: http
+              containerPort: {PORT}
+          env:
+            # A gated model needs: kubectl create secret generic huggingface --from-literal=token=...
+            - name: HF_TOKEN
+              valueFrom:
+                secretKeyRef:
+                  name: huggingface
+                  key: token
+                  optional: true
           # Loading and compiling take minutes; traffic waits for them.
           startupProbe:
             httpGet:
@@ -231,6 +240,18 @@ spec:
         - name: shared-memory
           emptyDir:
             medium: Memory
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: vllm
+spec:
+  selector:
+    app: vllm
+  ports:
+    - name: http
+      port: 80
+      targetPort: http
 ",
             origin = self.origin(),
             image = Quoted(&self.image()),
@@ -249,6 +270,12 @@ spec:
     command:
 {arguments}    ports:
       - \"{PORT}:{PORT}\"
+    environment:
+      # That of the shell, where it is set: a gated model needs it.
+      - HF_TOKEN
+    volumes:
+      # What was downloaded is there at the next start.
+      - huggingface:/root/.cache/huggingface
     ipc: host
     healthcheck:
       test: [\"CMD\", \"curl\", \"--fail\", \"http://localhost:{PORT}/health\"]
@@ -260,6 +287,8 @@ spec:
             - driver: nvidia
               count: {gpus}
               capabilities: [gpu]
+volumes:
+  huggingface:
 ",
             origin = self.origin(),
             image = Quoted(&self.image()),

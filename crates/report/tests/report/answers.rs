@@ -1,5 +1,6 @@
 //! Single questions of a set: what to do, what changed, what the configuration is as a manifest.
 
+use serde::Deserialize as _;
 use slotune_core::{Estimate, Goal, Measurement, Outcome, Value};
 use slotune_report::{
     advice::Advice,
@@ -177,16 +178,20 @@ fn manifests_are_yaml_whose_arguments_are_those_of_the_command() {
     let flags = slotune_report::week3::as_run(&trial, backend).unwrap().flags();
     assert!(flags.contains(&"{\"cudagraph_mode\": \"NONE\"}".to_owned()), "{flags:?}");
     let expected: Vec<String> = std::iter::once(backend.model.clone()).chain(flags).collect();
-    let yaml = |format| -> serde_yaml_ng::Value {
+    let documents = |format| -> Vec<serde_yaml_ng::Value> {
         let text = export(&trial, backend, format).unwrap().text;
         assert!(text.starts_with("# slotune: trial 3 of study search, simulated"), "{text}");
-        serde_yaml_ng::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+        serde_yaml_ng::Deserializer::from_str(&text)
+            .map(serde_yaml_ng::Value::deserialize)
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}: {text}"))
     };
     let words = |value: &serde_yaml_ng::Value| -> Vec<String> {
         value.as_sequence().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     };
-    let deployment = yaml(Format::Kubernetes);
-    assert_eq!(deployment["kind"], "Deployment");
+    let kubernetes = documents(Format::Kubernetes);
+    let [deployment, service] = kubernetes.as_slice() else { panic!("{kubernetes:?}") };
+    assert_eq!((&deployment["kind"], &service["kind"]), (&"Deployment".into(), &"Service".into()));
     let pod = &deployment["spec"]["template"];
     assert_eq!(deployment["spec"]["selector"]["matchLabels"], pod["metadata"]["labels"]);
     let container = &pod["spec"]["containers"][0];
@@ -195,8 +200,19 @@ fn manifests_are_yaml_whose_arguments_are_those_of_the_command() {
     assert_eq!(container["resources"]["limits"]["nvidia.com/gpu"], 2);
     let volume = &pod["spec"]["volumes"][0]["name"];
     assert_eq!(&container["volumeMounts"][0]["name"], volume);
+    let token = &container["env"][0];
+    assert_eq!(
+        (&token["name"], &token["valueFrom"]["secretKeyRef"]["optional"]),
+        (&"HF_TOKEN".into(), &true.into())
+    );
+    assert_eq!(service["spec"]["selector"], pod["metadata"]["labels"]);
+    assert_eq!(service["spec"]["ports"][0]["targetPort"], container["ports"][0]["name"]);
 
-    let service = &yaml(Format::Compose)["services"]["vllm"];
+    let compose = documents(Format::Compose).remove(0);
+    let service = &compose["services"]["vllm"];
+    assert_eq!(service["environment"][0], "HF_TOKEN");
+    let cache = service["volumes"][0].as_str().unwrap().split(':').next().unwrap();
+    assert!(compose["volumes"].as_mapping().unwrap().contains_key(cache), "{compose:?}");
     assert_eq!(words(&service["command"]), expected);
     assert_eq!(service["deploy"]["resources"]["reservations"]["devices"][0]["count"], 2);
 }
