@@ -49,8 +49,9 @@ pub(crate) fn heading(metric: &str) -> String {
     format!("{}{}", label[..first].to_uppercase(), &label[first..])
 }
 
-/// A value of a metric with its unit, such as `2.54 s` or `85.0%`.
-pub(crate) fn quantity(metric: &str, value: f64) -> String {
+/// A value of a metric, in its own unit, as a reader wants it: rounded to three digits, with the unit, shares in
+/// percent, such as `2.54 s` or `85.0%`. Of a name that the catalogue does not know, the number alone.
+pub fn quantity(metric: &str, value: f64) -> String {
     with_unit(metric, &number(metric, scaled(metric, value), DIGITS))
 }
 

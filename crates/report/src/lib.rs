@@ -45,6 +45,7 @@ mod format;
 mod plot;
 mod subject;
 
+pub use format::quantity;
 pub use plot::{
     Picture,
     agreement::{Agreement, agreement},

@@ -1,61 +1,98 @@
 //! A finished trial in one line, for people who watch.
 
-use slotune_core::{Origin, Outcome, Scale, State};
+use slotune_core::{
+    Constraint, Entry, Goal, Measurement, Objective, Origin, Outcome, Scale, State, Trial,
+};
+use slotune_report::quantity;
 
 use crate::Finished;
 
 /// One line on a trial: what came of it, the incumbent or what the trial is known as, the
 /// configuration.
 ///
-/// `trials` is how many trials the study may take. What further trials are expected to gain stands in
-/// brackets, where it is known.
-pub fn trial_line(finished: &Finished<'_>, trials: u32) -> String {
-    let Finished { entry, label, history, objective, remaining_gain, .. } = finished;
-    let metric = &objective.metric;
-    let outcome = match &entry.state {
+/// What further trials are expected to gain stands behind the incumbent, where it is known.
+pub fn trial_line(finished: &Finished<'_>) -> String {
+    let Finished { entry, label, history, objective, .. } = finished;
+    let known_as = label.map_or_else(|| incumbent(finished), str::to_owned);
+    let Trial { id, configuration, origin, .. } = &entry.trial;
+    let again = match origin {
+        Origin::Repeat => {
+            let first = history.entries().iter().find(|e| e.trial.configuration == *configuration);
+            first.map_or_else(String::new, |first| format!(", as trial {}", first.trial.id))
+        }
+        _ => String::new(),
+    };
+    format!("trial {id:>3}  {}  {known_as:35}  {configuration}{again}", outcome(entry, objective))
+}
+
+fn outcome(entry: &Entry, objective: &Objective) -> String {
+    let goals = [Some(objective.goal()), objective.against.clone()];
+    let metrics = || goals.iter().flatten().map(|Goal { metric, .. }| metric);
+    let text = match &entry.state {
         State::Told { outcome: Outcome::Completed(measurement), .. } => {
-            let mark = match measurement.get(metric) {
-                _ if !objective.is_feasible(measurement) => "misses a target",
-                Some(estimate) if estimate.is_lower_bound => "or more",
-                _ if objective.constraints.is_empty() => "",
-                _ => "meets targets",
-            };
-            let value = |metric: &str| measurement.value(metric).unwrap_or(f64::NAN);
-            let second = objective.against.as_ref().map(|goal| {
-                let metric = &goal.metric;
-                format!("{metric} {:.4} ", value(metric))
-            });
-            // Whoever answers fewer requests has lower latencies.
-            let answered = measurement.value("completed_share").filter(|share| *share < 1.0);
-            let answered = answered.map(|share| format!(", {:.1} % completed", 100.0 * share));
-            let mark = format!("{mark}{}", answered.unwrap_or_default());
-            format!("{metric} {:.4} {}{mark:15}", value(metric), second.unwrap_or_default())
+            let values = metrics().map(|metric| value(metric, measurement));
+            let values: Vec<String> = values.collect();
+            format!("{}  {}", values.join("  "), targets(measurement, objective))
         }
         State::Told { outcome: Outcome::Infeasible(reason) | Outcome::Failed(reason), .. } => {
             let kind = if entry.is_infeasible() { "infeasible" } else { "failed" };
-            let width = metric.len() + 23;
-            format!("{:width$}", format!("{kind} ({})", reason.class))
+            format!("{kind} ({})", reason.class)
         }
         State::Pending => "under way".to_owned(),
     };
-    let best = history.best(objective).and_then(|best| {
-        let value = best.measurement()?.value(metric)?;
-        let is_share = objective.scale == Scale::Log || objective.against.is_some();
-        let gain = remaining_gain.map_or_else(String::new, |gain| {
-            if is_share {
-                format!(", {:.1} % to gain", 100.0 * gain.expected())
-            } else {
-                format!(", {:.4} to gain", gain.expected())
-            }
-        });
-        Some(format!("best {value:.4} (trial {}{gain})", best.trial.id))
+    let values: usize = metrics().map(|metric| metric.len() + VALUE + 3).sum();
+    let width = values + if objective.constraints.is_empty() { 0 } else { TARGETS };
+    format!("{text:width$}")
+}
+
+/// Width of a value with its unit.
+const VALUE: usize = 11;
+
+/// Width of what is said of the targets; names that are longer stand out.
+const TARGETS: usize = "misses queue_share".len();
+
+fn value(metric: &str, measurement: &Measurement) -> String {
+    let value = measurement.value(metric).unwrap_or(f64::NAN);
+    format!("{metric} {:>VALUE$}", quantity(metric, value))
+}
+
+/// What is said of the targets, and of what makes a latency look better than it is.
+fn targets(measurement: &Measurement, objective: &Objective) -> String {
+    let is_missed = |constraint: &&Constraint| {
+        !measurement.value(&constraint.metric).is_some_and(|value| constraint.is_met(value))
+    };
+    let missed: Vec<&Constraint> = objective.constraints.iter().filter(is_missed).collect();
+    let is_bound = measurement.get(&objective.metric).is_some_and(|e| e.is_lower_bound);
+    let said = match missed.as_slice() {
+        [] if is_bound => "or more".to_owned(),
+        [] if objective.constraints.is_empty() => String::new(),
+        [] => "meets targets".to_owned(),
+        [one] => format!("misses {}", one.metric),
+        several => format!("misses {} targets", several.len()),
+    };
+    // Whoever answers fewer requests has lower latencies.
+    let answered = measurement.value("completed_share").filter(|share| *share < 1.0);
+    let answered =
+        answered.map(|share| format!("{} completed", quantity("completed_share", share)));
+    let parts = [Some(said), answered].into_iter().flatten().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+/// The best so far, and what further trials are expected to gain.
+fn incumbent(finished: &Finished<'_>) -> String {
+    let Finished { entry, history, objective, remaining_gain, .. } = finished;
+    let metric = &objective.metric;
+    let Some(best) = history.best(objective) else { return "none meets them yet".to_owned() };
+    let known = best.measurement().and_then(|measurement| measurement.value(metric));
+    let best = if best.trial.id == entry.trial.id {
+        "best so far".to_owned()
+    } else {
+        format!("best {} (trial {})", quantity(metric, known.unwrap_or(f64::NAN)), best.trial.id)
+    };
+    let is_share = objective.scale == Scale::Log || objective.against.is_some();
+    let gain = remaining_gain.map(|gain| match gain.expected() {
+        gain if is_share => format!(", {:.1} % to gain", 100.0 * gain),
+        gain => format!(", {} to gain", quantity(metric, gain)),
     });
-    let again = if entry.trial.origin == Origin::Repeat { ", a repeat" } else { "" };
-    let known_as = label.map(str::to_owned).or(best);
-    format!(
-        "{:4}/{trials}  {outcome}  {:24}  {}{again}",
-        entry.trial.id.0 + 1,
-        known_as.unwrap_or_else(|| "none meets them yet".to_owned()),
-        entry.trial.configuration,
-    )
+    best + &gain.unwrap_or_default()
 }

@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let stop = interrupt::listen();
         let mut session = Session::open(work, &folder, &studies, &command_line_of_tune()).await?;
         // Its answer is what stands on standard output.
-        let ended = session.measure_references(&stop, &Narration::of_one(true)).await?;
+        let ended = session.measure_references(&stop, &Narration { as_json: true }).await?;
         Ok::<_, SessionError>((ended, References::new(session.stored())))
     })?;
     if let Some(status) = status_of(ended) {

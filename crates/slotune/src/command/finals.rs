@@ -32,7 +32,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let ended = runtime()?.block_on(async {
         let stop = interrupt::listen();
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
-        session.hold_finals(&stop, &Narration::of_several(options.json)).await
+        session.hold_finals(&stop, &Narration { as_json: options.json }).await
     })?;
     if let Some(status) = status_of(ended) {
         return Ok(status);

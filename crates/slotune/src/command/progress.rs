@@ -18,37 +18,19 @@ use slotune::{
 
 use super::Error;
 
-/// Tells of the studies of a session: a line for each trial, and a bar for each study.
+/// Tells of the studies of a session: a heading, a line for each trial, and a bar.
 pub(super) struct Narration {
     /// Lines go to standard error, since standard output is for JSON.
-    as_json: bool,
-    /// Each study is announced.
-    has_headings: bool,
-}
-
-impl Narration {
-    /// Of a session with one study beside the references.
-    pub(super) fn of_one(as_json: bool) -> Self {
-        Self { as_json, has_headings: false }
-    }
-
-    /// Of a session with several studies, each under a heading.
-    pub(super) fn of_several(as_json: bool) -> Self {
-        Self { as_json, has_headings: true }
-    }
+    pub(super) as_json: bool,
 }
 
 impl Audience for Narration {
     fn hear_of(&self, study: &StudyUnderWay<'_>) -> Box<dyn Observer + '_> {
         let &StudyUnderWay { name, role, trials, done, contenders } = study;
-        if self.has_headings && role != StudyRole::Reference {
-            match contenders {
-                Some(contenders) => {
-                    eprintln!("study {name}: {contenders} contenders, {trials} trials");
-                }
-                None => eprintln!("study {name}: up to {trials} trials"),
-            }
-        }
+        let most = if role == StudyRole::Search { "up to " } else { "" };
+        let of = contenders.map_or_else(String::new, |n| format!(" of {n} contenders"));
+        let kept = if done > 0 { format!(", {done} done before") } else { String::new() };
+        eprintln!("study {name}: {most}{trials} trials{of}{kept}");
         let work = Work::of("trials");
         work.bar.set_prefix(format!("{name} "));
         work.at(done as u64, trials.into());
@@ -135,7 +117,7 @@ impl Observer for Narrator {
     fn finished(&self, trial: &Finished<'_>) -> Result<(), Error> {
         self.work.at(trial.entry.trial.id.0 + 1, self.trials.into());
         // Whoever reads the lines, such as `head`, may have seen enough; the study goes on.
-        match self.line(&trial_line(trial, self.trials)) {
+        match self.line(&trial_line(trial)) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => Ok(()),
         }
