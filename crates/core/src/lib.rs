@@ -58,7 +58,7 @@ mod validity;
 pub use front::{Front, front_of};
 pub use history::{Entry, History, State};
 pub use objective::{Bound, Constraint, Direction, Goal, Objective, Problem, Scale};
-pub use recommendation::{Candidate, Gain, Recommendation};
+pub use recommendation::{Candidate, Gain, Recommendation, Simpler};
 pub use space::{
     Column, Condition, Configuration, ConfigurationError, DesignPoint, Domain, Operand, Parameter,
     Rule, SearchSpace, SpaceError, Value,

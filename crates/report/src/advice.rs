@@ -8,7 +8,7 @@ use slotune_results::StoredTrial;
 use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
-    analysis::{Analysis, Recommendation, Verdict, value},
+    analysis::{Analysis, FewerChanges, Recommendation, Verdict, value},
     finals::{FinalsReport, distance, out_of_reach},
     format,
     week3::{
@@ -36,6 +36,9 @@ pub struct Advice {
     pub metrics: Option<Measurement>,
     /// The shell command that starts its server.
     pub vllm_serve: Option<String>,
+    /// Fewer changes that the model expects to do as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fewer_changes: Option<FewerChanges>,
     /// Where the objective has two goals: the trials of the search that meet every target and that no other
     /// beats in both, by the first goal. The verdict is by the first goal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -97,6 +100,8 @@ impl Advice {
         let mut notes = unfinished;
         notes.extend(final_notes(analysis));
         notes.extend(front_notes(analysis));
+        let fewer_changes = analysis.fewer_changes();
+        notes.extend(fewer_changes.iter().map(|fewer| in_words(analysis, fewer)));
         match &analysis.verdict {
             Verdict::NoneFeasible(near) => notes.push(format!(
                 "closest came {}, which misses {}",
@@ -117,6 +122,7 @@ impl Advice {
             configuration: trial.map(|trial| trial.entry.trial.configuration.clone()),
             metrics: trial.and_then(|trial| trial.entry.measurement().cloned()),
             vllm_serve: command,
+            fewer_changes,
             front: analysis.front.iter().filter_map(|trial| choice(trial)).collect(),
             finals: None,
             notes,
@@ -143,6 +149,16 @@ fn best_beside_default(analysis: &Analysis<'_>, best: Option<&Recommendation<'_>
          would repeat both",
         found.trial.name(),
         change(metric, found.change)
+    )
+}
+
+/// What the model expects of fewer changes.
+pub(crate) fn in_words(analysis: &Analysis<'_>, fewer: &FewerChanges) -> String {
+    let FewerChanges { changes, objective, .. } = fewer;
+    let metric = &analysis.objective().metric;
+    format!(
+        "fewer changes may do: with {changes} alone the model expects {}, which was not measured",
+        format::quantity(metric, *objective)
     )
 }
 
@@ -213,12 +229,13 @@ fn summary(
     });
     let default =
         analysis.default.and_then(quantity).map(|seen| format!(", vLLM's default {seen}"));
+    let kind = if simulated { ", simulated" } else { ", measured" };
     format!(
-        "{}{}{}, {}",
+        "{}{}{}{}",
         verdict.replace('_', " "),
         advised.unwrap_or_default(),
         default.unwrap_or_default(),
-        if simulated { "simulated" } else { "measured" }
+        if verdict == "nothing_measured" { "" } else { kind }
     )
 }
 

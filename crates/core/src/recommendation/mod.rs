@@ -1,5 +1,9 @@
 //! What a study comes to: which configuration to use, and how sure that is.
 
+mod simpler;
+
+pub use simpler::Simpler;
+
 use crate::{
     Configuration, Constraint, Entry, Estimate, History, Measurement, Objective, Problem, Scale,
     Trial, TrialId,

@@ -63,3 +63,46 @@ fn an_empty_history_recommends_nothing() {
     assert_eq!(empty, Recommendation::NoneMeetsTargets { closest: None, binding: None });
     assert_eq!(empty.candidate(), None);
 }
+
+/// Of three changes one matters, one does nothing, and one is bound to it by a rule.
+#[test]
+fn changes_that_do_nothing_are_left_out() {
+    let parameters = vec![
+        Parameter::integer("width", 1, 12),
+        Parameter::float("idle", 0.0, 1.0),
+        Parameter::boolean("split"),
+        Parameter::integer("piece", 1, 8).only_if("split", true),
+    ];
+    let space = SearchSpace::new(parameters, vec![]).unwrap();
+    let objective =
+        Objective::minimise("latency").subject_to(Constraint::at_least("throughput", 900.0));
+    let sampler = Box::new(crate::sampler::Sobol);
+    let mut study = Study::new(Problem::new(space, objective), sampler, 3).unwrap();
+    for _ in 0..30 {
+        let trial = study.ask().unwrap().unwrap();
+        let width = trial.configuration.float("width").unwrap();
+        let measurement = Measurement::new()
+            .with("latency", 12.0 - 0.6 * width)
+            .with("throughput", 1300.0 - 30.0 * width);
+        study.tell(trial.id, Outcome::Completed(measurement), 1.0).unwrap();
+    }
+    let with = |width: i64, idle: f64, split: bool| {
+        let plain =
+            Configuration::new().with("width", width).with("idle", idle).with("split", split);
+        if split { plain.with("piece", 3) } else { plain }
+    };
+    let base = with(2, 0.1, false);
+    let simpler = study.simpler(&with(11, 0.8, true), &base).unwrap().expect("two do nothing");
+    assert_eq!(simpler.changes, ["width"]);
+    assert_eq!(simpler.configuration, with(11, 0.1, false));
+    assert!((simpler.objective / 5.4 - 1.0).abs() < 0.02, "{simpler:?}");
+    assert!(simpler.meets_targets >= SURE);
+    // The other way round too, where a parameter of the base comes back to life.
+    let back = study.simpler(&with(11, 0.8, false), &with(2, 0.1, true)).unwrap().unwrap();
+    assert_eq!(
+        (back.changes.as_slice(), back.configuration),
+        (["width".to_owned()].as_slice(), with(11, 0.1, true))
+    );
+    assert_eq!(study.simpler(&with(11, 0.1, false), &base).unwrap(), None, "it is needed");
+    assert_eq!(study.simpler(&base, &base).unwrap(), None);
+}

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{
     Candidate, Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome,
-    Problem, Recommendation, State, Trial, TrialId,
+    Problem, Recommendation, Simpler, State, Trial, TrialId,
     random::derive,
     sampler::{RemainingGain, Sampler, SuggestError, Suggestion},
 };
@@ -147,6 +147,19 @@ impl Study {
     /// When the models of the outcomes cannot be fitted.
     pub fn recommend(&self) -> Result<Recommendation, SuggestError> {
         Recommendation::of(&self.problem, &self.history)
+    }
+
+    /// Which of the changes from `base` to `changed`, two configurations of the space, the models need: the
+    /// configuration without those that they expect to do nothing.
+    ///
+    /// # Errors
+    /// When the models of the outcomes cannot be fitted.
+    pub fn simpler(
+        &self,
+        changed: &Configuration,
+        base: &Configuration,
+    ) -> Result<Option<Simpler>, SuggestError> {
+        Simpler::of(&self.problem, &self.history, changed, base)
     }
 
     /// The evaluated configurations among which to choose: of those that meet the targets, and start, with

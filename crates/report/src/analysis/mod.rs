@@ -10,6 +10,7 @@ mod failure;
 mod finals;
 mod judgement;
 mod paired;
+mod simpler;
 mod sweep;
 mod verdict;
 
@@ -21,6 +22,7 @@ pub use failure::{FailureGroup, Range, failure_groups};
 pub use finals::{Contender, Final, Finals, OutOfReach, finalists};
 pub use judgement::Judgement;
 pub use paired::{LEAST_ROUNDS, Paired};
+pub use simpler::FewerChanges;
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
 

@@ -1,7 +1,7 @@
 //! Single questions of a set: what to do, what changed, what the configuration is as a manifest.
 
 use serde::Deserialize as _;
-use slotune_core::{Estimate, Goal, Measurement, Outcome, Value};
+use slotune_core::{Configuration, Estimate, Goal, Measurement, Outcome, Value};
 use slotune_report::{
     advice::Advice,
     analysis::Analysis,
@@ -13,7 +13,9 @@ use slotune_report::{
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::engine_arguments::CudagraphMode;
 
-use crate::synthetic::{configuration, labelled, main_job, set, study, trial};
+use crate::synthetic::{
+    configuration, labelled, main_job, outcome, reference_of, set, study, trial,
+};
 
 fn which(text: &str) -> Which {
     format!("set:{text}").parse::<slotune_report::selection::Selection>().unwrap().which
@@ -249,4 +251,40 @@ fn commands_and_programs_hold_every_value_of_the_configuration() {
         error.to_string(),
         "unknown format `helm`; known are: vllm, python, env, kubernetes, compose"
     );
+}
+
+/// What the formula makes nothing of is left out, and what is left does as well by the formula.
+#[test]
+fn advice_tells_when_fewer_changes_would_do() {
+    let mut set = main_job();
+    let found = set.study("bayesian").filter_map(|trial| {
+        Some((trial.entry.measurement()?.value("e2e_p95_s")?, &trial.entry.trial.configuration))
+    });
+    let best = found.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap().1.clone();
+    let idle = 3 - best.integer("stream_interval").unwrap();
+    let default = configuration(256, 0.7, false).with("stream_interval", idle);
+    set.trials.retain(|trial| trial.label.as_deref() != Some("default"));
+    set.trials.push(labelled("default", reference_of(1, default.clone())));
+
+    let advice = Advice::new(&Analysis::new(&set)).unwrap();
+    assert_eq!(advice.configuration.as_ref(), Some(&best));
+    let fewer = advice.fewer_changes.as_ref().expect("one change does nothing");
+    assert_eq!(fewer.changes.get("stream_interval"), None, "{fewer:?}");
+    let changed = fewer.changes.iter().fold(default, |all, (name, value)| {
+        assert_eq!(best.get(name), Some(value), "{fewer:?}");
+        all.with(name, value.clone())
+    });
+    let value = |configuration: &Configuration| match outcome(configuration) {
+        Outcome::Completed(measurement) => measurement.value("e2e_p95_s").unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(value(&changed) < 1.03 * value(&best), "{changed}");
+    assert!((fewer.objective / value(&changed) - 1.0).abs() < 0.03, "{fewer:?}");
+    let text = advice.to_string();
+    assert!(
+        text.contains(&format!("fewer changes may do: with {} alone", fewer.changes)),
+        "{text}"
+    );
+    let json = serde_json::to_value(&advice).unwrap();
+    assert_eq!(json["fewer_changes"]["objective"], fewer.objective);
 }
