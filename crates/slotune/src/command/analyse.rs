@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::Args;
 use slotune::{
     report::inquiry::{Inquiry, retargeted, with_goodput},
-    results::ResultSet,
+    results::{Loaded, ResultSet},
     serving::metrics::Slo,
 };
 
@@ -30,15 +30,16 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let slo = options.slo.iter().fold(Slo::default(), |all, limit| limit.or(all));
+    let loaded = options.results.iter().map(|folder| Ok((folder, read(folder)?)));
+    let loaded: Vec<(&PathBuf, Loaded)> = loaded.collect::<Result<_, Error>>()?;
     let work = Work::called("analysing");
-    let set = |folder| -> Result<ResultSet, Error> {
-        let loaded = read(folder)?;
+    let set = |loaded: Loaded| -> Result<ResultSet, Error> {
         Ok(if slo.has_limits() { with_goodput(loaded, &slo)? } else { loaded.set })
     };
-    let loaded = options.results.iter().map(|folder| Ok((folder, set(folder)?)));
-    let loaded: Vec<(&PathBuf, ResultSet)> = loaded.collect::<Result<_, Error>>()?;
+    let sets = loaded.into_iter().map(|(folder, loaded)| Ok((folder, set(loaded)?)));
+    let sets: Vec<(&PathBuf, ResultSet)> = sets.collect::<Result<_, Error>>()?;
     let sets: Vec<(String, &ResultSet)> =
-        loaded.iter().map(|(folder, set)| (folder.display().to_string(), set)).collect();
+        sets.iter().map(|(folder, set)| (folder.display().to_string(), set)).collect();
     let own = &sets[0].1.manifest.objective;
     let objective = retargeted(own, options.targets.goal(), &options.targets.bounds());
     let inquiry = Inquiry::new(&sets, objective)?;

@@ -51,7 +51,8 @@ fn print<T: Serialize + Display>(answer: &T, as_json: bool) -> Result<(), Error>
     Ok(writeln!(io::stdout().lock(), "{}", text.trim_end_matches('\n'))?)
 }
 
-/// Reads a result set and warns of the parts that it had to leave out.
+/// Reads a result set and warns of the parts that it had to leave out: before a spinner begins, which would
+/// draw over the warnings.
 fn read(folder: &Path) -> Result<Loaded, Error> {
     let loaded = ResultSet::read(folder)?;
     for fault in &loaded.faults {

@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 /// Writes the page of a set into a folder.
 pub(super) fn write_page(results: &Path, folder: &Path) -> Result<Written, Error> {
-    let _work = Work::called("writing the page");
     let loaded = read(results)?;
+    let _work = Work::called("writing the page");
     Ok(week3::write(&loaded.set, |trial| requests(&loaded, trial), folder)?)
 }
