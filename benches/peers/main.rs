@@ -38,8 +38,8 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// evaluated. Every sampler begins with the same 10 random configurations of a seed.
 #[derive(Debug, Parser)]
 struct Options {
-    /// `storm` (E75, E90, I90, J50, J75, K75, K90: measured tables), `synthetic` (formulas), or
-    /// single problems, separated by commas
+    /// `storm` (E75, E90, I90, J50, J75, K75, K90: measured tables), `synthetic` (formulas),
+    /// `large` (formulas of 24 parameters), or single problems, separated by commas
     #[arg(long, default_value = "storm", value_delimiter = ',')]
     problems: Vec<String>,
     /// Seeds, FIRST..END without END. Develop below 1000, report from 1000 on
@@ -51,7 +51,8 @@ struct Options {
     /// Standard deviations of the logarithm of every outcome, such as 0,0.05
     #[arg(long, default_value = "0", value_delimiter = ',')]
     noise: Vec<f64>,
-    /// `slotune`, `sobol`, `random`, and with --python `optuna-tpe`, `optuna-gp`, `botorch`, `egobox`,
+    /// `slotune`, without one of its parts `slotune-without-least-gain`, `-lens`, `-ceiling`, `-draws`,
+    /// `-repeats` or `-region`, `sobol`, `random`, and with --python `optuna-tpe`, `optuna-gp`, `botorch`, `egobox`,
     /// `smac3` or `python-random`, separated by commas
     #[arg(long, default_value = "slotune,random", value_delimiter = ',')]
     samplers: Vec<Contender>,
@@ -132,7 +133,11 @@ fn versions(
 
 /// The problems of those names and groups.
 fn chosen(names: &[String]) -> Result<Vec<Benchmark>, Error> {
-    let groups = [("storm", storm::problems()), ("synthetic", synthetic::problems())];
+    let groups = [
+        ("storm", storm::problems()),
+        ("synthetic", synthetic::problems()),
+        ("large", synthetic::large_problems()),
+    ];
     let known = |name: &String| {
         groups.iter().any(|(group, problems)| {
             name == group || problems.iter().any(|problem| name == problem.name)

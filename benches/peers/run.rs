@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal};
 use slotune_core::{
     Configuration, Estimate, Measurement, Origin, Outcome, Reason, Recommendation, Study, Trial,
     random::stream,
-    sampler::{Bayesian, Random, Sampler, Sobol},
+    sampler::{Bayesian, Part, Random, Sampler, Sobol},
 };
 
 use crate::{
@@ -23,6 +23,8 @@ const PROTOCOL_DESIGN: usize = 10;
 pub(crate) enum Contender {
     /// The Bayesian search.
     Slotune,
+    /// The same without one of its parts.
+    Without(Part),
     /// Quasi-random search.
     Sobol,
     /// On a table, the protocol's permutation to its end; elsewhere, uniform points.
@@ -35,6 +37,7 @@ impl Contender {
     fn sampler(self) -> Box<dyn Sampler> {
         match self {
             Self::Slotune => Box::new(Bayesian::default()),
+            Self::Without(part) => Box::new(Bayesian::default().without(part)),
             Self::Sobol => Box::new(Sobol),
             // A peer's proposals are enqueued, so that the study never asks this one.
             Self::Random | Self::Python(_) => Box::new(Random),
@@ -47,6 +50,7 @@ impl FromStr for Contender {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let ours = [Self::Slotune, Self::Sobol, Self::Random].into_iter();
+        let ours = ours.chain(Part::ALL.map(Self::Without));
         let mut all = ours.chain(Peer::ALL.map(Self::Python));
         let named = all.find(|contender| contender.to_string() == name);
         named.ok_or_else(|| format!("there is no sampler `{name}`; see --help"))
@@ -57,6 +61,7 @@ impl fmt::Display for Contender {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Slotune => f.write_str("slotune"),
+            Self::Without(part) => write!(f, "slotune-without-{part}"),
             Self::Sobol => f.write_str("sobol"),
             Self::Random => f.write_str("random"),
             Self::Python(peer) => peer.fmt(f),
@@ -154,7 +159,7 @@ pub(crate) fn run(
     if setting.protocol_design {
         let count = match contender {
             Contender::Random => setting.evaluations,
-            Contender::Slotune | Contender::Sobol | Contender::Python(_) => PROTOCOL_DESIGN,
+            _ => PROTOCOL_DESIGN,
         };
         for configuration in benchmark.protocol_design(seed, count) {
             study.enqueue(configuration)?;

@@ -88,6 +88,18 @@ pub(crate) fn problems() -> Vec<Benchmark> {
     ]
 }
 
+/// Problems of so many parameters that the search keeps to a region (Eriksson et al. 2019 have the first
+/// two in 10 to 200 dimensions). Of the last, six parameters matter.
+pub(crate) fn large_problems() -> Vec<Benchmark> {
+    vec![
+        linear("ackley24", cube(24, -5.0, 10.0), 0.0, 0, |x| (ackley(x), vec![])),
+        linear("levy24", cube(24, -10.0, 10.0), 0.0, 0, levy),
+        linear("hartmann6_of24", cube(24, 0.0, 1.0), HARTMANN_OPTIMUM, 0, |x| {
+            (hartmann(&x[..6]), vec![])
+        }),
+    ]
+}
+
 fn float(name: &str, low: f64, high: f64) -> Parameter {
     Parameter::float(name, low, high)
 }

@@ -152,7 +152,7 @@ const GRID: [&str; 5] = [
 ];
 const BAYESIAN: [&str; 5] = [
     "kind=b split=false width=36",
-    "kind=c split=false width=60",
+    "kind=c split=false width=61",
     "kind=b split=false width=35",
     "kind=b split=false width=58",
     "kind=b split=false width=61",
@@ -312,13 +312,18 @@ fn crashes_are_avoided_after_a_few() {
             Measurement::new().with("latency", 100.0 / configuration.float("width").unwrap()),
         )
     };
-    let problem = Problem::new(mixed(), Objective::minimise("latency"));
-    let study = run(problem, Box::new(Bayesian::default()), 5, 30, evaluate);
-    let late = &study.history().entries()[15..];
-    let crashes = late.iter().filter(|entry| entry.is_infeasible()).count();
-    assert!(crashes <= 6, "{crashes} of 15");
-    let best = study.history().best(study.problem().objective()).unwrap();
-    assert!(best.trial.configuration.integer("width").unwrap() >= 36);
+    let crashes: Vec<usize> = (0..8)
+        .map(|seed| {
+            let problem = Problem::new(mixed(), Objective::minimise("latency"));
+            let study = run(problem, Box::new(Bayesian::default()), seed, 30, evaluate);
+            let best = study.history().best(study.problem().objective()).unwrap();
+            assert!(best.trial.configuration.integer("width").unwrap() >= 36, "seed {seed}");
+            let late = &study.history().entries()[15..];
+            late.iter().filter(|entry| entry.is_infeasible()).count()
+        })
+        .collect();
+    // The best lies at the edge of what crashes; at random 45 of the 120 would.
+    assert!(crashes.iter().sum::<usize>() <= 8 * 5, "{crashes:?} of 15 each");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::{
     acquisition::log_feasibility,
     front::non_dominated,
     gp::Posterior,
-    sampler::{Noise, SURE, SuggestError, Surrogate, Threads},
+    sampler::{Manner, Noise, SURE, SuggestError, Surrogate},
 };
 
 /// Half the width of a 95 % interval of a normal variable, in standard deviations.
@@ -19,6 +19,13 @@ const HALF_WIDTH: f64 = 1.959_963_984_540_054;
 /// A gain is beyond noise where 0 lies this many standard deviations below it: the quantile of 99.5 %,
 /// since what is compared with trial 0 is the best of many.
 const BEYOND_NOISE: f64 = 2.575_829_303_548_901;
+
+/// A configuration whose own measurements meet the targets with a smaller probability than this is not
+/// recommended, whatever the model says.
+const SUPPORTED: f64 = 0.8;
+
+/// Trial 0 is no choice where its measurements meet the targets with a smaller probability than this.
+const OPEN: f64 = 0.1;
 
 /// What the trials of a study come to. Where the objective has two goals, this is by the first; what
 /// trades them off, [`Study::recommend_front`](crate::Study::recommend_front) tells.
@@ -32,7 +39,7 @@ pub enum Recommendation {
     Better(Candidate),
     /// Nothing is better than the configuration of trial 0 beyond noise. Trial 0 is no choice where it
     /// was not measured, or where by its measurements it misses a target with a probability of more than
-    /// 0.95.
+    /// 0.9.
     KeepDefault(Candidate),
     /// No evaluated configuration meets the targets and starts with a probability of at least 0.95,
     /// and trial 0 is no choice.
@@ -77,7 +84,7 @@ impl Recommendation {
     /// From the models of the search, which here take measurement errors for noise.
     pub(crate) fn of(problem: &Problem, history: &History) -> Result<Self, SuggestError> {
         let surrogate =
-            Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt, Threads::default())?;
+            Surrogate::fit(problem, history, &[], Manner::new(Noise::MeasuredAndLearnt))?;
         let view = View::new(problem, history, &surrogate);
         let seen = view.see_all(history);
         let usable: Vec<&Seen> = seen.iter().filter(|seen| seen.is_usable()).collect();
@@ -108,7 +115,7 @@ impl Recommendation {
         history: &History,
     ) -> Result<Vec<Candidate>, SuggestError> {
         let surrogate =
-            Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt, Threads::default())?;
+            Surrogate::fit(problem, history, &[], Manner::new(Noise::MeasuredAndLearnt))?;
         let seen = View::new(problem, history, &surrogate).see_all(history);
         let usable = seen.into_iter().filter(Seen::is_usable).map(|seen| seen.candidate);
         let objective = problem.objective();
@@ -192,15 +199,15 @@ impl Seen {
         self.candidate.meets_targets * self.valid
     }
 
-    /// Whether it surely meets the targets and starts, and its measurements do not speak against it.
+    /// Whether it surely meets the targets and starts, and its measurements support that.
     fn is_usable(&self) -> bool {
-        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= 0.5
+        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= SUPPORTED
     }
 
     /// Whether its measurements leave it open that it meets the targets. The model has no say: it makes
     /// little of one configuration among many.
     fn may_meet_targets(&self) -> bool {
-        self.measured >= 1.0 - SURE
+        self.measured >= OPEN
     }
 }
 

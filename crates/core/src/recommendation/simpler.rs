@@ -2,7 +2,7 @@
 
 use crate::{
     Configuration, History, Problem, Scale, Value,
-    sampler::{Noise, SURE, SuggestError, Surrogate, Threads},
+    sampler::{Manner, Noise, SURE, SuggestError, Surrogate},
 };
 
 /// What may be lost by leaving changes out: a share of the objective, such as the search itself makes
@@ -35,7 +35,7 @@ impl Simpler {
         base: &Configuration,
     ) -> Result<Option<Self>, SuggestError> {
         let surrogate =
-            Surrogate::fit(problem, history, &[], Noise::MeasuredAndLearnt, Threads::default())?;
+            Surrogate::fit(problem, history, &[], Manner::new(Noise::MeasuredAndLearnt))?;
         let view = View { problem, surrogate: &surrogate };
         let Some((all, scale)) = view.cost(changed) else { return Ok(None) };
         let worst = all + scale.step(NEGLIGIBLE, all);

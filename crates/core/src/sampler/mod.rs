@@ -6,8 +6,8 @@ mod random;
 mod sobol;
 mod unseen;
 
-pub use bayesian::{Bayesian, RemainingGain};
-pub(crate) use bayesian::{Noise, SURE, Surrogate, Threads};
+pub use bayesian::{Bayesian, Part, RemainingGain};
+pub(crate) use bayesian::{Manner, Noise, SURE, Surrogate};
 pub use grid::Grid;
 pub use random::Random;
 pub use sobol::Sobol;

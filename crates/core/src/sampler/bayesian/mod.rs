@@ -10,6 +10,7 @@ mod maximise;
 mod model;
 mod modelling;
 mod outcome;
+mod part;
 mod price;
 mod region;
 mod remaining;
@@ -24,11 +25,12 @@ use super::{Sampler, Sobol, SuggestError, Suggestion, unseen::Unseen};
 use crate::{
     Configuration, Entry, History, Origin, Outcome, Problem, State, Trial, random::derive,
 };
+pub use part::Part;
 use price::{Budget, Price};
 use region::Region;
 pub use remaining::RemainingGain;
-pub(crate) use surrogate::{Noise, SURE, Surrogate};
-pub(crate) use threads::Threads;
+pub(crate) use surrogate::{Manner, Noise, SURE, Surrogate};
+use threads::Threads;
 
 /// Constrained Bayesian optimisation: the default.
 ///
@@ -49,6 +51,7 @@ pub(crate) use threads::Threads;
 pub struct Bayesian {
     past: Vec<History>,
     budget: Option<Budget>,
+    left_out: Option<Part>,
     threads: Threads,
 }
 
@@ -81,6 +84,17 @@ impl Bayesian {
         self
     }
 
+    /// The same search without one of its parts.
+    #[must_use]
+    pub fn without(mut self, part: Part) -> Self {
+        self.left_out = Some(part);
+        self
+    }
+
+    fn has(&self, part: Part) -> bool {
+        self.left_out != Some(part)
+    }
+
     /// The best configurations of each past study, by its own measurements.
     fn best_of_past<'a>(&'a self, problem: &'a Problem) -> impl Iterator<Item = &'a Configuration> {
         let best = |past: &'a History| past.front(problem.objective());
@@ -103,6 +117,7 @@ impl Bayesian {
         let mut left = size.saturating_sub(known).min(count);
         let mut suggestions = Vec::new();
         if left > 0
+            && self.has(Part::Repeats)
             && let Some(configuration) = first_again(problem, history)
         {
             suggestions.push(Suggestion { configuration, origin: Origin::Repeat });
@@ -140,17 +155,22 @@ impl Sampler for Bayesian {
             return Ok(suggestions);
         }
 
-        let mut surrogate =
-            Surrogate::fit(problem, history, &self.past, Noise::Learnt, self.threads)?;
+        let Self { left_out, threads, .. } = *self;
+        let manner = Manner { noise: Noise::Learnt, left_out, threads };
+        let mut surrogate = Surrogate::fit(problem, history, &self.past, manner)?;
         if let Some(budget) = self.budget {
             surrogate.price = Price::learn(problem, history, budget)?;
         }
-        let region = if space.parameters().len() > LARGEST_WHOLE {
+        let region = if space.parameters().len() > LARGEST_WHOLE && self.has(Part::Region) {
             Region::around_incumbent(problem, history, &surrogate)
         } else {
             Region::Whole
         };
-        let mut repeat = repeat::candidate(problem, history, &surrogate);
+        let mut repeat = if self.has(Part::Repeats) {
+            repeat::candidate(problem, history, &surrogate)
+        } else {
+            None
+        };
         let pending = history.entries().iter().filter(|entry| entry.is_pending());
         let pending = pending.map(|entry| &entry.trial.configuration);
         for configuration in pending.chain(suggestions.iter().map(|s| &s.configuration)) {

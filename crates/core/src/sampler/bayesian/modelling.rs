@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{
     model::{Model, Structure},
     outcome::{Lens, Reading, fit, seen_error},
-    surrogate::{Improvement, Limited, Noise},
+    part::Part,
+    surrogate::{Improvement, Limited, Manner, Noise},
     tradeoff::{Tradeoff, reference},
 };
 use crate::{
@@ -21,7 +22,7 @@ pub(super) struct Modelling<'a> {
     pub(super) problem: &'a Problem,
     pub(super) completed: &'a [Completed<'a>],
     pub(super) past: &'a [History],
-    pub(super) noise: Noise,
+    pub(super) manner: Manner,
     pub(super) structure: Structure,
 }
 
@@ -47,6 +48,7 @@ impl Modelling<'_> {
         let cost = |value| direction.as_cost(scale.forward(value));
         let Some(worst) = self.feasible_costs(goal).reduce(f64::max) else { return Ok(None) };
         let worst = worst.max(limit);
+        let worst = if self.manner.has(Part::Ceiling) { worst } else { f64::INFINITY };
         let seen = |value| direction.as_cost(cost(value).min(worst));
         let ceiling = match direction {
             Direction::Minimise => worst,
@@ -86,8 +88,11 @@ impl Modelling<'_> {
             Bound::AtMost(bound) => Bound::AtMost(scale.forward(bound)),
         };
         let on_scale: Vec<f64> = self.values(&metric).map(|value| scale.forward(value)).collect();
-        let lens = Lens::new(bound, &on_scale);
-        let seen = |value| lens.forward(scale.forward(value));
+        let lens = self.manner.has(Part::Lens).then(|| Lens::new(bound, &on_scale));
+        let seen = |value| {
+            let value = scale.forward(value);
+            lens.map_or(value, |lens| lens.forward(value))
+        };
         let past = self.past_processes(&metric, scale, &seen);
         let model = self.model(&metric, &seen, f64::INFINITY, &past)?;
         Ok(Some(Limited { metric, model, bound }))
@@ -106,7 +111,7 @@ impl Modelling<'_> {
         past: &[Arc<Gp>],
     ) -> Result<Model, SuggestError> {
         let columns = self.problem.space().columns();
-        let readings = readings(self.completed, metric, seen, self.noise);
+        let readings = readings(self.completed, metric, seen, self.manner.noise);
         Model::fit(&readings, &columns, ceiling, past, self.structure)
             .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
     }

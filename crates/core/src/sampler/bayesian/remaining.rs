@@ -4,8 +4,7 @@ use super::{
     maximise::promising,
     model::Model,
     region::Region,
-    surrogate::{Improvement, Limited, Noise, Surrogate, matrix},
-    threads::Threads,
+    surrogate::{Improvement, Limited, Manner, Noise, Surrogate, matrix},
     tradeoff::Tradeoff,
 };
 use crate::{
@@ -41,7 +40,7 @@ impl RemainingGain {
         history: &History,
         seed: u64,
     ) -> Result<Option<Self>, SuggestError> {
-        let surrogate = Surrogate::fit(problem, history, &[], Noise::Learnt, Threads::default())?;
+        let surrogate = Surrogate::fit(problem, history, &[], Manner::new(Noise::Learnt))?;
         let Some(improvement) = &surrogate.improvement else { return Ok(None) };
         let reached = surrogate.tradeoff.as_ref().map(|tradeoff| tradeoff.front.hypervolume());
         if reached.is_some_and(|hypervolume| hypervolume <= 0.0) {

@@ -7,6 +7,7 @@ use ndarray::Array2;
 use super::{
     model::{Model, Structure},
     modelling::{Completed, Modelling},
+    part::Part,
     price::Price,
     repeat,
     score::feasibility,
@@ -27,6 +28,10 @@ const INCUMBENTS: usize = 3;
 /// A gain below this share of the incumbent is not worth a trial: expected improvement counts from
 /// there. Without it, a plateau of nearly equal configurations draws trial after trial.
 const LEAST_GAIN: f64 = 0.01;
+
+/// The same where runs do not differ, times the number of trials: each costs one n-th of what all have, and
+/// a plateau has no luckiest configuration that would be followed.
+const LEAST_EXACT_GAIN: f64 = 0.1;
 
 /// An evaluated configuration is surely feasible with this probability.
 pub(crate) const SURE: f64 = 0.95;
@@ -68,6 +73,26 @@ pub(crate) enum Noise {
     MeasuredAndLearnt,
 }
 
+/// How models are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) noise: Noise,
+    /// A part of the search that they do without.
+    pub(crate) left_out: Option<Part>,
+    pub(crate) threads: Threads,
+}
+
+impl Manner {
+    /// Nothing left out.
+    pub(crate) fn new(noise: Noise) -> Self {
+        Self { noise, left_out: None, threads: Threads::default() }
+    }
+
+    pub(super) fn has(self, part: Part) -> bool {
+        self.left_out != Some(part)
+    }
+}
+
 /// A goal, on the scale it is modelled on.
 pub(super) struct Improvement {
     pub(super) metric: String,
@@ -91,8 +116,7 @@ impl Surrogate {
         problem: &Problem,
         history: &History,
         past: &[History],
-        noise: Noise,
-        threads: Threads,
+        manner: Manner,
     ) -> Result<Self, SuggestError> {
         let space = problem.space();
         let encode = |trial: &Trial| space.encode(&trial.configuration).coordinates().to_vec();
@@ -108,8 +132,10 @@ impl Surrogate {
             history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
         let may_differ = repeat::may_differ(problem.objective(), history);
         let is_table = space.parameters().iter().all(|p| p.domain().levels().is_some());
-        let structure = if is_table { Structure::Table } else { Structure::Smooth };
-        let modelling = Modelling { problem, completed: &completed, past, noise, structure };
+        let structure =
+            if is_table && manner.has(Part::Draws) { Structure::Table } else { Structure::Smooth };
+        let modelling = Modelling { problem, completed: &completed, past, manner, structure };
+        let threads = manner.threads;
         let columns = space.columns();
         let validity = || {
             Validity::fit(matrix(&tried, columns.len()), &valid, &columns)
@@ -135,18 +161,24 @@ impl Surrogate {
             incumbents: Vec::new(),
             threads,
         };
-        surrogate.choose_incumbents(problem, &completed, may_differ);
+        let least_gain = match may_differ {
+            _ if !manner.has(Part::LeastGain) => 0.0,
+            true => LEAST_GAIN,
+            false => LEAST_EXACT_GAIN / completed.len().max(1) as f64,
+        };
+        surrogate.choose_incumbents(problem, &completed, may_differ, least_gain);
         Ok(surrogate)
     }
 
     /// The incumbent is what is best in the posterior mean, not the luckiest sample, among the trials
     /// that were seen to meet the targets; where a repeat `may_differ`, among those that surely do, if
-    /// there is one.
+    /// there is one. `least_gain` is the share of it that is worth a trial.
     fn choose_incumbents(
         &mut self,
         problem: &Problem,
         completed: &[Completed<'_>],
         may_differ: bool,
+        least_gain: f64,
     ) {
         let of = |chosen: &dyn Fn(&Completed<'_>) -> bool| -> Vec<Vec<f64>> {
             completed.iter().filter(|one| chosen(one)).map(|(point, _)| point.clone()).collect()
@@ -174,10 +206,10 @@ impl Surrogate {
             }
         };
         if let (Some(first), Some(best)) = (&mut self.improvement, self.incumbents.first()) {
-            first.set_incumbent(best);
+            first.set_incumbent(best, least_gain);
         }
         if let (Some(tradeoff), Some(best)) = (&mut self.tradeoff, self.incumbents.last()) {
-            tradeoff.second.set_incumbent(best);
+            tradeoff.second.set_incumbent(best, least_gain);
         }
     }
 
@@ -277,10 +309,10 @@ impl Improvement {
         self.model.at_each(points).iter().map(|at| self.direction.as_cost(at.mean)).collect()
     }
 
-    /// Makes the posterior mean at this point what is to be beaten.
-    fn set_incumbent(&mut self, point: &[f64]) {
+    /// Makes the posterior mean at this point what is to be beaten, by at least a share of it.
+    fn set_incumbent(&mut self, point: &[f64], least_gain: f64) {
         self.best = self.model.at(point).mean;
-        self.least_gain = self.scale.step(LEAST_GAIN, self.best);
+        self.least_gain = self.scale.step(least_gain, self.best);
     }
 }
 

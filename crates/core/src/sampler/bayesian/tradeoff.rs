@@ -73,7 +73,7 @@ mod tests {
     use crate::{
         Constraint, Goal, History, Measurement, Objective, Outcome, Parameter, Problem,
         SearchSpace, Study,
-        sampler::{Noise, Random, Surrogate, Threads},
+        sampler::{Manner, Noise, Random, Surrogate},
     };
 
     /// Ten random trials: latency and throughput grow with width, and cost has an optimum.
@@ -104,7 +104,7 @@ mod tests {
             let objective = objective.subject_to(Constraint::at_most("memory", 5.0));
             let (problem, history) = told(objective);
             let mut surrogate =
-                Surrogate::fit(&problem, &history, &[], Noise::Learnt, Threads::default()).unwrap();
+                Surrogate::fit(&problem, &history, &[], Manner::new(Noise::Learnt)).unwrap();
             surrogate.believe(&[0.9, 0.2]).unwrap();
             for point in [[0.3, 0.45], [0.05, 0.7], [0.8, 0.1]] {
                 let value = |at: [f64; 2]| surrogate.value_and_gradient(&at).unwrap().0;
@@ -129,7 +129,7 @@ mod tests {
         let (problem, history) =
             told(Objective::minimise("latency").against(Goal::maximise("throughput")));
         let mut surrogate =
-            Surrogate::fit(&problem, &history, &[], Noise::Learnt, Threads::default()).unwrap();
+            Surrogate::fit(&problem, &history, &[], Manner::new(Noise::Learnt)).unwrap();
         let here = [0.55, 0.9];
         let before = surrogate.value_and_gradient(&here).unwrap().0;
         let first = surrogate.improvement.as_ref().unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     Constraint, Entry, Measurement, Objective, Outcome, Reason, State, Trial, TrialId,
-    sampler::{Noise, Threads},
+    sampler::{Manner, Noise},
 };
 
 /// Twenty-four parameters: a design of 10 trials, and 8 failures that halve.
@@ -98,8 +98,7 @@ fn sides_follow_the_lengthscales_and_candidates_stay_inside() {
         (Origin::Sampled, State::Told { outcome: completed(f, 0.5), cost: 1.0 })
     });
     let history = history(measured);
-    let surrogate =
-        Surrogate::fit(&problem, &history, &[], Noise::Learnt, Threads::default()).unwrap();
+    let surrogate = Surrogate::fit(&problem, &history, &[], Manner::new(Noise::Learnt)).unwrap();
     let region = Region::around_incumbent(&problem, &history, &surrogate);
     let Region::Around { centre, moved, .. } = &region else { panic!("a box") };
     let lengthscales = surrogate.lengthscales().unwrap();

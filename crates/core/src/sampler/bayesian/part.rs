@@ -1,0 +1,42 @@
+//! Parts of the search that can be left out.
+
+use std::fmt;
+
+/// A part of [`Bayesian`](super::Bayesian) that can be [left out](super::Bayesian::without), to see what it
+/// is worth: `benches/peers` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// That a gain too small to be worth a trial counts for none.
+    LeastGain,
+    /// The lens through which a constrained metric is seen.
+    Lens,
+    /// That an objective worse than that of every feasible trial counts as the worst of those.
+    Ceiling,
+    /// Where all parameters have a few levels, that likely hyperparameters are drawn, instead of the most
+    /// likely alone.
+    Draws,
+    /// Measuring a configuration once more.
+    Repeats,
+    /// With many parameters, the region around the incumbent.
+    Region,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::LeastGain, Self::Lens, Self::Ceiling, Self::Draws, Self::Repeats, Self::Region];
+}
+
+/// Its name, such as `least-gain`.
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LeastGain => "least-gain",
+            Self::Lens => "lens",
+            Self::Ceiling => "ceiling",
+            Self::Draws => "draws",
+            Self::Repeats => "repeats",
+            Self::Region => "region",
+        })
+    }
+}
