@@ -42,6 +42,7 @@ pub mod selection;
 pub mod week3;
 
 mod format;
+mod latency;
 mod plot;
 mod subject;
 

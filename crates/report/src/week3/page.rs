@@ -31,6 +31,7 @@ const TEMPLATE: &str = include_str!("page.md.jinja");
 /// All that the template names; Markdown unless said otherwise.
 #[derive(Serialize)]
 struct Page {
+    title: &'static str,
     status: String,
     banner: String,
     /// Empty where it is not known.
@@ -97,6 +98,7 @@ impl Page {
         let manifest = &analysis.set.manifest;
         let backend = &manifest.backend;
         Self {
+            title: title(analysis),
             status: status(analysis),
             banner: banner(analysis),
             command: manifest.command.clone(),
@@ -127,6 +129,14 @@ impl Page {
             hardware: hardware(analysis),
             environment: test_environment(analysis),
         }
+    }
+}
+
+/// What the page is called: as the template is, where it continues week 2.
+pub(super) fn title(analysis: &Analysis<'_>) -> &'static str {
+    match Week2::of(analysis) {
+        Some(_) => "Week 3 Optimization Results",
+        None => "Optimization Results",
     }
 }
 

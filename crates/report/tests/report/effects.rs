@@ -100,30 +100,6 @@ fn the_page_tells_what_each_parameter_does() {
 }
 
 #[test]
-fn a_set_of_another_model_does_not_speak_of_week_2() {
-    let mut other = main_job();
-    other.manifest.backend.model = "org/another-model".to_owned();
-    let page = week3::page(&other).expect("it can be filled");
-    for word in ["Week 2", "week 2", "Week 4", "week2"] {
-        assert!(!page.contains(word), "{word}");
-    }
-    assert!(page.contains("## Baseline Issues\n\n### 1. Queue Time\n\n**Measurement**: "));
-    assert!(page.contains(
-        "**Reading**: The queue has 85% of the latency: requests wait longer than they are served."
-    ));
-    assert!(page.contains("**Reading**: That is 390,446 requests a day."));
-    assert!(page.contains("| Metric | Baseline (simulated) |"));
-
-    // A folder or an organisation before the name is no other model.
-    other.manifest.backend.model = "/models/Qwen2.5-7B-Instruct".to_owned();
-    assert!(week3::page(&other).expect("it can be filled").contains("## Week 2 Baseline Issues"));
-    // Without a baseline there is nothing to set beside it.
-    other.trials.retain(|t| t.label.as_deref() != Some("baseline"));
-    let page = week3::page(&other).expect("it can be filled");
-    assert!(!page.contains("Week 2") && page.contains("## Baseline Issues"));
-}
-
-#[test]
 fn several_sets_tell_their_difference_from_what_the_parameters_do() {
     let early = main_job();
     let ask = |late: &ResultSet| {

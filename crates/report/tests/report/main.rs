@@ -6,5 +6,6 @@ mod effects;
 mod finals;
 mod html;
 mod inquiry;
+mod other_systems;
 mod synthetic;
 mod week3;
