@@ -169,6 +169,15 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
     }
 }
 
+/// Items in a sentence: `a, b and c`.
+pub(crate) fn and(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// A span of time from seconds: `45 s`, `12 min`, `3.5 h`.
 pub(crate) fn span(seconds: f64) -> String {
     match seconds {
@@ -343,5 +352,11 @@ mod tests {
         assert_eq!(setting(Some(&Value::Float(0.900_000_000_1))), "0.9");
         assert_eq!(setting(Some(&Value::Integer(16_384))), "16384");
         assert_eq!(setting(None), "not set");
+    }
+
+    #[test]
+    fn items_read_as_in_a_sentence() {
+        let of = |items: &[&str]| and(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 }

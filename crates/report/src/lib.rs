@@ -41,6 +41,7 @@ pub mod references;
 pub mod selection;
 pub mod week3;
 
+mod asked;
 mod format;
 mod latency;
 mod plot;

@@ -1,43 +1,65 @@
 //! The overview: how the searches went, what they saw, and what it gives each kind of request.
 
-use plotters::style::RGBColor;
+use plotters::style::{
+    RGBColor,
+    text_anchor::{HPos, VPos},
+};
+use slotune_core::TrialId;
 use slotune_results::StudyRole;
 
 use super::{
     Scene,
     figure::{
-        Axis, Canvas, DrawError, Drawn, Entry, GAP, Mark, Panel, bars, colour, columns, page,
+        Axis, Canvas, DrawError, Drawn, Entry, GAP, Mark, Panel, SMALL, colour, columns, page,
+        side_by_side, style, text,
     },
-    queue_time,
+    latency_percentiles, queue_time,
 };
 use crate::{
     analysis::{Curve, Verdict, value},
-    format::{heading, scaled, unit},
+    asked::beside,
+    format::{self, heading, label, scaled, unit},
+    latency::Latency,
 };
 
-const THROUGHPUT: &str = "output_throughput_tok_per_s";
-
 pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
-    page("Optimization summary", &scene.source, (1400, 1060), |canvas| {
+    let title = format!("Optimization summary: {}", format::objective(scene.analysis.objective()));
+    page(&title, &scene.source, (1400, 1060), |canvas| {
         let rows = canvas.split_evenly((2, 1));
         let upper = columns(&rows[0].margin(0, GAP, 0, 0), 2);
         let lower = columns(&rows[1].margin(GAP, 0, 0, 0), 2);
         incumbents(scene, &upper[0])?;
         trials(scene, &upper[1])?;
-        let classes = [
-            ("tiny", "e2e_p95_tiny_s"),
-            ("short", "e2e_p95_short_s"),
-            ("medium", "e2e_p95_medium_s"),
-            ("long", "e2e_p95_long_s"),
-            ("very long", "e2e_p95_very_long_s"),
-        ];
-        let groups = scene.by_metric(&classes);
-        let legend = scene.legend(Mark::Square);
-        let axis = |tops| Axis::for_bars("seconds", tops);
-        let heading = "P95 E2E latency by length of output";
-        bars(&lower[0], heading, "e2e_p95_s", axis, &legend, &groups, None)?;
+        goal(scene, &lower[0])?;
         queue_time::split(scene, &lower[1])
     })
+}
+
+/// What the search gained in the metric of the first goal: of E2E latency, for each kind of request; of another
+/// latency, its percentiles.
+fn goal(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
+    let metric = scene.analysis.objective().metric.as_str();
+    match Latency::of(metric) {
+        Some(Latency::E2e) => {
+            let classes = [
+                ("tiny", "e2e_p95_tiny_s"),
+                ("short", "e2e_p95_short_s"),
+                ("medium", "e2e_p95_medium_s"),
+                ("long", "e2e_p95_long_s"),
+                ("very long", "e2e_p95_very_long_s"),
+            ];
+            let (heading, groups) =
+                ("P95 E2E latency by length of output", scene.by_metric(&classes));
+            let axis = |tops| Axis::for_values("seconds", tops);
+            side_by_side(canvas, heading, "e2e_p95_s", axis, &scene.colours(), &groups, None)
+        }
+        Some(other) => latency_percentiles::percentiles(scene, other, canvas),
+        None => {
+            let axis = |tops| Axis::from_zero(unit(metric), tops);
+            let groups = scene.by_server(metric);
+            side_by_side(canvas, &heading(metric), metric, axis, &[], &groups, None)
+        }
+    }
 }
 
 /// The colour of a study: the search first, then the comparisons as they come.
@@ -88,8 +110,8 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         Axis::counting("trials", 1, longest)
     };
     let y = Axis::for_points(&axis_title(&objective.metric), values);
-    let panel =
-        Panel::new(canvas, "Best configuration that meets all targets, so far", &entries, x, y)?;
+    let title = format!("Best {} that meets all targets, so far", label(&objective.metric));
+    let panel = Panel::new(canvas, &title, &entries, x, y)?;
     if let Some(default) = default {
         panel.level(default, colour::GREY)?;
     }
@@ -116,65 +138,99 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     if drawn { Ok(()) } else { panel.remark("no trial meets all targets") }
 }
 
-/// A measured trial in the plane of throughput and objective.
+/// A measured trial in the plane of the objective and the metric beside it.
 struct Point {
-    throughput: f64,
+    id: TrialId,
+    beside: f64,
     objective: f64,
     feasible: bool,
     colour: RGBColor,
 }
 
-/// The measured trials: throughput against the objective.
+/// The measured trials: the metric beside the objective against the objective.
 fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
-    let metric = &scene.analysis.objective().metric;
+    let objective = scene.analysis.objective();
+    let (metric, beside) = (&objective.metric, beside(objective));
+    let place = |trial, value_of_goal| {
+        Some((scaled(beside, value(trial, beside)?), scaled(metric, value_of_goal)))
+    };
     let points = scene.analysis.curves.iter().flat_map(|curve| {
         let colour = study_colour(scene, &curve.study.name);
         curve.points.iter().filter_map(move |point| {
-            Some(Point {
-                throughput: value(point.trial, THROUGHPUT)?,
-                objective: scaled(metric, point.value?),
-                feasible: point.feasible,
-                colour,
-            })
+            let (beside, objective) = place(point.trial, point.value?)?;
+            let id = point.trial.entry.trial.id;
+            Some(Point { id, beside, objective, feasible: point.feasible, colour })
         })
     });
-    let (points, left_out) = without_distant(points.collect());
-    let chosen =
-        scene.analysis.verdict.trial().and_then(|trial| {
-            Some((value(trial, THROUGHPUT)?, scaled(metric, value(trial, metric)?)))
-        });
+    let (points, left_out) = match unit(beside) {
+        "tok/s" | "req/s" => without_distant(points.collect()),
+        _ => (points.collect(), 0),
+    };
+    let chosen = scene.analysis.verdict.trial();
+    let chosen = chosen.and_then(|trial| place(trial, value(trial, metric)?));
     let chosen_label = match scene.analysis.verdict {
         Verdict::Change(_) => "recommended",
         Verdict::KeepDefault { .. } => "best found",
         Verdict::NoneFeasible(_) | Verdict::NothingMeasured => "closest to the targets",
     };
-    let target = scene.target(THROUGHPUT);
+    // Of two goals: what they leave to choose.
+    let front = scene.analysis.front.iter();
+    let front: Vec<(f64, f64)> =
+        front.filter_map(|trial| place(trial, value(trial, metric)?)).collect();
+    let target = scene.target(beside);
     let misses = match left_out {
         0 => "misses a target".to_owned(),
         _ => format!("misses a target, {left_out} more on the left"),
     };
+    let meets = match scene.analysis.curves.as_slice() {
+        [only] => study_colour(scene, &only.study.name),
+        _ => colour::GREY,
+    };
     let mut entries = vec![
-        Entry::new(Mark::Dot, colour::GREY, "meets all targets"),
+        Entry::new(Mark::Dot, meets, "meets all targets"),
         Entry::new(Mark::Ring, colour::GREY, misses),
     ];
     entries.extend(chosen.map(|_| Entry::new(Mark::Diamond, colour::INK, chosen_label)));
+    if !front.is_empty() {
+        entries.push(Entry::new(Mark::Line, colour::GREY, "none beats these in both"));
+    }
     entries.extend(target.as_ref().map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
     let bound = target.as_ref().map(|(value, _)| *value);
-    let throughputs = points.iter().map(|point| point.throughput).chain(bound);
-    let x = Axis::for_points(&axis_title(THROUGHPUT), throughputs);
+    let x =
+        Axis::for_points(&axis_title(beside), points.iter().map(|point| point.beside).chain(bound));
     let y = Axis::for_points(&axis_title(metric), points.iter().map(|point| point.objective));
     let panel = Panel::new(canvas, "Measured trials, colors as on the left", &entries, x, y)?;
     if let Some(bound) = bound {
         panel.upright(bound, colour::INK)?;
     }
-    for point in points.iter().rev() {
-        let mark = if point.feasible { Mark::Dot } else { Mark::Ring };
-        panel.mark(mark, point.throughput, point.objective, point.colour)?;
+    // What nobody would run stands back: grey, below the others.
+    let (good, missed): (Vec<&Point>, Vec<&Point>) = points.iter().partition(|p| p.feasible);
+    for point in &missed {
+        panel.mark(Mark::Ring, point.beside, point.objective, colour::GREY)?;
+    }
+    if let [only] = missed.as_slice() {
+        name(&panel, canvas, only)?;
+    }
+    if !front.is_empty() {
+        panel.path(&front, false, colour::GREY, 1)?;
+    }
+    for point in good.iter().rev() {
+        panel.mark(Mark::Dot, point.beside, point.objective, point.colour)?;
     }
     if let Some((x, y)) = chosen {
         panel.mark(Mark::Diamond, x, y, colour::INK)?;
     }
     if points.is_empty() { panel.remark("no trial was measured") } else { Ok(()) }
+}
+
+/// Writes a trial's number beside its point, on the side that has room: one alone outside of the targets draws
+/// the eye, and asks who it is.
+fn name(panel: &Panel<'_, '_>, canvas: &Canvas<'_>, point: &Point) -> Drawn {
+    let (x, y) = (panel.x(point.beside), panel.y(point.objective));
+    let is_right = x > i32::try_from(canvas.dim_in_pixel().0 / 2).unwrap_or(i32::MAX);
+    let (side, x) = if is_right { (HPos::Right, x - 9) } else { (HPos::Left, x + 9) };
+    let style = style(SMALL, colour::GREY).at(side, VPos::Center);
+    text(canvas, &format!("trial {}", point.id), (x, y), &style)
 }
 
 /// Leaves out trials whose throughput is far below that of any feasible one, where showing them
@@ -186,9 +242,7 @@ fn without_distant(points: Vec<Point>) -> (Vec<Point>, usize) {
     const ROOM: f64 = 0.25;
     let ends = |only_feasible: bool| {
         let throughputs = points.iter().filter(|p| p.feasible || !only_feasible);
-        throughputs
-            .map(|p| (p.throughput, p.throughput))
-            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        throughputs.map(|p| (p.beside, p.beside)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     };
     let (Some((slowest, fastest)), Some((low, high))) = (ends(true), ends(false)) else {
         return (points, 0);
@@ -198,7 +252,7 @@ fn without_distant(points: Vec<Point>) -> (Vec<Point>, usize) {
     }
     let all = points.len();
     let near: Vec<Point> =
-        points.into_iter().filter(|p| p.throughput >= slowest * (1.0 - MARGIN)).collect();
+        points.into_iter().filter(|p| p.beside >= slowest * (1.0 - MARGIN)).collect();
     let left_out = all - near.len();
     (near, left_out)
 }

@@ -2,17 +2,14 @@
 
 use slotune_results::{DEFAULT, StoredTrial};
 
-use super::{
-    tables::Table,
-    wording::{and, configuration},
-};
+use super::{tables::Table, wording::configuration};
 use crate::{
     analysis::{Analysis, Contender, Final, Judgement},
     finals::{
         ContenderReport, FinalReport, FinalsReport, LatencyPercentiles, OWN, SUSTAINED,
         ServiceLevel, TRACE, distance, limits,
     },
-    format::{count, estimate, heading, label, percent, quantity, significant},
+    format::{and, count, estimate, heading, label, percent, quantity, significant},
 };
 
 /// The section; empty where the set has no finals.

@@ -4,11 +4,11 @@ use slotune_results::StoredTrial;
 
 use super::{
     finals::became_of,
-    wording::{and, change, configuration, miss},
+    wording::{change, configuration, miss},
 };
 use crate::{
     analysis::{Analysis, Change, Verdict, value},
-    format::{is_worse, label, percent, quantity},
+    format::{and, is_worse, label, percent, quantity},
 };
 
 /// The verdict as a paragraph.

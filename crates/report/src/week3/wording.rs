@@ -110,15 +110,6 @@ pub(super) fn shortened(text: &str) -> String {
     short
 }
 
-/// Items in a sentence: `a, b and c`.
-pub(super) fn and(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
-}
-
 /// Items as a Markdown list.
 pub(super) fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n")
@@ -149,12 +140,6 @@ mod tests {
         assert_eq!(of("e2e_p95_s", 0.0, 0.0), "unchanged");
         assert_eq!(of("e2e_p95_s", 0.0, 0.02), "within noise (0.0% ± 2.0 pp)");
         assert_eq!(change("e2e_p95_s", None), "n/a");
-    }
-
-    #[test]
-    fn items_read_as_in_a_sentence() {
-        let of = |items: &[&str]| and(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 
     #[test]

@@ -86,7 +86,9 @@ fn trials_that_are_no_point_of_the_space_or_only_bounds_are_told() {
 fn the_page_tells_what_each_parameter_does() {
     let page = week3::page(&main_job()).expect("it can be filled");
     assert!(page.contains("| `max_num_seqs` | "));
-    assert!(page.contains("![Effect of each parameter](parameter_effects.png)"));
+    assert!(
+        page.contains("![Effect of each parameter on the P95 E2E latency](parameter_effects.png)")
+    );
     assert!(page.contains("**What decides whether a server can run the configuration**:"));
     assert!(page.contains("A column of random numbers gets "));
 

@@ -7,5 +7,6 @@ mod finals;
 mod html;
 mod inquiry;
 mod other_systems;
+mod pictures;
 mod synthetic;
 mod week3;

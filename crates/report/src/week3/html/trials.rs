@@ -4,20 +4,21 @@ use serde::Serialize;
 use slotune_core::{Outcome, Reason, State};
 use slotune_results::StoredTrial;
 
-use super::super::wording::{DEFAULTS, and, miss, settings, shortened};
+use super::super::wording::{DEFAULTS, miss, settings, shortened};
 use crate::{
     analysis::{Analysis, misses},
-    format::{estimate, heading},
+    asked::each_once,
+    format::{and, estimate, heading},
 };
 
-/// Numbers of a trial that the table shows.
+/// Numbers of a trial that the table shows after those that the objective asks for.
 const METRICS: [&str; 3] = ["e2e_p95_s", "output_throughput_tok_per_s", "queue_share"];
 
 /// The table.
 #[derive(Serialize)]
 pub(super) struct Trials {
     /// Over the columns of numbers.
-    metrics: [String; METRICS.len()],
+    metrics: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -28,7 +29,7 @@ struct Row {
     trial: u64,
     outcome: String,
     configuration: String,
-    metrics: [Cell; METRICS.len()],
+    metrics: Vec<Cell>,
     caveats: Vec<String>,
 }
 
@@ -42,16 +43,18 @@ struct Cell {
 
 impl Trials {
     pub(super) fn new(analysis: &Analysis<'_>) -> Self {
-        let rows = analysis.set.trials.iter().map(|trial| Row::new(analysis, trial)).collect();
-        Self { metrics: METRICS.map(heading), rows }
+        let metrics = each_once(analysis.objective().metrics().chain(METRICS));
+        let trials = analysis.set.trials.iter();
+        let rows = trials.map(|trial| Row::new(analysis, &metrics, trial)).collect();
+        Self { metrics: metrics.into_iter().map(heading).collect(), rows }
     }
 }
 
 impl Row {
-    fn new(analysis: &Analysis<'_>, stored: &StoredTrial) -> Self {
+    fn new(analysis: &Analysis<'_>, metrics: &[&str], stored: &StoredTrial) -> Self {
         let StoredTrial { study, label, entry, caveats, .. } = stored;
         let label = label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
-        let cell = |metric| match entry.measurement().and_then(|m| m.get(metric)) {
+        let cell = |metric: &&str| match entry.measurement().and_then(|m| m.get(metric)) {
             None => Cell { text: "n/a".to_owned(), value: String::new() },
             Some(measured) => {
                 let is_number = measured.value.is_finite();
@@ -65,7 +68,7 @@ impl Row {
             outcome: outcome(analysis, &entry.state),
             configuration: settings(&entry.trial.configuration)
                 .unwrap_or_else(|| DEFAULTS.to_owned()),
-            metrics: METRICS.map(cell),
+            metrics: metrics.iter().map(cell).collect(),
             caveats: caveats.iter().map(|c| format!("{}: {}", c.class.name(), c.message)).collect(),
         }
     }

@@ -5,13 +5,14 @@ use slotune_core::Constraint;
 use super::{
     super::{
         documented::Week2,
-        wording::{and, change, kind},
+        wording::{change, kind},
     },
     markdown::Table,
 };
 use crate::{
     analysis::{Analysis, Change, value},
-    format::{bound_value, estimate, heading, is_worse, label, quantity},
+    asked::{each_once, goals},
+    format::{and, bound_value, estimate, heading, is_worse, label, quantity},
     subject::{Role, Subject, subjects},
 };
 
@@ -73,18 +74,39 @@ fn scaled_targets(analysis: &Analysis<'_>) -> Vec<String> {
     constraints.filter(is_scaled).map(|c| format!("on {}", label(&c.metric))).collect()
 }
 
-/// The metrics of the owner's table, in its order and words, then what else tells the story.
-const BEFORE_AFTER: [(&str, &str); 9] = [
-    ("**Queue Time %**", "queue_share"),
-    ("**P95 Latency**", "e2e_p95_s"),
-    ("**Long Seq (500+ tok)**", "e2e_p95_very_long_s"),
-    ("**Throughput**", "output_throughput_tok_per_s"),
-    ("**Request Capacity**", "request_throughput_per_s"),
-    ("P50 Queue Time", "queue_time_p50_s"),
-    ("P50 Latency", "e2e_p50_s"),
-    ("P99 Latency", "e2e_p99_s"),
-    ("P95 TTFT", "ttft_p95_s"),
+/// The metrics of the owner's table, in its order and words.
+const OWNERS: [(&str, &str); 5] = [
+    ("Queue Time %", "queue_share"),
+    ("P95 Latency", "e2e_p95_s"),
+    ("Long Seq (500+ tok)", "e2e_p95_very_long_s"),
+    ("Throughput", "output_throughput_tok_per_s"),
+    ("Request Capacity", "request_throughput_per_s"),
 ];
+
+/// What else tells the story.
+const OTHERS: [&str; 4] = ["queue_time_p50_s", "e2e_p50_s", "e2e_p99_s", "ttft_p95_s"];
+
+/// The metrics of the summary and their names: what is asked for comes first, except that the owner's table
+/// stays whole where the set continues it.
+fn rows<'a>(analysis: &Analysis<'a>) -> Vec<(String, &'a str)> {
+    let objective = analysis.objective();
+    let owners = || OWNERS.into_iter().map(|(_, metric)| metric);
+    let is_owners = Week2::of(analysis).is_some();
+    let first = goals(objective).filter(|goal| !is_owners || owners().all(|own| own != *goal));
+    let asked = objective.metrics();
+    let metrics = if is_owners {
+        each_once(first.chain(owners()).chain(asked).chain(OTHERS))
+    } else {
+        each_once(first.chain(asked).chain(owners()).chain(OTHERS))
+    };
+    let named = |metric| {
+        let owners = OWNERS.into_iter().find(|(_, own)| is_owners && *own == metric);
+        let name = owners.map_or_else(|| heading(metric), |(name, _)| name.to_owned());
+        let is_bold = owners.is_some() || goals(objective).any(|goal| goal == metric);
+        (if is_bold { format!("**{name}**") } else { name }, metric)
+    };
+    metrics.into_iter().map(named).collect()
+}
 
 /// Week 2 as documented where it is about this system, the servers of this set, and what the search gained.
 pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
@@ -105,9 +127,9 @@ pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
         _ => "Improvement over default".to_owned(),
     }));
     let mut table = Table::new(headings);
-    for (name, metric) in BEFORE_AFTER {
+    for (name, metric) in rows(analysis) {
         let of = |subject: &Subject<'_>| subject.trial.entry.measurement()?.get(metric);
-        let mut row = vec![name.to_owned()];
+        let mut row = vec![name];
         row.extend(week2.map(|week2| {
             week2.documented(metric).map_or("n/a", |documented| documented.text).to_owned()
         }));
