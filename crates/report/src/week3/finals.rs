@@ -67,7 +67,8 @@ fn verdicts(report: &FinalsReport, one: &FinalReport) -> String {
     headings.extend(one.is_own.then(|| "Targets, on average".to_owned()));
     let mut table = Table::new(headings);
     for contender in &one.contenders {
-        let ContenderReport { judgement, against_default, cannot_run, misses, .. } = contender;
+        let ContenderReport { judgement, against_default, cannot_run, misses_in_words, .. } =
+            contender;
         let judgement = judgement.map_or("–".to_owned(), |judgement| judgement.to_string());
         let verdict = match cannot_run {
             Some(reason) => format!("{judgement}: could not run ({reason})"),
@@ -80,7 +81,7 @@ fn verdicts(report: &FinalsReport, one: &FinalReport) -> String {
             against_default.map_or("–".to_owned(), |paired| distance(metric, &paired)),
             verdict,
         ];
-        row.extend(misses.as_ref().map(|misses| match misses.as_slice() {
+        row.extend(misses_in_words.as_ref().map(|misses| match misses.as_slice() {
             [] => "✅".to_owned(),
             missed => format!("❌ {}", and(missed)),
         }));

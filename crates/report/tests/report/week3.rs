@@ -6,10 +6,10 @@ use crate::synthetic::{
     configuration, labelled, main_job, measurement, records, reference_of, trial,
 };
 use resvg::tiny_skia::Pixmap;
-use slotune_core::{Bound, Constraint, Direction, Measurement, Outcome, State};
+use slotune_core::{Bound, Constraint, Direction, Estimate, Measurement, Outcome, State};
 use slotune_report::week3::{self, ReportError};
 use slotune_results::{ResultSet, StoredTrial};
-use slotune_serving::{Provenance, RequestRecord};
+use slotune_serving::{Caveat, CaveatClass, Provenance, RequestRecord};
 
 /// Headings of the template that the page fills, in its order.
 const HEADINGS: [&str; 35] = [
@@ -195,14 +195,50 @@ fn the_verdict_is_said_plainly() {
 fn what_the_gain_costs_is_said_beside_it() {
     let mut set = with_winner();
     assert!(!page(&set).contains("worse than the default"));
-    let winner = set.trials.iter_mut().find(|t| t.study == "bayesian" && t.entry.trial.id.0 == 2);
-    if let State::Told { outcome: Outcome::Completed(measurement), .. } =
-        &mut winner.expect("it is there").entry.state
-    {
-        *measurement = std::mem::take(measurement).with("ttft_p95_s", 3.0);
+    for (standard_error, said) in [
+        (0.1, " It is worse than the default in P95 TTFT, 3.00 s against 0.553 s.\n"),
+        (
+            0.0,
+            " It may be worse, by values of which no error is known, in P95 TTFT, 3.00 s against 0.553 s.\n",
+        ),
+    ] {
+        let is_winner = |t: &&mut StoredTrial| t.study == "bayesian" && t.entry.trial.id.0 == 2;
+        let winner = set.trials.iter_mut().find(is_winner).expect("it is there");
+        if let State::Told { outcome: Outcome::Completed(measurement), .. } =
+            &mut winner.entry.state
+        {
+            let ttft = Estimate::new(3.0, standard_error);
+            *measurement = std::mem::take(measurement).with_estimate("ttft_p95_s", ttft);
+        }
+        let page = page(&set);
+        assert!(page.contains(said), "{said}\n{page}");
+        assert!(!page.contains("It may be worse") || standard_error == 0.0);
     }
-    let page = page(&set);
-    assert!(page.contains(" It is worse than the default in P95 TTFT, 3.00 s against 0.553 s.\n"));
+}
+
+#[test]
+fn the_same_caveat_of_many_trials_is_one_lesson_that_names_them() {
+    let mut set = main_job();
+    let unsettled = Caveat::new(CaveatClass::NotSteady, "latency did not settle");
+    for trial in set.trials.iter_mut().filter(|t| t.study != "random" && t.entry.trial.id.0 < 4) {
+        trial.caveats.push(unsettled.clone());
+    }
+    set.trials[0].caveats.push(Caveat::new(CaveatClass::ClientLate, "sent 7 ms late"));
+    set.trials[1].caveats.push(Caveat::new(CaveatClass::ClientLate, "sent 9 ms late"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let written = write(&set, folder.path());
+    let page = fs::read_to_string(written.page).expect("text");
+    for lesson in [
+        "- 10 of 122 trials carry the note `not_steady` (`reference` 0, 1; `bayesian` 0 to 3; `grid` 0 to 3): latency did not settle.\n",
+        "- 2 of 122 trials carry the note `client_late` (`reference` 0, 1): the first says: sent 7 ms late.\n",
+    ] {
+        assert!(page.contains(lesson), "{lesson}\n{page}");
+    }
+    // The table of all trials has what is the same once, too, and what differs in each row.
+    let html = fs::read_to_string(written.html).expect("text");
+    assert_eq!(html.matches("latency did not settle").count(), 1);
+    assert_eq!(html.matches("<p>not_steady</p>").count(), 10);
+    assert!(html.contains("<p>client_late: sent 9 ms late</p>"));
 }
 
 #[test]
@@ -263,7 +299,7 @@ fn week_2_stays_as_documented_beside_the_sets_own_baseline() {
         "| **Queue Time %** | 85.0% | 85 ± 1% | 2 ± 1% | 2 ± 1% |",
         "| **P95 Latency** | 2.544 s | 14.1 ± 0.2 s |",
         "| **Long Seq (500+ tok)** | 4.396 s |",
-        "| **Throughput** | 949 tok/s | 949 tok/s | 1,453 tok/s | 1,487 tok/s | 57% higher | 2.4% higher |",
+        "| **Throughput** | 949 tok/s | 949 tok/s | 1,453 tok/s | 1,487 tok/s | 57% higher (uncertainty unknown) | 2.4% higher (uncertainty unknown) |",
         "| **Request Capacity** | 4.6 req/s |",
     ] {
         assert!(page.contains(row), "{row}");

@@ -3,10 +3,11 @@
 use serde::Serialize;
 use slotune_core::{Outcome, Reason, State};
 use slotune_results::StoredTrial;
+use slotune_serving::{Caveat, CaveatClass};
 
 use super::super::wording::{DEFAULTS, miss, settings, shortened};
 use crate::{
-    analysis::{Analysis, misses},
+    analysis::{Analysis, caveat_groups, misses},
     asked::each_once,
     format::{and, estimate, heading},
 };
@@ -44,14 +45,23 @@ struct Cell {
 impl Trials {
     pub(super) fn new(analysis: &Analysis<'_>) -> Self {
         let metrics = each_once(analysis.objective().metrics().chain(METRICS));
+        // What many trials say in the same words is told once, among the lessons.
+        let groups = caveat_groups(&analysis.set.trials);
+        let shared = groups.iter().filter(|g| g.trials.len() > 1 && g.messages.len() == 1);
+        let shared: Vec<CaveatClass> = shared.map(|group| group.class).collect();
         let trials = analysis.set.trials.iter();
-        let rows = trials.map(|trial| Row::new(analysis, &metrics, trial)).collect();
+        let rows = trials.map(|trial| Row::new(analysis, &metrics, &shared, trial)).collect();
         Self { metrics: metrics.into_iter().map(heading).collect(), rows }
     }
 }
 
 impl Row {
-    fn new(analysis: &Analysis<'_>, metrics: &[&str], stored: &StoredTrial) -> Self {
+    fn new(
+        analysis: &Analysis<'_>,
+        metrics: &[&str],
+        shared: &[CaveatClass],
+        stored: &StoredTrial,
+    ) -> Self {
         let StoredTrial { study, label, entry, caveats, .. } = stored;
         let label = label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
         let cell = |metric: &&str| match entry.measurement().and_then(|m| m.get(metric)) {
@@ -62,6 +72,10 @@ impl Row {
                 Cell { text: estimate(metric, measured), value }
             }
         };
+        let said = |caveat: &Caveat| match caveat.class.name() {
+            class if shared.contains(&caveat.class) => class.to_owned(),
+            class => format!("{class}: {}", caveat.message),
+        };
         Self {
             study: format!("{study}{label}"),
             trial: entry.trial.id.0,
@@ -69,7 +83,7 @@ impl Row {
             configuration: settings(&entry.trial.configuration)
                 .unwrap_or_else(|| DEFAULTS.to_owned()),
             metrics: metrics.iter().map(cell).collect(),
-            caveats: caveats.iter().map(|c| format!("{}: {}", c.class.name(), c.message)).collect(),
+            caveats: caveats.iter().map(said).collect(),
         }
     }
 }
