@@ -53,7 +53,7 @@ pub(super) fn long_sequences_not_so(week2: Week2, baseline: &StoredTrial) -> Opt
     {
         found.push(format!(
             "very long outputs have at least {} times the tokens of tiny ones and take {} times as long, so the latency grows more slowly than the length, not faster",
-            significant(lengths),
+            fixed(lengths, 0),
             significant(ratio),
         ));
     }

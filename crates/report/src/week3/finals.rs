@@ -10,6 +10,7 @@ use crate::{
         ServiceLevel, TRACE, distance, limits,
     },
     format::{and, count, estimate, heading, label, percent, quantity, significant},
+    latency::Latency,
 };
 
 /// The section; empty where the set has no finals.
@@ -119,7 +120,12 @@ fn service_levels(
         headings.extend(["P50", "P95", "P99"].map(|p| format!("{} {p}", called(contender))));
     }
     let mut table = Table::new(headings);
-    for (position, latency) in first.service.latencies.iter().enumerate() {
+    let goal = Latency::of(&report.metric).map(Latency::label);
+    let mut rows: Vec<(usize, &LatencyPercentiles)> =
+        first.service.latencies.iter().enumerate().collect();
+    // What was optimised first.
+    rows.sort_by_key(|(_, latency)| Some(latency.heading().as_str()) != goal);
+    for (position, latency) in rows {
         if latency.requests == 0 {
             continue;
         }

@@ -348,7 +348,7 @@ fn what_week_2_concluded_is_contradicted_where_the_baseline_does() {
     let page = page(&with_baseline(differs));
     for said in [
         "requests do not spend most of their time waiting (37% of it), so a queue before `max_num_seqs` = 256 is not the primary bottleneck.",
-        "very long outputs take 2.50 s at P95, which is < 3.0 s; very long outputs have at least 10.0 times the tokens of tiny ones and take 2.50 times as long, so the latency grows more slowly than the length, not faster; the baseline has chunked prefill.",
+        "very long outputs take 2.50 s at P95, which is < 3.0 s; very long outputs have at least 10 times the tokens of tiny ones and take 2.50 times as long, so the latency grows more slowly than the length, not faster; the baseline has chunked prefill.",
         "the tail is short: P95 is 1.60 times P50, where week 2 has 2.99 times; the queue hardly adds to it, with a P95 queue time of 0.500 s.",
         "the baseline serves 1,192,320 requests a day, 3.00 times as many.",
     ] {
@@ -359,6 +359,19 @@ fn what_week_2_concluded_is_contradicted_where_the_baseline_does() {
     }
     // The quotes stay as they are.
     assert!(page.contains("**Root Cause**: Default `max_num_seqs` parameter (likely 256)"));
+}
+
+#[test]
+fn a_change_from_what_may_be_nothing_is_a_difference() {
+    let mut set = with_winner();
+    let default = &mut set.trials[1];
+    if let State::Told { outcome: Outcome::Completed(measurement), .. } = &mut default.entry.state {
+        let share = Estimate::new(0.000_01, 0.000_01);
+        *measurement = std::mem::take(measurement).with_estimate("queue_share", share);
+    }
+    let page = page(&set);
+    let row = page.lines().find(|line| line.starts_with("| **Queue Time %** |")).expect("a row");
+    assert!(row.ends_with("| 1.80 pp more (worse) |"), "{row}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{
     markdown::Table,
 };
 use crate::{
-    analysis::{Analysis, Change, value},
+    analysis::{Analysis, BEYOND_NOISE, Change, value},
     asked::{each_once, goals},
     format::{and, bound_value, estimate, heading, is_worse, label, quantity},
     subject::{Role, Subject, subjects},
@@ -138,17 +138,25 @@ pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
         );
         let gain = |before: &Subject<'_>| {
             let (before, after) = (of(before)?, found.and_then(of)?);
-            Some(match Change::between(before, after) {
-                // A ratio to nothing says nothing; the difference does.
-                None if after.value > 0.0 && before.value == 0.0 => {
-                    let worse = if is_worse(metric, after.value) { " (worse)" } else { "" };
-                    format!("{} more{worse}", quantity(metric, after.value))
-                }
-                ratio => change(metric, ratio),
+            // A ratio to nothing, or to what may be nothing, says nothing; the difference does.
+            let is_nothing = before.value <= BEYOND_NOISE * before.standard_error;
+            Some(if is_nothing && after.value > before.value {
+                more(metric, after.value - before.value)
+            } else {
+                change(metric, Change::between(before, after))
             })
         };
         row.extend(gains.iter().map(|&before| gain(before).unwrap_or_else(|| "n/a".to_owned())));
         table.row(row);
     }
     table.to_string()
+}
+
+/// By how much a metric is higher.
+fn more(metric: &str, difference: f64) -> String {
+    let size = quantity(metric, difference);
+    // Of two shares the difference is no share of either.
+    let size = size.strip_suffix('%').map_or(size.clone(), |points| format!("{points} pp"));
+    let worse = if is_worse(metric, difference) { " (worse)" } else { "" };
+    format!("{size} more{worse}")
 }
