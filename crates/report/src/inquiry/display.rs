@@ -87,10 +87,12 @@ fn doubts(doubts: &[Doubt]) -> Vec<String> {
         }
     }
     let line = |(reason, trials): (&str, Vec<&Doubt>)| {
-        let studies = trials.chunk_by(|a, b| (&a.set, &a.study) == (&b.set, &b.study));
-        let places = studies.map(|of_study| {
-            let ids: Vec<u64> = of_study.iter().map(|doubt| doubt.trial).collect();
-            format!("{}:{}/{}", of_study[0].set, of_study[0].study, format::numbers(&ids))
+        let places = trials.chunk_by(|a, b| a.set == b.set).map(|of_set| {
+            let studies = of_set.chunk_by(|a, b| a.study == b.study).map(|of_study| {
+                let ids: Vec<u64> = of_study.iter().map(|doubt| doubt.trial).collect();
+                format!("{}/{}", of_study[0].study, format::numbers(&ids))
+            });
+            format!("{}:{}", of_set[0].set, studies.collect::<Vec<_>>().join("; "))
         });
         let places = places.collect::<Vec<_>>().join("; ");
         match trials.len() {

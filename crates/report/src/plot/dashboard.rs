@@ -139,6 +139,7 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
 }
 
 /// A measured trial in the plane of the objective and the metric beside it.
+#[derive(Clone, Copy)]
 struct Point {
     id: TrialId,
     beside: f64,
@@ -162,10 +163,19 @@ fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
             Some(Point { id, beside, objective, feasible: point.feasible, colour })
         })
     });
-    let (points, left_out) = match unit(beside) {
-        "tok/s" | "req/s" => without_distant(points.collect()),
-        _ => (points.collect(), 0),
+    let points: Vec<Point> = points.collect();
+    let target = scene.target(beside);
+    let bound = target.as_ref().map(|(value, _)| *value);
+    let x = |points: &[Point]| {
+        let seen = points.iter().map(|point| point.beside);
+        Axis::for_points(&axis_title(beside), seen.chain(bound))
     };
+    let near = without_distant(&points);
+    // Where the others stand so close that their axis begins at zero, nothing is won by leaving any out.
+    let is_throughput = ["tok/s", "req/s"].contains(&unit(beside));
+    let is_clearer = is_throughput && !x(&near).is_from_zero();
+    let left_out = if is_clearer { points.len() - near.len() } else { 0 };
+    let points = if is_clearer { near } else { points };
     let chosen = scene.analysis.verdict.trial();
     let chosen = chosen.and_then(|trial| place(trial, value(trial, metric)?));
     let chosen_label = match scene.analysis.verdict {
@@ -177,7 +187,6 @@ fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let front = scene.analysis.front.iter();
     let front: Vec<(f64, f64)> =
         front.filter_map(|trial| place(trial, value(trial, metric)?)).collect();
-    let target = scene.target(beside);
     let misses = match left_out {
         0 => "misses a target".to_owned(),
         _ => format!("misses a target, {left_out} more on the left"),
@@ -195,11 +204,9 @@ fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         entries.push(Entry::new(Mark::Line, colour::GREY, "none beats these in both"));
     }
     entries.extend(target.as_ref().map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
-    let bound = target.as_ref().map(|(value, _)| *value);
-    let x =
-        Axis::for_points(&axis_title(beside), points.iter().map(|point| point.beside).chain(bound));
     let y = Axis::for_points(&axis_title(metric), points.iter().map(|point| point.objective));
-    let panel = Panel::new(canvas, "Measured trials, colors as on the left", &entries, x, y)?;
+    let panel =
+        Panel::new(canvas, "Measured trials, colors as on the left", &entries, x(&points), y)?;
     if let Some(bound) = bound {
         panel.upright(bound, colour::INK)?;
     }
@@ -233,9 +240,9 @@ fn name(panel: &Panel<'_, '_>, canvas: &Canvas<'_>, point: &Point) -> Drawn {
     text(canvas, &format!("trial {}", point.id), (x, y), &style)
 }
 
-/// Leaves out trials whose throughput is far below that of any feasible one, where showing them
-/// would press those into a corner; returns how many they were.
-fn without_distant(points: Vec<Point>) -> (Vec<Point>, usize) {
+/// The trials without those whose throughput is far below that of any feasible one, where showing them
+/// would press those into a corner.
+fn without_distant(points: &[Point]) -> Vec<Point> {
     /// Throughput below that of the slowest feasible trial that is still shown, as a share of it.
     const MARGIN: f64 = 0.05;
     /// Least share of the panel's width that feasible trials should have.
@@ -244,15 +251,12 @@ fn without_distant(points: Vec<Point>) -> (Vec<Point>, usize) {
         let throughputs = points.iter().filter(|p| p.feasible || !only_feasible);
         throughputs.map(|p| (p.beside, p.beside)).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
     };
-    let (Some((slowest, fastest)), Some((low, high))) = (ends(true), ends(false)) else {
-        return (points, 0);
-    };
-    if fastest - slowest >= ROOM * (high - low) {
-        return (points, 0);
+    match (ends(true), ends(false)) {
+        (Some((slowest, fastest)), Some((low, high)))
+            if fastest - slowest < ROOM * (high - low) =>
+        {
+            points.iter().filter(|p| p.beside >= slowest * (1.0 - MARGIN)).copied().collect()
+        }
+        _ => points.to_vec(),
     }
-    let all = points.len();
-    let near: Vec<Point> =
-        points.into_iter().filter(|p| p.beside >= slowest * (1.0 - MARGIN)).collect();
-    let left_out = all - near.len();
-    (near, left_out)
 }

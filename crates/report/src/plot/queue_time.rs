@@ -46,7 +46,7 @@ pub(super) fn split(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let (median, mean) = (of(Statistic::P50), of(Statistic::Mean));
     let is_mean = is_known(&mean.0) && !is_known(&median.0);
     let (queue_time, latency) = if is_mean { mean } else { median };
-    let heading = format!("{}, of it {}", label(&latency), label(&queue_time));
+    let title = format!("{}, of it {}", heading(&latency), label(&queue_time));
     let entries = [
         Entry::new(Mark::Square, colour::VERMILION, "waiting in the queue"),
         Entry::new(Mark::Square, colour::BLUE, rest),
@@ -66,7 +66,7 @@ pub(super) fn split(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
     let x = Axis::from_zero("seconds", totals);
     let names = Axis::names(rows.iter().map(|(name, _)| *name));
     let (plot, margin) = with_margin(canvas, LABELS);
-    let panel = Panel::new(&plot, &heading, &entries, x, names)?;
+    let panel = Panel::new(&plot, &title, &entries, x, names)?;
     let style = style(SMALL, colour::INK).at(HPos::Left, VPos::Center);
     for (i, (_, times)) in rows.iter().enumerate() {
         let (middle, top, bottom) =

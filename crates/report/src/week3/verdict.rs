@@ -110,6 +110,10 @@ fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> String {
         let change = Change::between(before, after);
         if change.is_some_and(|c| c.is_beyond_noise() && is_worse(metric, c.relative)) {
             let both = [after, before].map(|estimate| quantity(metric, estimate.value));
+            // What reads the same is not worth a word.
+            if both[0] == both[1] {
+                continue;
+            }
             let of = if is_error_known(before, after) { &mut worse } else { &mut perhaps };
             of.push(format!("{}, {}", label(metric), both.join(" against ")));
         }

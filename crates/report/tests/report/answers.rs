@@ -212,7 +212,7 @@ fn references_say_which_targets_they_meet() {
 fn bounds_are_rounded_for_people_and_whole_for_machines() {
     let mut set = main_job();
     set.manifest.objective.constraints =
-        vec![Constraint::at_least("output_throughput_tok_per_s", 4831.611_840_937_934)];
+        vec![Constraint::at_least("output_throughput_tok_per_s", 4_831.611_840_937_934)];
     let references = References::new(&set);
     let text = references.to_string();
     assert!(text.contains("baseline misses output throughput ≥ 4,832 tok/s\n"), "{text}");

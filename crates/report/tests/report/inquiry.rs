@@ -48,7 +48,7 @@ fn the_best_for_other_targets_is_found_after_the_fact() {
     let closest = inquiry.closest.as_ref().unwrap();
     assert_eq!(closest.trial, 0);
     assert_eq!(closest.misses, ["output_throughput_tok_per_s >= 1500"]);
-    let whole = ask(&set, objective(1500.123_456_789));
+    let whole = ask(&set, objective(1_500.123_456_789));
     let text = whole.to_string();
     assert!(
         text.contains("asked: minimize P95 E2E latency\n       output throughput ≥ 1,500 tok/s\n")
@@ -135,6 +135,12 @@ fn the_same_doubt_of_many_trials_is_one_line() {
         doubts,
         "  4 trials  never settled (not_steady): a:search/0, 2 to 4\n  a:search/1  sent late (client_late)\n"
     );
+    // The set is named once.
+    for trial in &mut set.trials[3..] {
+        trial.study = "grid".to_owned();
+    }
+    let text = ask(&set, objective(0.0)).to_string();
+    assert!(text.contains(": a:search/0, 2; grid/3, 4\n"), "{text}");
 }
 
 #[test]

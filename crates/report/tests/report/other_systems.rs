@@ -67,7 +67,7 @@ fn a_set_of_another_model_does_not_speak_of_week_2() {
 /// each from its P95 E2E latency.
 fn aimed_at(objective: Objective, metrics: &[(&str, f64)]) -> ResultSet {
     let mut set = main_job();
-    set.manifest.backend.model = "org/another-model".to_owned();
+    "org/another-model".clone_into(&mut set.manifest.backend.model);
     let constraints = std::mem::take(&mut set.manifest.objective.constraints);
     set.manifest.objective = Objective { constraints, ..objective };
     for trial in &mut set.trials {

@@ -141,3 +141,12 @@ fn one_alone_outside_of_the_targets_says_which_it_is() {
         assert!(svg.contains("none beats these in both"));
     }
 }
+
+#[test]
+fn trials_are_left_out_only_where_the_others_get_room_by_it() {
+    let spread = dashboard(&[100.0, 100.0, 1000.0, 1200.0]);
+    assert!(spread.contains("2 more on the left"), "{spread}");
+    // All others within a hundredth of each other: their axis would begin at zero and hold all.
+    let close = dashboard(&[100.0, 100.0, 1000.0, 1001.0]);
+    assert!(!close.contains("more on the left"), "{close}");
+}

@@ -125,6 +125,11 @@ impl Axis {
         Self { title: title.to_owned(), ticks: Vec::new(), grid: true, low, high, log: false }
     }
 
+    /// Whether it begins at zero.
+    pub(in super::super) fn is_from_zero(&self) -> bool {
+        !self.log && self.low <= 0.0
+    }
+
     /// Whether equal distances are equal ratios.
     pub(super) fn is_log(&self) -> bool {
         self.log

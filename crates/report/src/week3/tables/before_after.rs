@@ -111,6 +111,10 @@ fn rows<'a>(analysis: &Analysis<'a>) -> Vec<(String, &'a str)> {
 /// Week 2 as documented where it is about this system, the servers of this set, and what the search gained.
 pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
     let subjects = subjects(analysis);
+    if subjects.is_empty() {
+        return "This set has no baseline, no default and no search to set side by side."
+            .to_owned();
+    }
     let kind = kind(&analysis.set.manifest.backend);
     let found = subjects.iter().find(|subject| subject.role == Role::Found);
     let gains: Vec<&Subject<'_>> =
