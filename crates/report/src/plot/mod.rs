@@ -8,6 +8,7 @@ mod importance;
 mod latency_percentiles;
 mod queue_time;
 mod throughput;
+mod trials;
 
 use plotters::style::RGBColor;
 use slotune_core::{Estimate, Objective};
@@ -15,7 +16,7 @@ use slotune_serving::RequestRecord;
 
 use crate::{
     analysis::{Analysis, Effects},
-    format::{self, bound_value, label, scaled},
+    format::{self, bound_value, heading, label, scaled, unit},
     latency::Latency,
     subject::{Role, Subject},
 };
@@ -101,6 +102,14 @@ pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, Stri
 
 /// Size of a picture with one row of panels, pixels.
 const ONE_ROW: (u32, u32) = (1200, 560);
+
+/// The metric's name and unit for an axis.
+fn axis_title(metric: &str) -> String {
+    match unit(metric) {
+        "" => heading(metric),
+        unit => format!("{}, {unit}", heading(metric)),
+    }
+}
 
 /// Space between a panel and what is written beside it, pixels.
 const BESIDE: i32 = 8;

@@ -25,8 +25,8 @@ pub(super) use axis::Axis;
 pub(super) use panel::Panel;
 pub(super) use shapes::{Entry, Mark, rectangle};
 use shapes::{dashes, legend, line, mark, path, polygon, whisker};
-use text::{Style, fit, width};
-pub(super) use text::{style, text};
+use text::{Style, width};
+pub(super) use text::{fit, style, text};
 pub(super) use values::{Group, Shown, side_by_side};
 
 /// A part of the page, in pixels from its own corner.
