@@ -111,6 +111,15 @@ impl Advice {
             Verdict::KeepDefault { best, .. } if !analysis.is_decided_by_finals => {
                 notes.push(best_beside_default(analysis, best.as_ref()));
             }
+            Verdict::Change(Recommendation { change: Some(change), .. })
+                if change.is_error_unknown() && !analysis.is_decided_by_finals =>
+            {
+                notes.push(
+                    "nothing is known of how uncertain the difference to the default is; `slotune finals` would \
+                     repeat both"
+                        .to_owned(),
+                );
+            }
             _ => {}
         }
         Ok(Self {

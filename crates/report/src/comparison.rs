@@ -8,7 +8,7 @@ use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
 use crate::{
-    analysis::{Change, differ},
+    analysis::{Change, differ, is_error_known},
     format,
 };
 
@@ -27,6 +27,9 @@ pub struct Comparison {
     pub metrics: Vec<Row>,
     /// What limits the comparison, such as different workloads.
     pub caveats: Vec<String>,
+    /// The objective's metric.
+    #[serde(skip)]
+    objective: String,
 }
 
 /// One of the two.
@@ -75,6 +78,7 @@ impl Comparison {
             verdict,
             metrics: rows,
             caveats: caveats(before.0, after.0),
+            objective: objective.clone(),
         }
     }
 }
@@ -101,6 +105,16 @@ impl Row {
         let change = change.map(|change| change.relative);
         Some(Self { metric: name, before, after, change, interval, judgement })
     }
+
+    /// The judgement in words, and of an unknown one why it is.
+    fn judged(&self) -> String {
+        let why = match self.judgement {
+            Judgement::Unknown if is_error_known(self.before, self.after) => ", a lower bound",
+            Judgement::Unknown => ", no error is known",
+            Judgement::Better | Judgement::Same | Judgement::Worse => "",
+        };
+        format!("{}{why}", self.judgement)
+    }
 }
 
 /// What the change of a metric amounts to.
@@ -112,6 +126,8 @@ pub(crate) fn judge(metric: Metric, before: Estimate, after: Estimate) -> Judgem
     match (is_open, differs) {
         (true, _) => Judgement::Unknown,
         (_, false) => Judgement::Same,
+        // Any two runs differ by something.
+        _ if !is_error_known(before, after) => Judgement::Unknown,
         _ => Judgement::of(metric.direction(), rose),
     }
 }
@@ -176,9 +192,11 @@ impl fmt::Display for Comparison {
                 format::label(&row.metric),
                 quantity(row.before.value),
                 quantity(row.after.value),
-                row.judgement,
+                row.judged(),
             )?;
         }
-        write!(f, "\nobjective: {}", self.verdict)
+        let objective = self.metrics.iter().find(|row| row.metric == self.objective);
+        let judged = objective.map_or("unknown, not measured in both".to_owned(), Row::judged);
+        write!(f, "\nobjective: {judged}")
     }
 }

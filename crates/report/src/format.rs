@@ -170,6 +170,24 @@ pub(crate) fn count(number: usize, thing: &str) -> String {
     }
 }
 
+/// Rising numbers, three and more in a row as their ends: `0, 2 to 5, 9`.
+pub(crate) fn numbers(rising: &[u64]) -> String {
+    let runs = rising.chunk_by(|one, next| one + 1 == *next).flat_map(|run| match run {
+        [first, _, .., last] => vec![format!("{first} to {last}")],
+        few => few.iter().map(u64::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
+}
+
+/// Items in a sentence: `a, b and c`.
+pub(crate) fn and(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [only] => only.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
 /// A span of time from seconds: `45 s`, `12 min`, `3.5 h`.
 pub(crate) fn span(seconds: f64) -> String {
     match seconds {
@@ -344,5 +362,17 @@ mod tests {
         assert_eq!(setting(Some(&Value::Float(0.900_000_000_1))), "0.9");
         assert_eq!(setting(Some(&Value::Integer(16_384))), "16384");
         assert_eq!(setting(None), "not set");
+    }
+
+    #[test]
+    fn numbers_in_a_row_are_told_by_their_ends() {
+        assert_eq!(numbers(&[0, 2, 3, 4, 5, 9, 10]), "0, 2 to 5, 9, 10");
+        assert_eq!([numbers(&[]), numbers(&[7]), numbers(&[1, 2, 3])], ["", "7", "1 to 3"]);
+    }
+
+    #[test]
+    fn items_read_as_in_a_sentence() {
+        let of = |items: &[&str]| and(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 }

@@ -41,7 +41,9 @@ pub mod references;
 pub mod selection;
 pub mod week3;
 
+mod asked;
 mod format;
+mod latency;
 mod plot;
 mod subject;
 

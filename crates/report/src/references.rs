@@ -45,6 +45,9 @@ pub struct Target {
     pub value: Option<f64>,
     /// Whether it meets the bound.
     pub met: bool,
+    /// The bound as text, rounded.
+    #[serde(skip)]
+    in_words: String,
 }
 
 impl References {
@@ -67,6 +70,7 @@ impl Reference {
             met: missed
                 .as_ref()
                 .is_some_and(|missed| missed.iter().all(|miss| miss.constraint != constraint)),
+            in_words: format::bound(constraint),
         });
         Some(Self {
             configuration: trial.entry.trial.configuration.clone(),
@@ -111,7 +115,7 @@ impl fmt::Display for References {
         for (name, reference) in present() {
             for target in &reference.targets {
                 let verb = if target.met { "meets" } else { "misses" };
-                writeln!(f, "{name} {verb} {}", target.bound)?;
+                writeln!(f, "{name} {verb} {}", target.in_words)?;
             }
         }
         Ok(())

@@ -16,6 +16,11 @@ pub(crate) fn differ(before: Estimate, after: Estimate) -> bool {
     )
 }
 
+/// Whether anything is known of how uncertain the difference of two values is.
+pub(crate) fn is_error_known(before: Estimate, after: Estimate) -> bool {
+    before.standard_error > 0.0 || after.standard_error > 0.0
+}
+
 /// The relative change from one measured value to another, and how well it is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Change {
@@ -42,13 +47,20 @@ impl Change {
         Some(Self { relative: ratio - 1.0, standard_error })
     }
 
+    /// Whether nothing is known of how uncertain the change is. What falls to nothing has no error left in
+    /// proportion, whatever was known of it.
+    pub(crate) fn is_error_unknown(&self) -> bool {
+        self.standard_error <= 0.0 && self.relative > -1.0
+    }
+
     /// The 95 % interval of the change; `None` where nothing is known of its error.
     pub(crate) fn interval(&self) -> Option<[f64; 2]> {
         let half = BEYOND_NOISE * self.standard_error;
         (self.standard_error > 0.0).then_some([self.relative - half, self.relative + half])
     }
 
-    /// Whether the change is more than noise: beyond 1.96 standard errors, and not nothing.
+    /// Whether the change is more than noise: beyond 1.96 standard errors, and not nothing. Where nothing is
+    /// known of the error, that is any change.
     pub fn is_beyond_noise(&self) -> bool {
         self.relative.abs() > BEYOND_NOISE * self.standard_error
     }

@@ -15,7 +15,8 @@ pub enum Judgement {
     Same,
     /// Worse beyond noise.
     Worse,
-    /// Not measured in both, or known only to be above a bound.
+    /// Not measured in both, known only to be above a bound, or different by an unknown uncertainty: of neither
+    /// value an error is known.
     Unknown,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Nothing here is rounded, worded or drawn.
 
+mod caveat;
 mod change;
 mod constraint;
 mod curve;
@@ -14,6 +15,7 @@ mod simpler;
 mod sweep;
 mod verdict;
 
+pub use caveat::{CaveatGroup, caveat_groups};
 pub use change::Change;
 pub use constraint::{ConstraintEffect, Miss, misses};
 pub use curve::{Curve, CurvePoint};
@@ -30,7 +32,7 @@ use slotune_core::{Objective, front_of};
 use slotune_results::{BASELINE, DEFAULT, ResultSet, StoredTrial, StudyRole};
 use slotune_serving::metrics::percentile;
 
-pub(crate) use change::{BEYOND_NOISE, differ};
+pub(crate) use change::{BEYOND_NOISE, differ, is_error_known};
 use constraint::constraint_effects;
 pub(crate) use finals::{CONFIDENCE, Decision};
 

@@ -105,7 +105,8 @@ impl FinalsReport {
         let objective = objective.map_or("not measured".to_owned(), |e| estimate(&self.metric, e));
         let distance = against_default.map_or(String::new(), |p| distance(&self.metric, &p));
         let judgement = judgement.map(|judgement| judgement.to_string());
-        let missed = contender.misses.iter().flatten().map(|missed| format!("misses {missed}"));
+        let missed =
+            contender.misses_in_words.iter().flatten().map(|missed| format!("misses {missed}"));
         let reason = contender.cannot_run.as_ref();
         let reason = reason.map(|reason| format!("could not run ({reason})"));
         let verdict: Vec<String> = judgement.into_iter().chain(missed).chain(reason).collect();

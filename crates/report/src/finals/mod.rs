@@ -4,12 +4,13 @@ mod display;
 mod service;
 
 use serde::Serialize;
-use slotune_core::{Configuration, Estimate, Objective, Outcome, State};
+use slotune_core::{Configuration, Constraint, Estimate, Objective, Outcome, State};
 use slotune_results::StoredTrial;
 use slotune_serving::{RequestRecord, metrics::Slo};
 
-use crate::analysis::{
-    Analysis, CONFIDENCE, Contender, Final, Judgement, OutOfReach, Paired, misses,
+use crate::{
+    analysis::{Analysis, CONFIDENCE, Contender, Final, Judgement, OutOfReach, Paired, misses},
+    format::bound,
 };
 
 pub(crate) use display::{distance, limits, out_of_reach};
@@ -82,6 +83,9 @@ pub struct ContenderReport {
     /// The targets that it misses on average, under the workload of the search; `None` under others,
     /// for which they were not set. One that is out of reach is missed by who missed it in the study.
     pub misses: Option<Vec<String>>,
+    /// The same as text, rounded.
+    #[serde(skip)]
+    pub(crate) misses_in_words: Option<Vec<String>>,
     /// Why it could not run, where it could not.
     pub cannot_run: Option<String>,
     /// What its requests got.
@@ -154,7 +158,10 @@ impl ContenderReport {
     ) -> Self {
         let average = contender.average();
         let trial = contender.repeats.first().copied().or(contender.original);
-        let missed = || misses(objective, &one.judged(contender));
+        let missed = one.is_own.then(|| misses(objective, &one.judged(contender)));
+        let told = |tell: fn(&Constraint) -> String| {
+            Some(missed.as_ref()?.iter().map(|miss| tell(miss.constraint)).collect())
+        };
         let is_default = std::ptr::eq(contender, &raw const one.default);
         Self {
             name: contender.name.to_owned(),
@@ -164,9 +171,8 @@ impl ContenderReport {
             objective: average.get(&objective.metric),
             against_default: contender.paired,
             judgement: (!is_default).then_some(contender.judgement),
-            misses: one
-                .is_own
-                .then(|| missed().iter().map(|miss| miss.constraint.to_string()).collect()),
+            misses: told(Constraint::to_string),
+            misses_in_words: told(bound),
             cannot_run: contender.repeats.iter().find_map(|trial| match &trial.entry.state {
                 State::Told { outcome: Outcome::Infeasible(reason), .. } => {
                     Some(format!("{}: {}", reason.class, reason.message))

@@ -8,7 +8,7 @@ use slotune_serving::{
     metrics::{Metric, Slo, percentile},
 };
 
-use crate::analysis::Contender;
+use crate::{analysis::Contender, latency::Latency};
 
 /// What the requests of all rounds of a contender got.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -93,8 +93,10 @@ impl LatencyPercentiles {
             .into_iter()
             .find(|class| self.latency == format!("e2e_{}", class.name()));
         match (class, self.latency.as_str()) {
-            (Some(class), _) => format!("E2E latency, {}", class.label()),
-            (None, name) => format!("{} latency", name.to_uppercase()),
+            (Some(class), _) => format!("{}, {}", Latency::E2e.label(), class.label()),
+            (None, "ttft") => Latency::Ttft.label().to_owned(),
+            (None, "tpot") => Latency::Tpot.label().to_owned(),
+            (None, _) => Latency::E2e.label().to_owned(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use slotune_core::{Objective, importance::Importance};
 
-use super::{Found, Inquiry};
+use super::{Doubt, Found, Inquiry};
 use crate::{analysis::Effects, format};
 
 /// Most lines of a list; JSON has all.
@@ -24,7 +24,7 @@ impl fmt::Display for Inquiry {
         }
         writeln!(f, "asked: {}", format::objective(&self.objective))?;
         for constraint in &self.objective.constraints {
-            writeln!(f, "       {constraint}")?;
+            writeln!(f, "       {}", format::bound(constraint))?;
         }
         writeln!(f, "{} of {} measured trials meet every target", self.feasible, self.trials)?;
         for caveat in &self.caveats {
@@ -35,7 +35,7 @@ impl fmt::Display for Inquiry {
         }
         if let Some(closest) = &self.closest {
             writeln!(f, "\nclosest: {}", line(&self.objective, closest))?;
-            writeln!(f, "         misses {}", closest.misses.join("; "))?;
+            writeln!(f, "         misses {}", closest.misses_in_words.join("; "))?;
         }
         let second = self.objective.against.as_ref().map_or("output throughput", |g| &g.metric);
         writeln!(f, "\nno other trial is better in both {metric} and {second}:")?;
@@ -71,15 +71,36 @@ impl fmt::Display for Inquiry {
         effects(f, &self.effects)?;
         if !self.doubts.is_empty() {
             writeln!(f, "\nto trust less:")?;
-            list(
-                f,
-                self.doubts.iter().map(|doubt| {
-                    format!("{}:{}/{}  {}", doubt.set, doubt.study, doubt.trial, doubt.reason)
-                }),
-            )?;
+            list(f, doubts(&self.doubts).into_iter())?;
         }
         Ok(())
     }
+}
+
+/// One line for each reason, with the trials that have it.
+fn doubts(doubts: &[Doubt]) -> Vec<String> {
+    let mut reasons: Vec<(&str, Vec<&Doubt>)> = Vec::new();
+    for doubt in doubts {
+        match reasons.iter_mut().find(|(reason, _)| *reason == doubt.reason) {
+            Some((_, trials)) => trials.push(doubt),
+            None => reasons.push((&doubt.reason, vec![doubt])),
+        }
+    }
+    let line = |(reason, trials): (&str, Vec<&Doubt>)| {
+        let places = trials.chunk_by(|a, b| a.set == b.set).map(|of_set| {
+            let studies = of_set.chunk_by(|a, b| a.study == b.study).map(|of_study| {
+                let ids: Vec<u64> = of_study.iter().map(|doubt| doubt.trial).collect();
+                format!("{}/{}", of_study[0].study, format::numbers(&ids))
+            });
+            format!("{}:{}", of_set[0].set, studies.collect::<Vec<_>>().join("; "))
+        });
+        let places = places.collect::<Vec<_>>().join("; ");
+        match trials.len() {
+            1 => format!("{places}  {reason}"),
+            many => format!("{}  {reason}: {places}", format::count(many, "trial")),
+        }
+    };
+    reasons.into_iter().map(line).collect()
 }
 
 /// What the parameters do.

@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::{Seen, configuration};
-use crate::{analysis::differ, format};
+use crate::{
+    analysis::{differ, is_error_known},
+    format,
+};
 
 /// A trial to trust less.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -46,8 +49,13 @@ pub(super) fn doubts(metric: &str, seen: &[Seen<'_>]) -> Vec<Doubt> {
             && !this.value.is_lower_bound
             && differ(first.value, this.value)
         {
+            let noise = if is_error_known(first.value, this.value) {
+                "runs differ by more than the noise within them"
+            } else {
+                "nothing is known of the noise within runs"
+            };
             reasons.push(format!(
-                "a repeat of {}/{} that measured {} where that had {}: runs differ by more than the noise within them",
+                "a repeat of {}/{} that measured {} where that had {}: {noise}",
                 first.trial.study,
                 first.trial.entry.trial.id,
                 format::estimate(metric, this.value),

@@ -18,6 +18,7 @@ use slotune_serving::metrics::Metric;
 use crate::{
     analysis::{Effects, misses},
     comparison::caveats,
+    format::bound,
 };
 
 /// What latency is weighed against where the objective names no second goal.
@@ -71,8 +72,11 @@ pub struct Found {
     /// What it has of the objective's second goal, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub against: Option<f64>,
-    /// The targets that it misses.
+    /// The targets that it misses, such as `queue_share <= 0.5`.
     pub misses: Vec<String>,
+    /// The same as text, rounded.
+    #[serde(skip)]
+    misses_in_words: Vec<String>,
 }
 
 /// One of the sets.
@@ -187,6 +191,7 @@ impl Asked {
 impl Found {
     fn new(objective: &Objective, seen: &Seen<'_>) -> Self {
         let measurement = seen.trial.entry.measurement();
+        let missed = measurement.map(|m| misses(objective, m)).unwrap_or_default();
         Self {
             set: seen.name.to_owned(),
             study: seen.trial.study.clone(),
@@ -195,12 +200,8 @@ impl Found {
             value: seen.value,
             output_throughput_tok_per_s: measurement.and_then(|m| m.value(&THROUGHPUT.name())),
             against: objective.against.as_ref().and_then(|goal| measurement?.value(&goal.metric)),
-            misses: measurement
-                .map(|m| misses(objective, m))
-                .unwrap_or_default()
-                .iter()
-                .map(|miss| miss.constraint.to_string())
-                .collect(),
+            misses: missed.iter().map(|miss| miss.constraint.to_string()).collect(),
+            misses_in_words: missed.iter().map(|miss| bound(miss.constraint)).collect(),
         }
     }
 }

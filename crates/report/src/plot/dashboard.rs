@@ -4,40 +4,57 @@ use plotters::style::RGBColor;
 use slotune_results::StudyRole;
 
 use super::{
-    Scene,
+    Scene, axis_title,
     figure::{
-        Axis, Canvas, DrawError, Drawn, Entry, GAP, Mark, Panel, bars, colour, columns, page,
+        Axis, Canvas, DrawError, Drawn, Entry, GAP, Mark, Panel, colour, columns, page,
+        side_by_side,
     },
-    queue_time,
+    latency_percentiles, queue_time, trials,
 };
 use crate::{
-    analysis::{Curve, Verdict, value},
-    format::{heading, scaled, unit},
+    analysis::{Curve, value},
+    format::{self, heading, label, scaled, unit},
+    latency::Latency,
 };
 
-const THROUGHPUT: &str = "output_throughput_tok_per_s";
-
 pub(super) fn draw(scene: &Scene<'_>) -> Result<String, DrawError> {
-    page("Optimization summary", &scene.source, (1400, 1060), |canvas| {
+    let title = format!("Optimization summary: {}", format::objective(scene.analysis.objective()));
+    page(&title, &scene.source, (1400, 1060), |canvas| {
         let rows = canvas.split_evenly((2, 1));
         let upper = columns(&rows[0].margin(0, GAP, 0, 0), 2);
         let lower = columns(&rows[1].margin(GAP, 0, 0, 0), 2);
         incumbents(scene, &upper[0])?;
-        trials(scene, &upper[1])?;
-        let classes = [
-            ("tiny", "e2e_p95_tiny_s"),
-            ("short", "e2e_p95_short_s"),
-            ("medium", "e2e_p95_medium_s"),
-            ("long", "e2e_p95_long_s"),
-            ("very long", "e2e_p95_very_long_s"),
-        ];
-        let groups = scene.by_metric(&classes);
-        let legend = scene.legend(Mark::Square);
-        let axis = |tops| Axis::for_bars("seconds", tops);
-        let heading = "P95 E2E latency by length of output";
-        bars(&lower[0], heading, "e2e_p95_s", axis, &legend, &groups, None)?;
+        trials::draw(scene, &upper[1], |study| study_colour(scene, study))?;
+        goal(scene, &lower[0])?;
         queue_time::split(scene, &lower[1])
     })
+}
+
+/// What the search gained in the metric of the first goal: of E2E latency, for each kind of request; of another
+/// latency, its percentiles.
+fn goal(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
+    let metric = scene.analysis.objective().metric.as_str();
+    match Latency::of(metric) {
+        Some(Latency::E2e) => {
+            let classes = [
+                ("tiny", "e2e_p95_tiny_s"),
+                ("short", "e2e_p95_short_s"),
+                ("medium", "e2e_p95_medium_s"),
+                ("long", "e2e_p95_long_s"),
+                ("very long", "e2e_p95_very_long_s"),
+            ];
+            let (heading, groups) =
+                ("P95 E2E latency by length of output", scene.by_metric(&classes));
+            let axis = |tops| Axis::for_values("seconds", tops);
+            side_by_side(canvas, heading, "e2e_p95_s", axis, &scene.colours(), &groups, None)
+        }
+        Some(other) => latency_percentiles::percentiles(scene, other, canvas),
+        None => {
+            let axis = |tops| Axis::from_zero(unit(metric), tops);
+            let groups = scene.by_server(metric);
+            side_by_side(canvas, &heading(metric), metric, axis, &[], &groups, None)
+        }
+    }
 }
 
 /// The colour of a study: the search first, then the comparisons as they come.
@@ -50,14 +67,6 @@ fn study_colour(scene: &Scene<'_>, study: &str) -> RGBColor {
     let mut comparisons = scene.analysis.curves.iter().filter(|curve| !is_search(curve));
     let position = comparisons.position(|curve| curve.study.name == study).unwrap_or(0);
     COMPARISONS[position % COMPARISONS.len()]
-}
-
-/// The metric's name and unit for an axis.
-fn axis_title(metric: &str) -> String {
-    match unit(metric) {
-        "" => heading(metric),
-        unit => format!("{}, {unit}", heading(metric)),
-    }
 }
 
 /// Best objective so far against trials, one line for each study.
@@ -88,8 +97,8 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         Axis::counting("trials", 1, longest)
     };
     let y = Axis::for_points(&axis_title(&objective.metric), values);
-    let panel =
-        Panel::new(canvas, "Best configuration that meets all targets, so far", &entries, x, y)?;
+    let title = format!("Best {} that meets all targets, so far", label(&objective.metric));
+    let panel = Panel::new(canvas, &title, &entries, x, y)?;
     if let Some(default) = default {
         panel.level(default, colour::GREY)?;
     }
@@ -114,91 +123,4 @@ fn incumbents(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
         }
     }
     if drawn { Ok(()) } else { panel.remark("no trial meets all targets") }
-}
-
-/// A measured trial in the plane of throughput and objective.
-struct Point {
-    throughput: f64,
-    objective: f64,
-    feasible: bool,
-    colour: RGBColor,
-}
-
-/// The measured trials: throughput against the objective.
-fn trials(scene: &Scene<'_>, canvas: &Canvas<'_>) -> Drawn {
-    let metric = &scene.analysis.objective().metric;
-    let points = scene.analysis.curves.iter().flat_map(|curve| {
-        let colour = study_colour(scene, &curve.study.name);
-        curve.points.iter().filter_map(move |point| {
-            Some(Point {
-                throughput: value(point.trial, THROUGHPUT)?,
-                objective: scaled(metric, point.value?),
-                feasible: point.feasible,
-                colour,
-            })
-        })
-    });
-    let (points, left_out) = without_distant(points.collect());
-    let chosen =
-        scene.analysis.verdict.trial().and_then(|trial| {
-            Some((value(trial, THROUGHPUT)?, scaled(metric, value(trial, metric)?)))
-        });
-    let chosen_label = match scene.analysis.verdict {
-        Verdict::Change(_) => "recommended",
-        Verdict::KeepDefault { .. } => "best found",
-        Verdict::NoneFeasible(_) | Verdict::NothingMeasured => "closest to the targets",
-    };
-    let target = scene.target(THROUGHPUT);
-    let misses = match left_out {
-        0 => "misses a target".to_owned(),
-        _ => format!("misses a target, {left_out} more on the left"),
-    };
-    let mut entries = vec![
-        Entry::new(Mark::Dot, colour::GREY, "meets all targets"),
-        Entry::new(Mark::Ring, colour::GREY, misses),
-    ];
-    entries.extend(chosen.map(|_| Entry::new(Mark::Diamond, colour::INK, chosen_label)));
-    entries.extend(target.as_ref().map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
-    let bound = target.as_ref().map(|(value, _)| *value);
-    let throughputs = points.iter().map(|point| point.throughput).chain(bound);
-    let x = Axis::for_points(&axis_title(THROUGHPUT), throughputs);
-    let y = Axis::for_points(&axis_title(metric), points.iter().map(|point| point.objective));
-    let panel = Panel::new(canvas, "Measured trials, colors as on the left", &entries, x, y)?;
-    if let Some(bound) = bound {
-        panel.upright(bound, colour::INK)?;
-    }
-    for point in points.iter().rev() {
-        let mark = if point.feasible { Mark::Dot } else { Mark::Ring };
-        panel.mark(mark, point.throughput, point.objective, point.colour)?;
-    }
-    if let Some((x, y)) = chosen {
-        panel.mark(Mark::Diamond, x, y, colour::INK)?;
-    }
-    if points.is_empty() { panel.remark("no trial was measured") } else { Ok(()) }
-}
-
-/// Leaves out trials whose throughput is far below that of any feasible one, where showing them
-/// would press those into a corner; returns how many they were.
-fn without_distant(points: Vec<Point>) -> (Vec<Point>, usize) {
-    /// Throughput below that of the slowest feasible trial that is still shown, as a share of it.
-    const MARGIN: f64 = 0.05;
-    /// Least share of the panel's width that feasible trials should have.
-    const ROOM: f64 = 0.25;
-    let ends = |only_feasible: bool| {
-        let throughputs = points.iter().filter(|p| p.feasible || !only_feasible);
-        throughputs
-            .map(|p| (p.throughput, p.throughput))
-            .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-    };
-    let (Some((slowest, fastest)), Some((low, high))) = (ends(true), ends(false)) else {
-        return (points, 0);
-    };
-    if fastest - slowest >= ROOM * (high - low) {
-        return (points, 0);
-    }
-    let all = points.len();
-    let near: Vec<Point> =
-        points.into_iter().filter(|p| p.throughput >= slowest * (1.0 - MARGIN)).collect();
-    let left_out = all - near.len();
-    (near, left_out)
 }

@@ -6,11 +6,11 @@ use slotune_core::{
 };
 
 use super::{
-    Scene,
+    Scene, axis_title,
     figure::{Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, colour, columns, page},
     importance::labels,
 };
-use crate::format::{heading, plus_minus_percent, scaled, unit};
+use crate::format::{heading, plus_minus_percent, scaled};
 
 /// Panels in a row.
 const ROW: usize = 3;
@@ -30,12 +30,8 @@ pub(super) fn draw(scene: &Scene<'_>, importance: &Importance) -> Result<String,
     page(&title, &scene.source, (1200, height), |canvas| {
         let values = shown.iter().flat_map(|parameter| &parameter.effect);
         let ends = values.flat_map(|p| [p.low, p.high]).map(|end| scaled(metric, end));
-        let name = match unit(metric) {
-            "" => heading(metric),
-            unit => format!("{}, {unit}", heading(metric)),
-        };
         // One axis for all, so that panels compare.
-        let y = Axis::for_points(&name, ends);
+        let y = Axis::for_points(&axis_title(metric), ends);
         let bands = canvas.split_evenly((rows, 1));
         for (band, parameters) in bands.iter().zip(shown.chunks(ROW)) {
             let cells = columns(&band.margin(0, 12, 0, 0), ROW);

@@ -5,27 +5,29 @@ use plotters::style::{
     text_anchor::{HPos, VPos},
 };
 use slotune_core::{
-    Value,
+    Estimate, Value,
     importance::{Importance, PairEffect},
 };
 
 use super::{
-    Scene,
+    BESIDE, Scene,
     figure::{
-        Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, TINY, colour, columns, page,
-        rectangle, style, text,
+        Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, colour, columns, page,
+        rectangle, style, text, with_margin,
     },
 };
 use crate::format::{
-    heading, number, plus_minus_percent, quantity, scaled, setting, significant, unpadded,
+    heading, label, number, plus_minus_percent, quantity, scaled, setting, significant, unpadded,
 };
 
 /// Most parameters that have a bar.
 const BARS: usize = 14;
 
+/// Room for a label such as `100 ± 23%`, pixels.
+const LABELS: u32 = 92;
+
 pub(super) fn draw(scene: &Scene<'_>, importance: &Importance) -> Result<String, DrawError> {
-    let metric = heading(&scene.effects.metric);
-    let title = format!("What moves the {metric}");
+    let title = format!("What moves the {}", label(&scene.effects.metric));
     page(&title, &scene.source, super::ONE_ROW, |canvas| {
         let panels = columns(canvas, 2);
         shares(importance, &panels[0])?;
@@ -36,44 +38,46 @@ pub(super) fn draw(scene: &Scene<'_>, importance: &Importance) -> Result<String,
     })
 }
 
-/// One level bar for each parameter, the most important on top.
+/// One level bar for each parameter, the most important on top; its number stands at the right, so that the
+/// axis ends with the bars.
 fn shares(importance: &Importance, canvas: &Canvas<'_>) -> Drawn {
     let shown = importance.parameters.len().min(BARS);
     let rows: Vec<_> = importance.parameters[..shown].iter().rev().collect();
     let chance = importance.chance.value * 100.0;
-    let entries = [
+    let mut entries = vec![
         Entry::new(Mark::Square, colour::SKY, "with the others"),
         Entry::new(Mark::Square, colour::BLUE, "by itself"),
         Entry::new(Mark::Dashes, colour::GREY, "what chance gives"),
     ];
-    // Room at the right for the labels.
-    let x = Axis::shares("share of variance, %", 195.0);
+    if rows.iter().any(|row| !row.is_told) {
+        entries.push(Entry::new(Mark::Square, colour::GREY, "not told from chance"));
+    }
+    // No share is below nothing or above all.
+    let ends = |share: Estimate| {
+        [share.value - share.standard_error, share.value + share.standard_error]
+            .map(|end| end.clamp(0.0, 1.0) * 100.0)
+    };
+    let furthest = rows.iter().map(|row| ends(row.share)[1]).fold(chance, f64::max);
+    let x = Axis::within("share of variance, %", 0.0, furthest.max(1.0), false);
     let y = Axis::names(rows.iter().map(|row| row.parameter.as_str()));
-    let panel = Panel::new(canvas, "Importance of each parameter", &entries, x, y)?;
+    let (plot, margin) = with_margin(canvas, LABELS);
+    let panel = Panel::new(&plot, "Importance of each parameter", &entries, x, y)?;
     for (i, row) in rows.iter().enumerate() {
         let at = |share: f64| i as f64 + share;
-        let percent = |share: f64| panel.x(share * 100.0);
-        let (total, alone) = (row.share.value, row.alone.value.min(row.share.value));
-        rectangle(
-            canvas,
-            percent(0.0)..percent(total),
-            panel.y(at(0.8))..panel.y(at(0.2)),
-            colour::SKY,
-        )?;
-        rectangle(
-            canvas,
-            percent(0.0)..percent(alone),
-            panel.y(at(0.65))..panel.y(at(0.35)),
-            colour::BLUE,
-        )?;
-        let error = row.share.standard_error;
-        let ends = [(total - error).max(0.0), total + error].map(|share| share * 100.0);
-        panel.whisker((ends[0], at(0.5)), (ends[1], at(0.5)))?;
-        let remark = if row.is_told { "" } else { ", not told from chance" };
-        let label = format!("{}{remark}", plus_minus_percent(row.share));
-        let ink = if row.is_told { colour::INK } else { colour::GREY };
-        let place = (panel.x(ends[1].max(chance)) + 10, panel.y(at(0.5)));
-        text(canvas, &label, place, &style(TINY, ink).at(HPos::Left, VPos::Center))?;
+        let bar = |share: f64, half: f64, colour| {
+            let across = panel.x(0.0)..panel.x(share * 100.0);
+            rectangle(&plot, across, panel.y(at(0.5 + half))..panel.y(at(0.5 - half)), colour)
+        };
+        let (total, ink) =
+            if row.is_told { (colour::SKY, colour::INK) } else { (colour::GREY, colour::GREY) };
+        bar(row.share.value, 0.3, total)?;
+        if row.is_told {
+            bar(row.alone.value.min(row.share.value), 0.15, colour::BLUE)?;
+        }
+        let [low, high] = ends(row.share);
+        panel.whisker((low, at(0.5)), (high, at(0.5)))?;
+        let style = style(SMALL, ink).at(HPos::Left, VPos::Center);
+        text(&margin, &plus_minus_percent(row.share), (BESIDE, panel.y(at(0.5))), &style)?;
     }
     panel.upright(chance, colour::GREY)
 }

@@ -8,17 +8,19 @@ mod importance;
 mod latency_percentiles;
 mod queue_time;
 mod throughput;
+mod trials;
 
 use plotters::style::RGBColor;
-use slotune_core::Estimate;
+use slotune_core::{Estimate, Objective};
 use slotune_serving::RequestRecord;
 
 use crate::{
     analysis::{Analysis, Effects},
-    format::{bound_value, scaled},
+    format::{self, bound_value, heading, label, scaled, unit},
+    latency::Latency,
     subject::{Role, Subject},
 };
-use figure::{DrawError, Entry, Group, Mark, colour};
+use figure::{DrawError, Entry, Group, Mark, Shown, colour};
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,19 +44,38 @@ pub(crate) struct Scene<'a> {
     pub(crate) source: String,
 }
 
-/// Names and captions of the pictures, in the order of [`all`].
-pub(crate) const CAPTIONS: [(&str, &str); 4] = [
-    ("queue_time_optimization_comparison", "Queue time before and after"),
-    ("throughput_optimization_comparison", "Throughput before and after"),
-    ("latency_percentiles_comparison", "Latency percentiles and distribution"),
-    ("optimization_summary_dashboard", "Complete overview"),
+/// Names of the pictures, in the order of [`all`].
+const NAMES: [&str; 4] = [
+    "queue_time_optimization_comparison",
+    "throughput_optimization_comparison",
+    "latency_percentiles_comparison",
+    "optimization_summary_dashboard",
 ];
 
+/// Names and captions of the pictures, in the order of [`all`].
+pub(crate) fn captions(objective: &Objective) -> Vec<(&'static str, String)> {
+    let latencies = latency_percentiles::names(&Latency::asked(objective));
+    let captions = [
+        "Queue time before and after".to_owned(),
+        "Throughput before and after".to_owned(),
+        format!("Percentiles and distribution of {latencies}"),
+        format!("Complete overview: {}", format::objective(objective)),
+    ];
+    NAMES.into_iter().zip(captions).collect()
+}
+
+/// Names of the pictures of the parameters.
+const EFFECT_NAMES: [&str; 2] = ["parameter_importance", "parameter_effects"];
+
 /// Names and captions of the pictures of the parameters, which a set has where it tells of them.
-pub(crate) const EFFECT_CAPTIONS: [(&str, &str); 2] = [
-    ("parameter_importance", "Importance of each parameter, and the strongest pair"),
-    ("parameter_effects", "Effect of each parameter"),
-];
+pub(crate) fn effect_captions(metric: &str) -> Vec<(&'static str, String)> {
+    let name = label(metric);
+    let captions = [
+        format!("Importance of each parameter for the {name}, and the strongest pair"),
+        format!("Effect of each parameter on the {name}"),
+    ];
+    EFFECT_NAMES.into_iter().zip(captions).collect()
+}
 
 /// Draws all pictures; says which failed and why.
 pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, String)> {
@@ -66,13 +87,13 @@ pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, Stri
         let png = figure::png(&svg).map_err(|error| (name, error))?;
         Ok(Picture { name, svg, png })
     };
-    let mut pictures: Vec<Picture> = CAPTIONS
+    let mut pictures: Vec<Picture> = NAMES
         .into_iter()
         .zip(DRAW)
-        .map(|((name, _), draw)| picture(name, draw(scene)))
+        .map(|(name, draw)| picture(name, draw(scene)))
         .collect::<Result<_, _>>()?;
     if let Ok(importance) = &scene.effects.importance {
-        let [(shares, _), (curves, _)] = EFFECT_CAPTIONS;
+        let [shares, curves] = EFFECT_NAMES;
         pictures.push(picture(shares, importance::draw(scene, importance))?);
         pictures.push(picture(curves, effects::draw(scene, importance))?);
     }
@@ -81,6 +102,17 @@ pub(crate) fn all(scene: &Scene<'_>) -> Result<Vec<Picture>, (&'static str, Stri
 
 /// Size of a picture with one row of panels, pixels.
 const ONE_ROW: (u32, u32) = (1200, 560);
+
+/// The metric's name and unit for an axis.
+fn axis_title(metric: &str) -> String {
+    match unit(metric) {
+        "" => heading(metric),
+        unit => format!("{}, {unit}", heading(metric)),
+    }
+}
+
+/// Space between a panel and what is written beside it, pixels.
+const BESIDE: i32 = 8;
 
 /// The colour of a server in every picture.
 fn colour_of(role: Role) -> RGBColor {
@@ -102,7 +134,7 @@ impl Scene<'_> {
             .filter(|e| e.value.is_finite() && e.value >= 0.0)
     }
 
-    /// One bar for each server, with its name below.
+    /// One value for each server, with its name below.
     fn by_server(&self, metric: &str) -> Vec<Group> {
         let group = |(subject, _): &(Subject<'_>, _)| {
             let estimate = Self::estimate(subject, metric).map(|e| Estimate {
@@ -110,26 +142,31 @@ impl Scene<'_> {
                 standard_error: scaled(metric, e.standard_error),
                 ..e
             });
-            let bar = figure::Bar { estimate, colour: colour_of(subject.role) };
-            Group { name: subject.label.to_owned(), bars: vec![bar] }
+            let shown = Shown { estimate, colour: colour_of(subject.role) };
+            Group { name: subject.label.to_owned(), values: vec![shown] }
         };
         self.subjects.iter().map(group).collect()
     }
 
-    /// One group for each metric, in it one bar for each server.
+    /// One group for each metric, in it one value for each server.
     fn by_metric(&self, metrics: &[(&str, &str)]) -> Vec<Group> {
         let group = |&(name, metric): &(&str, &str)| Group {
             name: name.to_owned(),
-            bars: self
+            values: self
                 .subjects
                 .iter()
-                .map(|(subject, _)| figure::Bar {
+                .map(|(subject, _)| Shown {
                     estimate: Self::estimate(subject, metric),
                     colour: colour_of(subject.role),
                 })
                 .collect(),
         };
         metrics.iter().map(group).collect()
+    }
+
+    /// The names of the servers by their colours.
+    fn colours(&self) -> Vec<(RGBColor, &'static str)> {
+        self.subjects.iter().map(|(subject, _)| (colour_of(subject.role), subject.label)).collect()
     }
 
     /// The servers as entries of a legend.

@@ -6,7 +6,7 @@ use super::tables;
 use crate::{
     analysis::{Analysis, Effects},
     format::{count, label, percent, plus_minus_percent},
-    plot::EFFECT_CAPTIONS,
+    plot::effect_captions,
 };
 
 /// The section; Markdown.
@@ -21,13 +21,13 @@ pub(super) struct EffectsSection {
     /// What decides whether a server can run; empty where all can.
     start: String,
     /// Names and captions of the pictures; none where nothing can be told.
-    pictures: Vec<(&'static str, &'static str)>,
+    pictures: Vec<(&'static str, String)>,
 }
 
 impl EffectsSection {
     pub(super) fn new(analysis: &Analysis<'_>, effects: &Effects) -> Self {
         let pictures = match effects.importance {
-            Ok(_) => EFFECT_CAPTIONS.to_vec(),
+            Ok(_) => effect_captions(&effects.metric),
             Err(_) => Vec::new(),
         };
         Self {

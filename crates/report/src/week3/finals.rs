@@ -2,17 +2,15 @@
 
 use slotune_results::{DEFAULT, StoredTrial};
 
-use super::{
-    tables::Table,
-    wording::{and, configuration},
-};
+use super::{tables::Table, wording::configuration};
 use crate::{
     analysis::{Analysis, Contender, Final, Judgement},
     finals::{
         ContenderReport, FinalReport, FinalsReport, LatencyPercentiles, OWN, SUSTAINED,
         ServiceLevel, TRACE, distance, limits,
     },
-    format::{count, estimate, heading, label, percent, quantity, significant},
+    format::{and, count, estimate, heading, label, percent, quantity, significant},
+    latency::Latency,
 };
 
 /// The section; empty where the set has no finals.
@@ -70,7 +68,8 @@ fn verdicts(report: &FinalsReport, one: &FinalReport) -> String {
     headings.extend(one.is_own.then(|| "Targets, on average".to_owned()));
     let mut table = Table::new(headings);
     for contender in &one.contenders {
-        let ContenderReport { judgement, against_default, cannot_run, misses, .. } = contender;
+        let ContenderReport { judgement, against_default, cannot_run, misses_in_words, .. } =
+            contender;
         let judgement = judgement.map_or("–".to_owned(), |judgement| judgement.to_string());
         let verdict = match cannot_run {
             Some(reason) => format!("{judgement}: could not run ({reason})"),
@@ -83,7 +82,7 @@ fn verdicts(report: &FinalsReport, one: &FinalReport) -> String {
             against_default.map_or("–".to_owned(), |paired| distance(metric, &paired)),
             verdict,
         ];
-        row.extend(misses.as_ref().map(|misses| match misses.as_slice() {
+        row.extend(misses_in_words.as_ref().map(|misses| match misses.as_slice() {
             [] => "✅".to_owned(),
             missed => format!("❌ {}", and(missed)),
         }));
@@ -121,7 +120,12 @@ fn service_levels(
         headings.extend(["P50", "P95", "P99"].map(|p| format!("{} {p}", called(contender))));
     }
     let mut table = Table::new(headings);
-    for (position, latency) in first.service.latencies.iter().enumerate() {
+    let goal = Latency::of(&report.metric).map(Latency::label);
+    let mut rows: Vec<(usize, &LatencyPercentiles)> =
+        first.service.latencies.iter().enumerate().collect();
+    // What was optimised first.
+    rows.sort_by_key(|(_, latency)| Some(latency.heading().as_str()) != goal);
+    for (position, latency) in rows {
         if latency.requests == 0 {
             continue;
         }

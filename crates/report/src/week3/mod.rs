@@ -1,11 +1,13 @@
 //! The week-3 page: a result set as a Markdown document with its pictures, and the same as one
 //! HTML file with the pictures in it and a table of all trials.
 //!
-//! The page has the headings and the order of the template that it fills. The numbers of week 2
-//! stay in it as they were documented, beside those of the result set; every other number comes
-//! from the set.
+//! The page has the order of the template that it fills. Of a set of the system that week 2 measured it
+//! has the template's words too: the numbers of week 2 stay in it as they were documented, beside those of
+//! the result set, and where the set contradicts what week 2 concluded, it says so. Of any other set it
+//! does not speak of weeks. Every other number comes from the set.
 
 mod arguments;
+mod contradictions;
 mod documented;
 mod effects;
 mod finals;

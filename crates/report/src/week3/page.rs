@@ -16,13 +16,14 @@ use super::{
     sections::{Search, Section, search, sections},
     tables::{before_after, parameters, targets},
     verdict,
-    wording::{and, configuration, date, kind, list, miss, source},
+    wording::{configuration, date, kind, list, miss, source},
 };
 use crate::{
     analysis::{Analysis, Effects, Verdict, misses},
+    asked::goals,
     finals::FinalsReport,
-    format::{count, objective, significant, span},
-    plot::CAPTIONS,
+    format::{and, count, label, objective, significant, span},
+    plot::captions,
     subject::{Role, subjects},
 };
 
@@ -31,6 +32,7 @@ const TEMPLATE: &str = include_str!("page.md.jinja");
 /// All that the template names; Markdown unless said otherwise.
 #[derive(Serialize)]
 struct Page {
+    title: &'static str,
     status: String,
     banner: String,
     /// Empty where it is not known.
@@ -44,6 +46,8 @@ struct Page {
     /// What this set's baseline had, in week 2's order.
     issues: [Issue; 4],
     objective: String,
+    /// The metrics of the goals.
+    goals: String,
     targets: String,
     sections: Vec<Section>,
     search: Search,
@@ -55,7 +59,7 @@ struct Page {
     /// The advised configuration as programs; empty where none is advised.
     programs: String,
     before_after: String,
-    pictures: Vec<(&'static str, &'static str)>,
+    pictures: Vec<(&'static str, String)>,
     worked: String,
     challenges: String,
     unexpected: String,
@@ -97,6 +101,7 @@ impl Page {
         let manifest = &analysis.set.manifest;
         let backend = &manifest.backend;
         Self {
+            title: title(analysis),
             status: status(analysis),
             banner: banner(analysis),
             command: manifest.command.clone(),
@@ -107,6 +112,7 @@ impl Page {
             model: backend.model.clone(),
             issues: issues(analysis),
             objective: objective(&manifest.objective),
+            goals: and(&goals(&manifest.objective).map(label).collect::<Vec<_>>()),
             targets: targets(analysis),
             sections: sections(analysis),
             search: search(analysis),
@@ -116,7 +122,7 @@ impl Page {
             parameters: parameters(analysis),
             programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
             before_after: before_after(analysis),
-            pictures: CAPTIONS.to_vec(),
+            pictures: captions(&manifest.objective),
             worked: list(&lessons::worked(analysis)),
             challenges: list(&lessons::challenges(analysis)),
             unexpected: list(&lessons::unexpected(analysis)),
@@ -127,6 +133,14 @@ impl Page {
             hardware: hardware(analysis),
             environment: test_environment(analysis),
         }
+    }
+}
+
+/// What the page is called: as the template is, where it continues week 2.
+pub(super) fn title(analysis: &Analysis<'_>) -> &'static str {
+    match Week2::of(analysis) {
+        Some(_) => "Week 3 Optimization Results",
+        None => "Optimization Results",
     }
 }
 

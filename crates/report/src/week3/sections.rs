@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Curve, Level, Sweep, value},
+    asked::{each_once, goals},
     format::{count, label, percent, quantity, setting},
 };
 
@@ -79,7 +80,8 @@ impl Focus {
     }
 }
 
-/// The first four optimizations: their headings, parameters, and the metrics that they are about.
+/// The first four optimizations: their headings, parameters, and the metrics that they are about, after those
+/// of the goals.
 pub(super) fn sections(analysis: &Analysis<'_>) -> Vec<Section> {
     const P95: &str = "e2e_p95_s";
     const SHARE: &str = "queue_share";
@@ -108,6 +110,7 @@ fn section(
     metrics: &[&str],
 ) -> Section {
     let objective = analysis.objective();
+    let metrics = each_once(goals(objective).chain(metrics.iter().copied()));
     let parameters = focus.parameters();
     let own = analysis.focused.iter().find(|(study, _)| *study == focus.name());
     let (study, all) = own
@@ -127,7 +130,7 @@ fn section(
         .collect();
     let mut results: Vec<String> = Vec::new();
     for found in &sweeps {
-        results.push(sweep(analysis, found, metrics));
+        results.push(sweep(analysis, found, &metrics));
         results.push(summary(objective, found));
     }
     if !missing.is_empty() {
@@ -142,7 +145,7 @@ fn section(
         let values: Vec<String> = sweep.levels.iter().map(|l| setting(l.value)).collect();
         format!("`{}` at {}", sweep.parameter, values.join(", "))
     };
-    results.extend(baseline(analysis, parameters, metrics));
+    results.extend(baseline(analysis, parameters, &metrics));
     let configuration = if sweeps.is_empty() {
         named(parameters)
     } else {

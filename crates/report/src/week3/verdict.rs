@@ -4,11 +4,11 @@ use slotune_results::StoredTrial;
 
 use super::{
     finals::became_of,
-    wording::{and, change, configuration, miss},
+    wording::{change, configuration, miss},
 };
 use crate::{
-    analysis::{Analysis, Change, Verdict, value},
-    format::{is_worse, label, percent, quantity},
+    analysis::{Analysis, Change, Verdict, is_error_known, value},
+    format::{and, is_worse, label, percent, quantity},
 };
 
 /// The verdict as a paragraph.
@@ -39,10 +39,7 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                     )
                 }
             };
-            let price = match price(analysis, found.trial).as_slice() {
-                [] => String::new(),
-                worse => format!(" It is worse than the default in {}.", worse.join("; ")),
-            };
+            let price = price(analysis, found.trial);
             format!(
                 "**Use the configuration below**: {which} meets every target{reached}. {why}{price}"
             )
@@ -85,8 +82,9 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
     }
 }
 
-/// What is worse than the default's beyond noise, each with both values: what the gain costs.
-fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> Vec<String> {
+/// What the gain costs: sentences on what is worse than the default's beyond noise, and on what may be, each
+/// with both values.
+fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> String {
     const METRICS: [&str; 12] = [
         "queue_share",
         "ttft_p95_s",
@@ -102,19 +100,28 @@ fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> Vec<String> {
         "output_throughput_tok_per_s",
     ];
     let Some(default) = analysis.default.and_then(|default| default.entry.measurement()) else {
-        return Vec::new();
+        return String::new();
     };
-    let worse = METRICS.into_iter().filter_map(|metric| {
-        let (before, after) = (default.get(metric)?, found.entry.measurement()?.get(metric)?);
-        let change = Change::between(before, after)?;
-        (change.is_beyond_noise() && is_worse(metric, change.relative)).then(|| {
-            format!(
-                "{}, {} against {}",
-                label(metric),
-                quantity(metric, after.value),
-                quantity(metric, before.value)
-            )
-        })
-    });
-    worse.collect()
+    let (mut worse, mut perhaps) = (Vec::new(), Vec::new());
+    for metric in METRICS {
+        let measured =
+            default.get(metric).zip(found.entry.measurement().and_then(|m| m.get(metric)));
+        let Some((before, after)) = measured else { continue };
+        let change = Change::between(before, after);
+        if change.is_some_and(|c| c.is_beyond_noise() && is_worse(metric, c.relative)) {
+            let both = [after, before].map(|estimate| quantity(metric, estimate.value));
+            // What reads the same is not worth a word.
+            if both[0] == both[1] {
+                continue;
+            }
+            let of = if is_error_known(before, after) { &mut worse } else { &mut perhaps };
+            of.push(format!("{}, {}", label(metric), both.join(" against ")));
+        }
+    }
+    let sentence = |words: &str, metrics: &[String]| match metrics {
+        [] => String::new(),
+        some => format!(" {words} {}.", some.join("; ")),
+    };
+    sentence("It is worse than the default in", &worse)
+        + &sentence("It may be worse, by values of which no error is known, in", &perhaps)
 }

@@ -29,7 +29,7 @@ pub(super) fn kind(backend: &BackendInfo) -> &'static str {
 }
 
 /// A change of a metric: `42.0% lower ± 1.5 pp`; says so where it is a change for the worse, within
-/// the noise, or too small to show.
+/// the noise, or too small to show, and where nothing is known of its error, for then it may be noise.
 pub(crate) fn change(metric: &str, change: Option<Change>) -> String {
     let Some(change) = change else { return "n/a".to_owned() };
     if change.relative.abs() < 0.0005 && change.standard_error < 0.0005 {
@@ -58,8 +58,12 @@ pub(crate) fn change(metric: &str, change: Option<Change>) -> String {
         r if r < -0.99 && r > -1.0 => format!("{}% lower{known}", fixed(-r * 100.0, 1)),
         r => format!("{} lower{known}", percent(-r)),
     };
-    let worse = if is_worse(metric, change.relative) { " (worse)" } else { "" };
-    format!("{size}{worse}")
+    let remark = match change {
+        change if change.is_error_unknown() => " (uncertainty unknown)",
+        change if is_worse(metric, change.relative) => " (worse)",
+        _ => "",
+    };
+    format!("{size}{remark}")
 }
 
 /// A missed target: `queue time share ≤ 50%, reached 62.0%`.
@@ -110,15 +114,6 @@ pub(super) fn shortened(text: &str) -> String {
     short
 }
 
-/// Items in a sentence: `a, b and c`.
-pub(super) fn and(items: &[String]) -> String {
-    match items {
-        [] => String::new(),
-        [only] => only.clone(),
-        [most @ .., last] => format!("{} and {last}", most.join(", ")),
-    }
-}
-
 /// Items as a Markdown list.
 pub(super) fn list(items: &[String]) -> String {
     items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n")
@@ -133,15 +128,21 @@ mod tests {
         let of = |metric, relative, standard_error| {
             change(metric, Some(Change { relative, standard_error }))
         };
-        assert_eq!(of("e2e_p95_s", -0.42, 0.0), "42% lower");
+        assert_eq!(of("e2e_p95_s", -0.42, 0.0), "42% lower (uncertainty unknown)");
         assert_eq!(of("e2e_p95_s", -0.42, 0.015), "42.0% lower ± 1.5 pp");
         assert_eq!(of("e2e_p95_s", -0.42, 0.0002), "42.0% lower");
-        assert_eq!(of("e2e_p95_s", 0.05, 0.0), "5.0% higher (worse)");
-        assert_eq!(of("output_throughput_tok_per_s", 0.264, 0.0), "26% higher");
-        assert_eq!(of("output_throughput_tok_per_s", 3.0, 0.0), "4.00 times as high");
-        assert_eq!(of("output_throughput_tok_per_s", -0.1, 0.0), "10% lower (worse)");
-        assert_eq!(of("queue_share", -0.9996, 0.0), "more than 99.9% lower");
-        assert_eq!(of("queue_share", -0.995, 0.0), "99.5% lower");
+        assert_eq!(of("e2e_p95_s", 0.05, 0.0), "5.0% higher (uncertainty unknown)");
+        assert_eq!(
+            of("output_throughput_tok_per_s", 0.264, 0.0),
+            "26% higher (uncertainty unknown)"
+        );
+        assert_eq!(
+            of("output_throughput_tok_per_s", 3.0, 0.0),
+            "4.00 times as high (uncertainty unknown)"
+        );
+        assert_eq!(of("output_throughput_tok_per_s", -0.1, 0.01), "10.0% lower ± 1.0 pp (worse)");
+        assert_eq!(of("queue_share", -0.9996, 1e-5), "more than 99.9% lower");
+        assert_eq!(of("queue_share", -0.995, 1e-5), "99.5% lower");
         assert_eq!(of("queue_share", -1.0, 0.0), "100% lower");
         assert_eq!(of("e2e_p95_s", -0.02, 0.02), "within noise (−2.0% ± 2.0 pp)");
         assert_eq!(of("queue_share", 531.0, 78.0), "532 ± 78 times as high (worse)");
@@ -149,12 +150,6 @@ mod tests {
         assert_eq!(of("e2e_p95_s", 0.0, 0.0), "unchanged");
         assert_eq!(of("e2e_p95_s", 0.0, 0.02), "within noise (0.0% ± 2.0 pp)");
         assert_eq!(change("e2e_p95_s", None), "n/a");
-    }
-
-    #[test]
-    fn items_read_as_in_a_sentence() {
-        let of = |items: &[&str]| and(&items.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!([of(&[]), of(&["a"]), of(&["a", "b", "c"])], ["", "a", "a, b and c"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Single questions of a set: what to do, what changed, what the configuration is as a manifest.
 
 use serde::Deserialize as _;
-use slotune_core::{Configuration, Estimate, Goal, Measurement, Outcome, Value};
+use slotune_core::{Configuration, Constraint, Estimate, Goal, Measurement, Outcome, Value};
 use slotune_report::{
     advice::Advice,
     analysis::Analysis,
@@ -125,13 +125,66 @@ fn a_change_is_judged_by_its_direction_and_by_noise() {
     let [low, high] = interval.unwrap();
     assert!((low - (-0.5 - 1.96 * 0.035_355)).abs() < 1e-5, "{low}");
     assert!((high - (-0.5 + 1.96 * 0.035_355)).abs() < 1e-5, "{high}");
-    assert_eq!(faster[1], (Judgement::Better, None), "more throughput is better");
+    assert_eq!(faster[1], (Judgement::Unknown, None), "any two runs differ by something");
     let noise = judge(base.clone(), of(metric(1.9, 0.1), metric(900.0, 0.0)));
     assert_eq!(noise[0].0, Judgement::Same);
-    assert_eq!(noise[1].0, Judgement::Worse);
+    assert_eq!(noise[1].0, Judgement::Unknown);
+    let more = judge(
+        of(metric(2.0, 0.1), metric(1000.0, 10.0)),
+        of(metric(2.0, 0.1), metric(1100.0, 0.0)),
+    );
+    assert_eq!(
+        more[1].0,
+        Judgement::Better,
+        "more throughput is better, and of one the error is known"
+    );
+    assert_eq!(more[0].0, Judgement::Same);
     let bound = |value| Estimate { is_lower_bound: true, ..metric(value, 0.1) };
     assert_eq!(judge(base.clone(), of(bound(9.0), metric(1000.0, 0.0)))[0].0, Judgement::Worse);
     assert_eq!(judge(base, of(bound(1.0), metric(1000.0, 0.0)))[0].0, Judgement::Unknown);
+}
+
+#[test]
+fn without_any_error_a_difference_is_called_neither_better_nor_worse() {
+    let of = |p95: f64, ttft: Estimate| {
+        Measurement::new().with("e2e_p95_s", p95).with_estimate("ttft_p95_s", ttft)
+    };
+    let known = |value| Estimate::new(value, 0.01);
+    let (set, [before, after]) = pair(of(2.0, known(1.0)), of(3.0, known(2.0)));
+    let comparison = Comparison::new((&set, &before), (&set, &after));
+    assert_eq!(comparison.verdict, Judgement::Unknown);
+    let text = comparison.to_string();
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).expect("a line");
+    assert!(line("P95 E2E latency").ends_with(" unknown, no error is known"), "{text}");
+    assert!(line("P95 TTFT").ends_with(" worse"), "{text}");
+    assert!(text.ends_with("\nobjective: unknown, no error is known"), "{text}");
+
+    let open = Estimate { is_lower_bound: true, ..known(1.0) };
+    let (set, [before, after]) = pair(of(2.0, known(2.0)), of(2.0, open));
+    let text = Comparison::new((&set, &before), (&set, &after)).to_string();
+    assert!(text.contains(" unknown, a lower bound\n"), "{text}");
+    assert!(text.ends_with("\nobjective: same"), "{text}");
+}
+
+#[test]
+fn advice_on_values_without_errors_says_so() {
+    let mut trials = Vec::new();
+    for (label, p95) in [(Some("default"), 2.0), (None, 1.0)] {
+        let outcome = Outcome::Completed(Measurement::new().with("e2e_p95_s", p95));
+        let study = if label.is_some() { "reference" } else { "search" };
+        let of = trial(study, 0, configuration(256, 0.9, true), outcome);
+        trials.push(label.map_or_else(|| of.clone(), |label| labelled(label, of.clone())));
+    }
+    let studies = vec![
+        study("reference", StudyRole::Reference, "given", 1),
+        study("search", StudyRole::Search, "bayesian", 1),
+    ];
+    let mut set = set(studies, trials);
+    set.manifest.objective.constraints.clear();
+    let text = Advice::new(&Analysis::new(&set)).unwrap().to_string();
+    assert!(text.contains("nothing is known of how uncertain the difference"), "{text}");
+    let page = slotune_report::week3::page(&set).unwrap();
+    assert!(page.contains("P95 E2E latency is 50% lower (uncertainty unknown)."), "{page}");
 }
 
 #[test]
@@ -155,7 +208,21 @@ fn references_say_which_targets_they_meet() {
     assert!(baseline.targets.iter().any(|target| !target.met), "{baseline:?}");
     let text = references.to_string();
     assert!(text.contains("vLLM's default: "), "{text}");
-    assert!(text.contains("baseline misses "), "{text}");
+    assert!(text.contains("baseline misses output throughput ≥ 1,200 tok/s\n"), "{text}");
+}
+
+#[test]
+fn bounds_are_rounded_for_people_and_whole_for_machines() {
+    let mut set = main_job();
+    set.manifest.objective.constraints =
+        vec![Constraint::at_least("output_throughput_tok_per_s", 4_831.611_840_937_934)];
+    let references = References::new(&set);
+    let text = references.to_string();
+    assert!(text.contains("baseline misses output throughput ≥ 4,832 tok/s\n"), "{text}");
+    let json = serde_json::to_string(&references).unwrap();
+    assert!(json.contains("output_throughput_tok_per_s >= 4831.611840937934"), "{json}");
+    let page = slotune_report::week3::page(&set).unwrap();
+    assert!(page.contains("≥ 4,832 tok/s") && !page.contains("4831.6"), "{page}");
 }
 
 /// A trial with an argument whose flag holds quotes and spaces, on a model that needs quoting.

@@ -48,6 +48,17 @@ fn the_best_for_other_targets_is_found_after_the_fact() {
     let closest = inquiry.closest.as_ref().unwrap();
     assert_eq!(closest.trial, 0);
     assert_eq!(closest.misses, ["output_throughput_tok_per_s >= 1500"]);
+    let whole = ask(&set, objective(1_500.123_456_789));
+    let text = whole.to_string();
+    assert!(
+        text.contains("asked: minimize P95 E2E latency\n       output throughput ≥ 1,500 tok/s\n")
+    );
+    assert!(text.contains("         misses output throughput ≥ 1,500 tok/s\n"), "{text}");
+    let json = serde_json::to_string(&whole).unwrap();
+    assert!(
+        json.contains("\"misses\":[\"output_throughput_tok_per_s >= 1500.123456789\"]"),
+        "{json}"
+    );
     let throughput = Objective::maximise("output_throughput_tok_per_s");
     assert_eq!(ask(&set, throughput).best.unwrap().trial, 0);
 }
@@ -107,6 +118,44 @@ fn trials_with_caveats_are_doubted() {
     assert_eq!(inquiry.doubts.len(), 1);
     assert_eq!(inquiry.doubts[0].reason, "latency never settled (not_steady)");
     assert!(inquiry.to_string().contains("a:search/1  latency never settled"), "{inquiry}");
+}
+
+#[test]
+fn the_same_doubt_of_many_trials_is_one_line() {
+    let mut set = measured(&VALUES);
+    for position in [0, 2, 3, 4] {
+        set.trials[position].caveats = vec![Caveat::new(CaveatClass::NotSteady, "never settled")];
+    }
+    set.trials[1].caveats = vec![Caveat::new(CaveatClass::ClientLate, "sent late")];
+    let inquiry = ask(&set, objective(0.0));
+    assert_eq!(inquiry.doubts.len(), 5, "one a trial for machines");
+    let text = inquiry.to_string();
+    let (_, doubts) = text.split_once("to trust less:\n").expect("some");
+    assert_eq!(
+        doubts,
+        "  4 trials  never settled (not_steady): a:search/0, 2 to 4\n  a:search/1  sent late (client_late)\n"
+    );
+    // The set is named once.
+    for trial in &mut set.trials[3..] {
+        trial.study = "grid".to_owned();
+    }
+    let text = ask(&set, objective(0.0)).to_string();
+    assert!(text.contains(": a:search/0, 2; grid/3, 4\n"), "{text}");
+}
+
+#[test]
+fn repeats_without_errors_are_not_said_to_differ_beyond_noise() {
+    let mut set = measured(&VALUES[..1]);
+    for (id, p95_s) in [(1, 2.0), (2, 3.0)] {
+        let measurement = Measurement::new().with("e2e_p95_s", p95_s);
+        let outcome = Outcome::Completed(measurement);
+        set.trials.push(trial("search", id, configuration(64, 0.9, true), outcome));
+    }
+    let inquiry = ask(&set, objective(0.0));
+    assert_eq!(
+        inquiry.doubts[0].reason,
+        "a repeat of search/1 that measured 3.00 s where that had 2.00 s: nothing is known of the noise within runs"
+    );
 }
 
 #[test]

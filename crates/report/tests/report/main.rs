@@ -6,5 +6,7 @@ mod effects;
 mod finals;
 mod html;
 mod inquiry;
+mod other_systems;
+mod pictures;
 mod synthetic;
 mod week3;

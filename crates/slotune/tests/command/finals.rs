@@ -108,7 +108,7 @@ fn from_a_search_to_a_verdict_with_an_interval_and_service_levels() {
     for part in [
         "### 7. Finals",
         "#### Under a sustained load",
-        "| TTFT latency | 120 |",
+        "| TTFT | 120 |",
         "- [x] Study `finals`, sampler given",
     ] {
         assert!(page.contains(part), "{part}\n{page}");

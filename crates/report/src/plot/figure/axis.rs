@@ -2,8 +2,8 @@
 
 use crate::format::fixed;
 
-/// Largest over smallest value from which a log axis shows more bars than a linear one, on which
-/// their heights compare.
+/// Largest over smallest value from which dots on a log axis tell more than bars on a linear one, whose
+/// lengths compare.
 const LOG_RATIO: f64 = 12.0;
 
 /// The same for points, which only need to be told apart.
@@ -29,8 +29,8 @@ impl Axis {
         Self { ticks: linear_ticks(0.0, high), ..Self::new(title, 0.0, high) }
     }
 
-    /// For bars: from 0, or on a log scale where the values span much.
-    pub(in super::super) fn for_bars(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
+    /// For values side by side: from 0, for bars, or on a log scale where the values span much.
+    pub(in super::super) fn for_values(title: &str, values: impl IntoIterator<Item = f64>) -> Self {
         let (smallest, largest, axis) = Self::with_range(title, values);
         if largest / smallest >= LOG_RATIO { Self::log(title, smallest, largest) } else { axis }
     }
@@ -81,11 +81,6 @@ impl Axis {
         Self { ticks, log, ..Self::new(title, low, high) }
     }
 
-    /// From 0 to `high` percent, at least 100, of which only those up to 100 have a tick.
-    pub(in super::super) fn shares(title: &str, high: f64) -> Self {
-        Self { ticks: linear_ticks(0.0, 100.0), ..Self::new(title, 0.0, high) }
-    }
-
     /// From 0 to 100 percent.
     pub(in super::super) fn percent(title: &str) -> Self {
         Self { ticks: linear_ticks(0.0, 100.0), ..Self::new(title, 0.0, 100.0) }
@@ -128,6 +123,16 @@ impl Axis {
 
     fn new(title: &str, low: f64, high: f64) -> Self {
         Self { title: title.to_owned(), ticks: Vec::new(), grid: true, low, high, log: false }
+    }
+
+    /// Whether it begins at zero.
+    pub(in super::super) fn is_from_zero(&self) -> bool {
+        !self.log && self.low <= 0.0
+    }
+
+    /// Whether equal distances are equal ratios.
+    pub(super) fn is_log(&self) -> bool {
+        self.log
     }
 
     /// Where a value lies between the ends of the axis, 0 to 1; values beyond lie at the ends.
@@ -229,7 +234,7 @@ mod tests {
     #[test]
     fn axes_hold_what_they_are_made_for() {
         for values in [vec![], vec![0.0], vec![3.0], vec![0.001, 900.0], vec![0.0, 1e-9, 5.0]] {
-            let axis = Axis::for_bars("x", values.clone());
+            let axis = Axis::for_values("x", values.clone());
             for value in values {
                 assert!((0.0..=1.0).contains(&axis.position(value)), "{value}");
             }

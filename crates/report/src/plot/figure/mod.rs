@@ -5,11 +5,11 @@
 //! the machine is looked at.
 
 mod axis;
-mod bars;
 pub(super) mod colour;
 mod panel;
 mod shapes;
 mod text;
+mod values;
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use plotters::{
 use resvg::{tiny_skia, usvg};
 
 pub(super) use axis::Axis;
-pub(super) use bars::{Bar, Group, bars};
 pub(super) use panel::Panel;
 pub(super) use shapes::{Entry, Mark, rectangle};
 use shapes::{dashes, legend, line, mark, path, polygon, whisker};
-use text::{Style, fit, width};
-pub(super) use text::{style, text};
+use text::{Style, width};
+pub(super) use text::{fit, style, text};
+pub(super) use values::{Group, Shown, side_by_side};
 
 /// A part of the page, in pixels from its own corner.
 pub(super) type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -39,7 +39,7 @@ pub(super) type Drawn = Result<(), DrawError>;
 use colour::{GREY, INK, PAPER};
 
 /// Sizes of text, pixels.
-pub(super) const TINY: u32 = 11;
+const TINY: u32 = 11;
 pub(super) const SMALL: u32 = 13;
 const TITLE: u32 = 22;
 const HEADING: u32 = 16;
@@ -98,4 +98,10 @@ pub(super) fn columns<'a>(canvas: &Canvas<'a>, count: usize) -> Vec<Canvas<'a>> 
         .enumerate()
         .map(|(i, part)| part.margin(0, 0, if i == 0 { 0 } else { GAP }, 0))
         .collect()
+}
+
+/// Splits a column of that width, pixels, off the right of a canvas: room for what is written beside a panel
+/// whose axis ends with its values.
+pub(super) fn with_margin<'a>(canvas: &Canvas<'a>, width: u32) -> (Canvas<'a>, Canvas<'a>) {
+    canvas.split_horizontally(canvas.dim_in_pixel().0.saturating_sub(width))
 }

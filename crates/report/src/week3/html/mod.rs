@@ -9,7 +9,7 @@ mod trials;
 
 use serde::Serialize;
 
-use super::page::render;
+use super::page::{render, title};
 use crate::{analysis::Analysis, plot::Picture};
 use body::{Body, Chapter};
 use trials::Trials;
@@ -17,6 +17,7 @@ use trials::Trials;
 /// All that the template names.
 #[derive(Serialize)]
 struct Page<'a> {
+    title: &'static str,
     model: &'a str,
     style: &'static str,
     script: &'static str,
@@ -34,6 +35,7 @@ pub(super) fn fill(
 ) -> Result<String, minijinja::Error> {
     let Body { html: body, chapters } = body::render(markdown, pictures);
     let page = Page {
+        title: title(analysis),
         model: &analysis.set.manifest.backend.model,
         style: include_str!("style.css"),
         script: include_str!("sort.js"),

@@ -3,21 +3,23 @@
 use serde::Serialize;
 use slotune_core::{Outcome, Reason, State};
 use slotune_results::StoredTrial;
+use slotune_serving::{Caveat, CaveatClass};
 
-use super::super::wording::{DEFAULTS, and, miss, settings, shortened};
+use super::super::wording::{DEFAULTS, miss, settings, shortened};
 use crate::{
-    analysis::{Analysis, misses},
-    format::{estimate, heading},
+    analysis::{Analysis, caveat_groups, misses},
+    asked::each_once,
+    format::{and, estimate, heading},
 };
 
-/// Numbers of a trial that the table shows.
+/// Numbers of a trial that the table shows after those that the objective asks for.
 const METRICS: [&str; 3] = ["e2e_p95_s", "output_throughput_tok_per_s", "queue_share"];
 
 /// The table.
 #[derive(Serialize)]
 pub(super) struct Trials {
     /// Over the columns of numbers.
-    metrics: [String; METRICS.len()],
+    metrics: Vec<String>,
     rows: Vec<Row>,
 }
 
@@ -28,7 +30,7 @@ struct Row {
     trial: u64,
     outcome: String,
     configuration: String,
-    metrics: [Cell; METRICS.len()],
+    metrics: Vec<Cell>,
     caveats: Vec<String>,
 }
 
@@ -42,16 +44,27 @@ struct Cell {
 
 impl Trials {
     pub(super) fn new(analysis: &Analysis<'_>) -> Self {
-        let rows = analysis.set.trials.iter().map(|trial| Row::new(analysis, trial)).collect();
-        Self { metrics: METRICS.map(heading), rows }
+        let metrics = each_once(analysis.objective().metrics().chain(METRICS));
+        // What many trials say in the same words is told once, among the lessons.
+        let groups = caveat_groups(&analysis.set.trials);
+        let shared = groups.iter().filter(|g| g.trials.len() > 1 && g.messages.len() == 1);
+        let shared: Vec<CaveatClass> = shared.map(|group| group.class).collect();
+        let trials = analysis.set.trials.iter();
+        let rows = trials.map(|trial| Row::new(analysis, &metrics, &shared, trial)).collect();
+        Self { metrics: metrics.into_iter().map(heading).collect(), rows }
     }
 }
 
 impl Row {
-    fn new(analysis: &Analysis<'_>, stored: &StoredTrial) -> Self {
+    fn new(
+        analysis: &Analysis<'_>,
+        metrics: &[&str],
+        shared: &[CaveatClass],
+        stored: &StoredTrial,
+    ) -> Self {
         let StoredTrial { study, label, entry, caveats, .. } = stored;
         let label = label.as_ref().map_or_else(String::new, |label| format!(" ({label})"));
-        let cell = |metric| match entry.measurement().and_then(|m| m.get(metric)) {
+        let cell = |metric: &&str| match entry.measurement().and_then(|m| m.get(metric)) {
             None => Cell { text: "n/a".to_owned(), value: String::new() },
             Some(measured) => {
                 let is_number = measured.value.is_finite();
@@ -59,14 +72,18 @@ impl Row {
                 Cell { text: estimate(metric, measured), value }
             }
         };
+        let said = |caveat: &Caveat| match caveat.class.name() {
+            class if shared.contains(&caveat.class) => class.to_owned(),
+            class => format!("{class}: {}", caveat.message),
+        };
         Self {
             study: format!("{study}{label}"),
             trial: entry.trial.id.0,
             outcome: outcome(analysis, &entry.state),
             configuration: settings(&entry.trial.configuration)
                 .unwrap_or_else(|| DEFAULTS.to_owned()),
-            metrics: METRICS.map(cell),
-            caveats: caveats.iter().map(|c| format!("{}: {}", c.class.name(), c.message)).collect(),
+            metrics: metrics.iter().map(cell).collect(),
+            caveats: caveats.iter().map(said).collect(),
         }
     }
 }

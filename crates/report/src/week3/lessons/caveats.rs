@@ -1,29 +1,35 @@
 //! What limits the trials of a set, as their caveats say it.
 
-use std::collections::BTreeMap;
-
 use slotune_results::StoredTrial;
-use slotune_serving::CaveatClass;
 
-use crate::{analysis::Analysis, format::count};
+use crate::{
+    analysis::{Analysis, caveat_groups},
+    format::{count, numbers},
+};
 
-/// One lesson for each class of caveats: how many trials have it, and what the first of them says.
+/// One lesson for each class of caveats: which trials have it, and what they, or the first of them, say.
 pub(super) fn caveats(analysis: &Analysis<'_>) -> Vec<String> {
-    let mut classes: BTreeMap<CaveatClass, (usize, &StoredTrial, &str)> = BTreeMap::new();
-    for trial in &analysis.set.trials {
-        for caveat in &trial.caveats {
-            classes.entry(caveat.class).or_insert((0, trial, &caveat.message)).0 += 1;
-        }
-    }
-    let all = analysis.set.trials.len();
-    let lesson = |(class, (trials, first, message)): (CaveatClass, (usize, &StoredTrial, &str))| {
+    let all = &analysis.set.trials;
+    let groups = caveat_groups(all).into_iter().map(|group| {
+        let trials: Vec<&StoredTrial> = group.trials.iter().map(|at| &all[*at]).collect();
+        let first = if group.messages.len() > 1 { "the first says: " } else { "" };
         format!(
-            "{trials} of {} carry the note `{}`; trial {} of study `{}`: {message}.",
-            count(all, "trial"),
-            class.name(),
-            first.entry.trial.id,
-            first.study,
+            "{} of {} carry the note `{}` ({}): {first}{}.",
+            trials.len(),
+            count(all.len(), "trial"),
+            group.class.name(),
+            places(&trials),
+            group.messages[0].trim_end_matches('.'),
         )
-    };
-    classes.into_iter().map(lesson).collect()
+    });
+    groups.collect()
+}
+
+/// Which trials they are, by study: `` `reference` 0; `search` 2 to 9, 12 ``.
+fn places(trials: &[&StoredTrial]) -> String {
+    let studies = trials.chunk_by(|one, next| one.study == next.study).map(|of_study| {
+        let ids: Vec<u64> = of_study.iter().map(|trial| trial.entry.trial.id.0).collect();
+        format!("`{}` {}", of_study[0].study, numbers(&ids))
+    });
+    studies.collect::<Vec<_>>().join("; ")
 }

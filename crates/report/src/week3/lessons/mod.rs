@@ -8,11 +8,11 @@ use slotune_results::StoredTrial;
 
 use super::{
     finals::became_of,
-    wording::{and, change, miss},
+    wording::{change, miss},
 };
 use crate::{
     analysis::{Analysis, Change, Level, Recommendation, Sweep, Verdict, value},
-    format::{bound, count, label, percent, quantity, setting},
+    format::{and, bound, count, label, percent, quantity, setting},
 };
 use caveats::caveats;
 use comparison::{against_others, baseline_against_week2, default_share, search_against_grid};

@@ -5,13 +5,14 @@ use slotune_core::Constraint;
 use super::{
     super::{
         documented::Week2,
-        wording::{and, change, kind},
+        wording::{change, kind},
     },
     markdown::Table,
 };
 use crate::{
-    analysis::{Analysis, Change, value},
-    format::{bound_value, estimate, heading, is_worse, label, quantity},
+    analysis::{Analysis, BEYOND_NOISE, Change, value},
+    asked::{each_once, goals},
+    format::{and, bound_value, estimate, heading, is_worse, label, quantity},
     subject::{Role, Subject, subjects},
 };
 
@@ -73,22 +74,47 @@ fn scaled_targets(analysis: &Analysis<'_>) -> Vec<String> {
     constraints.filter(is_scaled).map(|c| format!("on {}", label(&c.metric))).collect()
 }
 
-/// The metrics of the owner's table, in its order and words, then what else tells the story.
-const BEFORE_AFTER: [(&str, &str); 9] = [
-    ("**Queue Time %**", "queue_share"),
-    ("**P95 Latency**", "e2e_p95_s"),
-    ("**Long Seq (500+ tok)**", "e2e_p95_very_long_s"),
-    ("**Throughput**", "output_throughput_tok_per_s"),
-    ("**Request Capacity**", "request_throughput_per_s"),
-    ("P50 Queue Time", "queue_time_p50_s"),
-    ("P50 Latency", "e2e_p50_s"),
-    ("P99 Latency", "e2e_p99_s"),
-    ("P95 TTFT", "ttft_p95_s"),
+/// The metrics of the owner's table, in its order and words.
+const OWNERS: [(&str, &str); 5] = [
+    ("Queue Time %", "queue_share"),
+    ("P95 Latency", "e2e_p95_s"),
+    ("Long Seq (500+ tok)", "e2e_p95_very_long_s"),
+    ("Throughput", "output_throughput_tok_per_s"),
+    ("Request Capacity", "request_throughput_per_s"),
 ];
+
+/// What else tells the story.
+const OTHERS: [&str; 4] = ["queue_time_p50_s", "e2e_p50_s", "e2e_p99_s", "ttft_p95_s"];
+
+/// The metrics of the summary and their names: what is asked for comes first, except that the owner's table
+/// stays whole where the set continues it.
+fn rows<'a>(analysis: &Analysis<'a>) -> Vec<(String, &'a str)> {
+    let objective = analysis.objective();
+    let owners = || OWNERS.into_iter().map(|(_, metric)| metric);
+    let is_owners = Week2::of(analysis).is_some();
+    let first = goals(objective).filter(|goal| !is_owners || owners().all(|own| own != *goal));
+    let asked = objective.metrics();
+    let metrics = if is_owners {
+        each_once(first.chain(owners()).chain(asked).chain(OTHERS))
+    } else {
+        each_once(first.chain(asked).chain(owners()).chain(OTHERS))
+    };
+    let named = |metric| {
+        let owners = OWNERS.into_iter().find(|(_, own)| is_owners && *own == metric);
+        let name = owners.map_or_else(|| heading(metric), |(name, _)| name.to_owned());
+        let is_bold = owners.is_some() || goals(objective).any(|goal| goal == metric);
+        (if is_bold { format!("**{name}**") } else { name }, metric)
+    };
+    metrics.into_iter().map(named).collect()
+}
 
 /// Week 2 as documented where it is about this system, the servers of this set, and what the search gained.
 pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
     let subjects = subjects(analysis);
+    if subjects.is_empty() {
+        return "This set has no baseline, no default and no search to set side by side."
+            .to_owned();
+    }
     let kind = kind(&analysis.set.manifest.backend);
     let found = subjects.iter().find(|subject| subject.role == Role::Found);
     let gains: Vec<&Subject<'_>> =
@@ -105,9 +131,9 @@ pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
         _ => "Improvement over default".to_owned(),
     }));
     let mut table = Table::new(headings);
-    for (name, metric) in BEFORE_AFTER {
+    for (name, metric) in rows(analysis) {
         let of = |subject: &Subject<'_>| subject.trial.entry.measurement()?.get(metric);
-        let mut row = vec![name.to_owned()];
+        let mut row = vec![name];
         row.extend(week2.map(|week2| {
             week2.documented(metric).map_or("n/a", |documented| documented.text).to_owned()
         }));
@@ -116,17 +142,25 @@ pub(in super::super) fn before_after(analysis: &Analysis<'_>) -> String {
         );
         let gain = |before: &Subject<'_>| {
             let (before, after) = (of(before)?, found.and_then(of)?);
-            Some(match Change::between(before, after) {
-                // A ratio to nothing says nothing; the difference does.
-                None if after.value > 0.0 && before.value == 0.0 => {
-                    let worse = if is_worse(metric, after.value) { " (worse)" } else { "" };
-                    format!("{} more{worse}", quantity(metric, after.value))
-                }
-                ratio => change(metric, ratio),
+            // A ratio to nothing, or to what may be nothing, says nothing; the difference does.
+            let is_nothing = before.value <= BEYOND_NOISE * before.standard_error;
+            Some(if is_nothing && after.value > before.value {
+                more(metric, after.value - before.value)
+            } else {
+                change(metric, Change::between(before, after))
             })
         };
         row.extend(gains.iter().map(|&before| gain(before).unwrap_or_else(|| "n/a".to_owned())));
         table.row(row);
     }
     table.to_string()
+}
+
+/// By how much a metric is higher.
+fn more(metric: &str, difference: f64) -> String {
+    let size = quantity(metric, difference);
+    // Of two shares the difference is no share of either.
+    let size = size.strip_suffix('%').map_or(size.clone(), |points| format!("{points} pp"));
+    let worse = if is_worse(metric, difference) { " (worse)" } else { "" };
+    format!("{size} more{worse}")
 }

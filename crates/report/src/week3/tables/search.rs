@@ -8,17 +8,19 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Curve, Range, value},
+    asked::beside,
     format::{bound_value, count, estimate, heading, label, quantity, quantity_or, setting, span},
 };
 
-/// The trials at which the search got better.
+/// The trials at which the search got better, and what is beside its goal.
 pub(in super::super) fn improvements(
     analysis: &Analysis<'_>,
     search: &Curve<'_>,
 ) -> Option<String> {
-    let metric = &analysis.objective().metric;
-    let mut table =
-        Table::new(["Trial", heading(metric).as_str(), "Output throughput", "Configuration"]);
+    let (metric, beside) = (&analysis.objective().metric, beside(analysis.objective()));
+    let headings =
+        ["Trial".to_owned(), heading(metric), heading(beside), "Configuration".to_owned()];
+    let mut table = Table::new(headings);
     let mut incumbent = None;
     for point in &search.points {
         if point.incumbent != incumbent {
@@ -28,7 +30,7 @@ pub(in super::super) fn improvements(
             table.row([
                 trial.id.to_string(),
                 measured.map_or("n/a".to_owned(), |e| estimate(metric, e)),
-                quantity_or(THROUGHPUT, value(point.trial, THROUGHPUT)),
+                quantity_or(beside, value(point.trial, beside)),
                 configuration(&trial.configuration),
             ]);
         }
@@ -57,8 +59,6 @@ pub(in super::super) fn front(analysis: &Analysis<'_>) -> Option<String> {
     }
     (!analysis.front.is_empty()).then(|| table.to_string())
 }
-
-const THROUGHPUT: &str = "output_throughput_tok_per_s";
 
 /// The searches at equal budget and at their own.
 pub(in super::super) fn comparison(analysis: &Analysis<'_>) -> Option<String> {

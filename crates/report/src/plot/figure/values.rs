@@ -1,4 +1,6 @@
-//! Bars side by side, each with its value above it and its standard error through its top.
+//! Values side by side, each written above its place with its standard error through it: as bars from zero, or
+//! where they span too much for that, as dots on a log scale. The length of a bar on a log scale would say
+//! nothing.
 
 use plotters::style::{
     RGBColor,
@@ -7,71 +9,70 @@ use plotters::style::{
 use slotune_core::Estimate;
 
 use super::{
-    Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, Style, TINY, colour, rectangle,
-    style, text, whisker, width,
+    Axis, Canvas, DrawError, Drawn, Entry, Mark, Panel, SMALL, Style, TINY, colour, mark,
+    rectangle, style, text, whisker, width,
 };
 use crate::format::number;
 
-/// Bars that share a name below them.
+/// Values that share a name below them.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Group {
     pub(in super::super) name: String,
-    pub(in super::super) bars: Vec<Bar>,
+    pub(in super::super) values: Vec<Shown>,
 }
 
-/// One bar; without a value it reads `n/a`.
+/// One value, not negative; without one it reads `n/a`.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Bar {
+pub(in super::super) struct Shown {
     pub(in super::super) estimate: Option<Estimate>,
     pub(in super::super) colour: RGBColor,
 }
 
-/// Draws groups of bars, and a dashed line at `target`, which the legend explains. The values are
-/// written as those of `metric` are.
-pub(in super::super) fn bars(
+/// Draws groups of values, and a dashed line at `target`, which its text explains. `legend` has a text for each
+/// colour. The values are written as those of `metric` are.
+pub(in super::super) fn side_by_side(
     canvas: &Canvas<'_>,
     heading: &str,
     metric: &str,
     axis: impl FnOnce(Vec<f64>) -> Axis,
-    legend: &[Entry],
+    legend: &[(RGBColor, &str)],
     groups: &[Group],
     target: Option<(f64, &str)>,
 ) -> Drawn {
-    let mut entries = legend.to_vec();
-    entries.extend(target.map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
-    let values = groups.iter().flat_map(|group| &group.bars).filter_map(|bar| bar.estimate);
+    let values = groups.iter().flat_map(|group| &group.values).filter_map(|value| value.estimate);
     let tops = values.map(|e| e.value + e.standard_error).chain(target.map(|(value, _)| value));
+    let axis = axis(tops.collect());
+    let is_log = axis.is_log();
+    let kind = if is_log { Mark::Dot } else { Mark::Square };
+    let mut entries: Vec<Entry> =
+        legend.iter().map(|(colour, label)| Entry::new(kind, *colour, *label)).collect();
+    entries.extend(target.map(|(_, label)| Entry::new(Mark::Dashes, colour::INK, label)));
     let names = Axis::names(groups.iter().map(|group| group.name.as_str()));
-    let panel = Panel::new(canvas, heading, &entries, names, axis(tops.collect()))?;
+    let panel = Panel::new(canvas, heading, &entries, names, axis)?;
     let mut placed = Vec::new();
     let mut pitch = i32::MAX;
     for (i, group) in groups.iter().enumerate() {
         // A single bar takes half its place, many share four fifths.
-        let share = if group.bars.len() > 1 { 0.8 } else { 0.5 };
-        let width = share / group.bars.len().max(1) as f64;
-        for (j, bar) in group.bars.iter().enumerate() {
+        let share = if group.values.len() > 1 { 0.8 } else { 0.5 };
+        let width = share / group.values.len().max(1) as f64;
+        for (j, shown) in group.values.iter().enumerate() {
             let left = i as f64 + (1.0 - share) / 2.0 + j as f64 * width;
             let columns = panel.x(left)..panel.x(left + width) - 2;
-            if let Some(estimate) = bar.estimate {
-                rectangle(
-                    canvas,
-                    columns.clone(),
-                    panel.y(estimate.value)..panel.floor(),
-                    bar.colour,
-                )?;
+            if let Some(Estimate { value, .. }) = shown.estimate.filter(|_| !is_log) {
+                rectangle(canvas, columns.clone(), panel.y(value)..panel.floor(), shown.colour)?;
             }
             pitch = pitch.min(panel.x(left + width) - panel.x(left));
-            placed.push((i32::midpoint(columns.start, columns.end), bar.estimate));
+            placed.push((i32::midpoint(columns.start, columns.end), *shown));
         }
     }
     if let Some((value, _)) = target {
         panel.level(value, colour::INK)?;
     }
     // Last, so that neither bars nor the target's line cross a label.
-    let values: Vec<f64> = placed.iter().filter_map(|(_, e)| e.map(|e| e.value)).collect();
+    let values: Vec<f64> = placed.iter().filter_map(|(_, s)| s.estimate.map(|e| e.value)).collect();
     let writing = Writing::fitting(canvas, metric, &values, pitch)?;
-    for (middle, estimate) in placed {
-        annotate(&panel, middle, estimate, &writing)?;
+    for (middle, shown) in placed {
+        annotate(&panel, middle, shown, is_log, &writing)?;
     }
     if values.is_empty() {
         panel.remark("nothing was measured")?;
@@ -79,7 +80,7 @@ pub(in super::super) fn bars(
     Ok(())
 }
 
-/// How the values above bars are written.
+/// How the values are written.
 struct Writing<'m> {
     metric: &'m str,
     size: u32,
@@ -114,14 +115,17 @@ impl<'m> Writing<'m> {
     }
 }
 
-/// Writes a bar's value above it, and draws its standard error.
+/// Writes a value above its bar or its dot, which it draws, and its standard error.
 fn annotate(
     panel: &Panel<'_, '_>,
     middle: i32,
-    estimate: Option<Estimate>,
+    shown: Shown,
+    is_dot: bool,
     writing: &Writing<'_>,
 ) -> Drawn {
-    let Some(Estimate { value, standard_error, .. }) = estimate else {
+    /// Half the height of a dot.
+    const DOT: i32 = 5;
+    let Some(Estimate { value, standard_error, .. }) = shown.estimate else {
         let style = style(writing.size, colour::GREY);
         return label(panel, "n/a", (middle, panel.floor() - 3), style);
     };
@@ -130,6 +134,11 @@ fn annotate(
         let (high, low) = (panel.y(value + standard_error), panel.y(value - standard_error));
         whisker(panel.canvas, (middle, high), (middle, low))?;
         top = high;
+    }
+    // A log scale has no place for 0, which is written alone.
+    if is_dot && value > 0.0 {
+        mark(panel.canvas, Mark::Dot, (middle, panel.y(value)), shown.colour)?;
+        top = top.min(panel.y(value) - DOT);
     }
     let style = style(writing.size, colour::INK);
     label(panel, &writing.text(value), (middle, top - 3), style)
