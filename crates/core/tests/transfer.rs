@@ -68,6 +68,9 @@ fn a_related_study_saves_trials() {
 #[test]
 fn an_unrelated_study_does_no_harm() {
     let (alone, misled) = (regret(&[], 18), regret(&[unrelated()], 18));
+    // Its best configurations are tried first, which costs a trial or two: less than 1 % by then.
+    assert!(misled < alone + 0.01, "{misled} with the past, {alone} without");
+    let (alone, misled) = (regret(&[], 24), regret(&[unrelated()], 24));
     assert!(misled < 1.5 * alone, "{misled} with the past, {alone} without");
 }
 
