@@ -151,10 +151,10 @@ const GRID: [&str; 5] = [
     "fill=0.5 kind=b split=false width=64",
 ];
 const BAYESIAN: [&str; 5] = [
+    "kind=b split=false width=37",
+    "kind=c split=false width=60",
     "kind=b split=false width=36",
-    "kind=c split=false width=61",
-    "kind=b split=false width=35",
-    "kind=b split=false width=58",
+    "kind=b split=false width=56",
     "kind=b split=false width=61",
 ];
 
@@ -315,15 +315,16 @@ fn crashes_are_avoided_after_a_few() {
     let crashes: Vec<usize> = (0..8)
         .map(|seed| {
             let problem = Problem::new(mixed(), Objective::minimise("latency"));
-            let study = run(problem, Box::new(Bayesian::default()), seed, 30, evaluate);
+            let study = run(problem, Box::new(Bayesian::default()), seed, 45, evaluate);
             let best = study.history().best(study.problem().objective()).unwrap();
             assert!(best.trial.configuration.integer("width").unwrap() >= 36, "seed {seed}");
-            let late = &study.history().entries()[15..];
+            let late = &study.history().entries()[30..];
             late.iter().filter(|entry| entry.is_infeasible()).count()
         })
         .collect();
-    // The best lies at the edge of what crashes; at random 45 of the 120 would.
-    assert!(crashes.iter().sum::<usize>() <= 8 * 5, "{crashes:?} of 15 each");
+    // The best lies at the edge of what crashes, which takes some crashes to find; at random 45 of the 120
+    // would.
+    assert!(crashes.iter().sum::<usize>() <= 8, "{crashes:?} of 15 each");
 }
 
 #[test]

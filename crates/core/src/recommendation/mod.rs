@@ -20,13 +20,6 @@ const HALF_WIDTH: f64 = 1.959_963_984_540_054;
 /// since what is compared with trial 0 is the best of many.
 const BEYOND_NOISE: f64 = 2.575_829_303_548_901;
 
-/// A configuration whose own measurements meet the targets with a smaller probability than this is not
-/// recommended, whatever the model says.
-const SUPPORTED: f64 = 0.8;
-
-/// Trial 0 is no choice where its measurements meet the targets with a smaller probability than this.
-const OPEN: f64 = 0.1;
-
 /// What the trials of a study come to. Where the objective has two goals, this is by the first; what
 /// trades them off, [`Study::recommend_front`](crate::Study::recommend_front) tells.
 ///
@@ -39,7 +32,7 @@ pub enum Recommendation {
     Better(Candidate),
     /// Nothing is better than the configuration of trial 0 beyond noise. Trial 0 is no choice where it
     /// was not measured, or where by its measurements it misses a target with a probability of more than
-    /// 0.9.
+    /// 0.95.
     KeepDefault(Candidate),
     /// No evaluated configuration meets the targets and starts with a probability of at least 0.95,
     /// and trial 0 is no choice.
@@ -199,15 +192,15 @@ impl Seen {
         self.candidate.meets_targets * self.valid
     }
 
-    /// Whether it surely meets the targets and starts, and its measurements support that.
+    /// Whether it surely meets the targets and starts, and its measurements do not speak against it.
     fn is_usable(&self) -> bool {
-        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= SUPPORTED
+        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= 0.5
     }
 
     /// Whether its measurements leave it open that it meets the targets. The model has no say: it makes
     /// little of one configuration among many.
     fn may_meet_targets(&self) -> bool {
-        self.measured >= OPEN
+        self.measured >= 1.0 - SURE
     }
 }
 

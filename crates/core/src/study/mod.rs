@@ -163,7 +163,7 @@ impl Study {
     }
 
     /// The evaluated configurations among which to choose: of those that meet the targets, and start, with
-    /// a probability of at least 0.95, and by their own measurements alone of at least 0.8, those
+    /// a probability of at least 0.95, and that do not speak against it by their own measurements, those
     /// that no other beats in the medians of both goals; best first by the first goal. Where the objective
     /// has one goal, the best alone. Empty while none is so sure.
     ///

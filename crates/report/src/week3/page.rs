@@ -56,6 +56,8 @@ struct Page {
     finals: String,
     verdict: String,
     parameters: String,
+    /// Empty where every change is needed.
+    fewer_changes: String,
     /// The advised configuration as programs; empty where none is advised.
     programs: String,
     before_after: String,
@@ -120,6 +122,7 @@ impl Page {
             finals: finals::section(analysis, finals),
             verdict: verdict::paragraph(analysis),
             parameters: parameters(analysis),
+            fewer_changes: verdict::fewer_changes(analysis),
             programs: analysis.verdict.advised().map_or_else(String::new, |t| programs(backend, t)),
             before_after: before_after(analysis),
             pictures: captions(&manifest.objective),

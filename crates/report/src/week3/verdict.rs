@@ -11,6 +11,19 @@ use crate::{
     format::{and, is_worse, label, percent, quantity},
 };
 
+/// What the model expects of fewer changes than the recommended; empty where each is needed.
+pub(super) fn fewer_changes(analysis: &Analysis<'_>) -> String {
+    let metric = &analysis.objective().metric;
+    analysis.fewer_changes().map_or_else(String::new, |fewer| {
+        format!(
+            "**Fewer changes may do**: with {} alone, and the rest left to vLLM, the model of the search expects a {} of {}. Nothing measured that; try it before you rely on it.",
+            configuration(&fewer.changes),
+            label(metric),
+            quantity(metric, fewer.objective)
+        )
+    })
+}
+
 /// The verdict as a paragraph.
 pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
     let metric = &analysis.objective().metric;

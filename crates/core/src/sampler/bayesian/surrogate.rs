@@ -29,9 +29,8 @@ const INCUMBENTS: usize = 3;
 /// there. Without it, a plateau of nearly equal configurations draws trial after trial.
 const LEAST_GAIN: f64 = 0.01;
 
-/// The same where runs do not differ, times the number of trials: each costs one n-th of what all have, and
-/// a plateau has no luckiest configuration that would be followed.
-const LEAST_EXACT_GAIN: f64 = 0.1;
+/// The same where runs do not differ: then a plateau has no luckiest configuration to be followed.
+const LEAST_EXACT_GAIN: f64 = 0.002;
 
 /// An evaluated configuration is surely feasible with this probability.
 pub(crate) const SURE: f64 = 0.95;
@@ -164,7 +163,7 @@ impl Surrogate {
         let least_gain = match may_differ {
             _ if !manner.has(Part::LeastGain) => 0.0,
             true => LEAST_GAIN,
-            false => LEAST_EXACT_GAIN / completed.len().max(1) as f64,
+            false => LEAST_EXACT_GAIN,
         };
         surrogate.choose_incumbents(problem, &completed, may_differ, least_gain);
         Ok(surrogate)
