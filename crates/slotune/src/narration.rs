@@ -91,7 +91,7 @@ fn incumbent(finished: &Finished<'_>) -> String {
     };
     let is_share = objective.scale == Scale::Log || objective.against.is_some();
     let gain = remaining_gain.map(|gain| match gain.expected() {
-        gain if is_share => format!(", {:.1} % to gain", 100.0 * gain),
+        gain if is_share => format!(", {:.1}% to gain", 100.0 * gain),
         gain => format!(", {} to gain", quantity(metric, gain)),
     });
     best + &gain.unwrap_or_default()

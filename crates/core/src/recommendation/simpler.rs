@@ -1,7 +1,7 @@
 //! Which of a configuration's changes are needed.
 
 use crate::{
-    Configuration, History, Problem, Scale, Value,
+    Configuration, History, Parameter, Problem, Scale, Value,
     sampler::{Manner, Noise, SURE, SuggestError, Surrogate},
 };
 
@@ -92,7 +92,7 @@ impl<'a> View<'a> {
                 _ => false,
             }
         });
-        differing.map(|parameter| parameter.name()).collect()
+        differing.map(Parameter::name).collect()
     }
 
     /// The configuration with one parameter as in the base, and what exists only by it likewise; `None`

@@ -1,7 +1,7 @@
 //! Whether fewer changes than the recommended would do.
 
 use serde::Serialize;
-use slotune_core::{Configuration, Problem, Simpler, Study, sampler::Random};
+use slotune_core::{Configuration, Parameter, Problem, Simpler, Study, sampler::Random};
 
 use super::{Analysis, Verdict};
 
@@ -26,7 +26,7 @@ impl Analysis<'_> {
         let manifest = &self.set.manifest;
         let space = &manifest.space;
         let default = &self.default?.entry.trial.configuration;
-        let names = space.parameters().iter().map(|parameter| parameter.name());
+        let names = space.parameters().iter().map(Parameter::name);
         let default = names.fold(Configuration::new(), |all, name| match default.get(name) {
             Some(value) => all.with(name, value.clone()),
             None => all,

@@ -92,7 +92,7 @@ fn a_server_that_cannot_be_started_ends_the_study_and_nothing_is_learnt() {
     let output = slotune(here, &["tune", "study.toml"]);
     assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
     let message = stderr(&output);
-    assert!(message.starts_with("error: the default could not be measured"), "{message}");
+    assert!(message.contains("\nerror: the default could not be measured"), "{message}");
     assert!(message.contains("--stub-no-such-flag"), "{message}");
     assert!(message.contains("study-results/logs"), "{message}");
     let set = ResultSet::read(here.join("study-results")).unwrap().set;

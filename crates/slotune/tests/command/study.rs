@@ -223,7 +223,7 @@ fn a_short_trace_of_ones_own_is_drawn_anew_and_what_is_refused_is_told_from_any_
     fs::write(&path, text).unwrap();
 
     let said = ok(&here, &["tune", "study.toml"]);
-    assert!(said.lines().filter(|line| line.contains(", 98.4 % completed")).count() >= 3, "{said}");
+    assert!(said.lines().filter(|line| line.contains(", 98.4% completed")).count() >= 3, "{said}");
     // From the folder above, it is the same study.
     let said = ok(folder.path(), &["finals", "my/study.toml"]);
     assert!(!said.contains("± 0 s"), "{said}");
