@@ -29,8 +29,9 @@ const INCUMBENTS: usize = 3;
 /// there. Without it, a plateau of nearly equal configurations draws trial after trial.
 const LEAST_GAIN: f64 = 0.01;
 
-/// The same where runs do not differ: then a plateau has no luckiest configuration to be followed.
-const LEAST_EXACT_GAIN: f64 = 0.002;
+/// The same where runs do not differ, times the number of trials: one more costs one n-th of what all have,
+/// and a plateau has no luckiest configuration that would be followed.
+const LEAST_EXACT_GAIN: f64 = 0.1;
 
 /// An evaluated configuration is surely feasible with this probability.
 pub(crate) const SURE: f64 = 0.95;
@@ -163,7 +164,7 @@ impl Surrogate {
         let least_gain = match may_differ {
             _ if !manner.has(Part::LeastGain) => 0.0,
             true => LEAST_GAIN,
-            false => LEAST_EXACT_GAIN,
+            false => LEAST_EXACT_GAIN / completed.len().max(1) as f64,
         };
         surrogate.choose_incumbents(problem, &completed, may_differ, least_gain);
         Ok(surrogate)
