@@ -173,7 +173,7 @@ fn write_long_study(folder: &Path) {
     let start = text.find("[workload.trace]").expect("a workload");
     let end = text.find("# ... or requests drawn").expect("the comment after it");
     let workload = "[workload.synthetic]\nrate_per_s = 24.0\nprompt_tokens = 256\n\
-                    output_tokens = 256\nrequests = 600000\n";
+                    output_tokens = 256\nrequests = 2400000\n";
     fs::write(path, text[..start].to_owned() + workload + &text[end..]).expect("writable");
 }
 
