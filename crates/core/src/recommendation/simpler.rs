@@ -43,10 +43,11 @@ impl Simpler {
         loop {
             let changes = view.changes(&best, base);
             let fewer = changes.iter().filter_map(|name| view.without(&best, base, name));
+            let fewer = fewer.filter(|one| view.is_sure(one));
             let fewer = fewer.filter_map(|one| Some((view.cost(&one)?.0, one)));
             let next = fewer.min_by(|(a, _), (b, _)| a.total_cmp(b));
             match next {
-                Some((cost, one)) if cost <= worst && view.is_sure(&one) => best = one,
+                Some((cost, one)) if cost <= worst => best = one,
                 _ => break,
             }
         }

@@ -150,7 +150,8 @@ impl Study {
     }
 
     /// Which of the changes from `base` to `changed`, two configurations of the space, the models need: the
-    /// configuration without those that they expect to do nothing.
+    /// configuration without those that they expect to do nothing to the first goal and to the targets. `None`
+    /// where every change is needed, or none.
     ///
     /// # Errors
     /// When the models of the outcomes cannot be fitted.

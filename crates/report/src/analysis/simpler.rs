@@ -20,10 +20,13 @@ pub struct FewerChanges {
 impl Analysis<'_> {
     /// Whether fewer changes than the recommended would do. `None` where none is recommended, every change
     /// is needed, or the model cannot tell: vLLM's default is not known in the search space, or the search
-    /// lacks a trial.
+    /// lacks a trial. `None` too where there are two goals, since fewer changes may trade them off otherwise.
     pub fn fewer_changes(&self) -> Option<FewerChanges> {
         let Verdict::Change(found) = &self.verdict else { return None };
         let manifest = &self.set.manifest;
+        if manifest.objective.against.is_some() {
+            return None;
+        }
         let space = &manifest.space;
         let default = &self.default?.entry.trial.configuration;
         let names = space.parameters().iter().map(Parameter::name);
