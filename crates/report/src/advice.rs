@@ -162,7 +162,7 @@ fn best_beside_default(analysis: &Analysis<'_>, best: Option<&Recommendation<'_>
 }
 
 /// What the model expects of fewer changes.
-pub(crate) fn in_words(analysis: &Analysis<'_>, fewer: &FewerChanges) -> String {
+fn in_words(analysis: &Analysis<'_>, fewer: &FewerChanges) -> String {
     let FewerChanges { changes, objective, .. } = fewer;
     let metric = &analysis.objective().metric;
     format!(

@@ -1,9 +1,7 @@
 //! A finished trial in one line, for people who watch.
 
-use slotune_core::{
-    Constraint, Entry, Goal, Measurement, Objective, Origin, Outcome, Scale, State, Trial,
-};
-use slotune_report::quantity;
+use slotune_core::{Entry, Goal, Measurement, Objective, Origin, Outcome, Scale, State, Trial};
+use slotune_report::{analysis::misses, quantity};
 
 use crate::Finished;
 
@@ -58,16 +56,15 @@ fn value(metric: &str, measurement: &Measurement) -> String {
 
 /// What is said of the targets, and of what makes a latency look better than it is.
 fn targets(measurement: &Measurement, objective: &Objective) -> String {
-    let is_missed = |constraint: &&Constraint| {
-        !measurement.value(&constraint.metric).is_some_and(|value| constraint.is_met(value))
-    };
-    let missed: Vec<&Constraint> = objective.constraints.iter().filter(is_missed).collect();
+    let missed = misses(objective, measurement);
     let is_bound = measurement.get(&objective.metric).is_some_and(|e| e.is_lower_bound);
     let said = match missed.as_slice() {
+        // A value that is known only to be so much or more may lie above its bound.
+        [] if !objective.is_feasible(measurement) => "misses a target".to_owned(),
         [] if is_bound => "or more".to_owned(),
         [] if objective.constraints.is_empty() => String::new(),
         [] => "meets targets".to_owned(),
-        [one] => format!("misses {}", one.metric),
+        [one] => format!("misses {}", one.constraint.metric),
         several => format!("misses {} targets", several.len()),
     };
     // Whoever answers fewer requests has lower latencies.
@@ -95,4 +92,31 @@ fn incumbent(finished: &Finished<'_>) -> String {
         gain => format!(", {} to gain", quantity(metric, gain)),
     });
     best + &gain.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use slotune_core::{Constraint, Estimate};
+
+    use super::*;
+
+    #[test]
+    fn a_target_that_a_run_given_up_may_miss_is_not_called_met() {
+        let objective = Objective::minimise("e2e_p95_s")
+            .subject_to(Constraint::at_most("ttft_p95_s", 2.0))
+            .subject_to(Constraint::at_least("output_throughput_tok_per_s", 100.0));
+        let said = |ttft: Estimate, throughput: f64| {
+            let measurement = Measurement::new()
+                .with("e2e_p95_s", 3.0)
+                .with("output_throughput_tok_per_s", throughput)
+                .with_estimate("ttft_p95_s", ttft);
+            targets(&measurement, &objective)
+        };
+        let exact = Estimate::new(1.5, 0.0);
+        assert_eq!(said(exact, 200.0), "meets targets");
+        let or_more = Estimate { is_lower_bound: true, ..exact };
+        assert_eq!(said(or_more, 200.0), "misses a target");
+        assert_eq!(said(exact, 50.0), "misses output_throughput_tok_per_s");
+        assert_eq!(said(Estimate::new(2.5, 0.0), 50.0), "misses 2 targets");
+    }
 }
