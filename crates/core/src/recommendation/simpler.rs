@@ -15,8 +15,6 @@ const NEGLIGIBLE: f64 = 0.01;
 pub struct Simpler {
     /// The configuration.
     pub configuration: Configuration,
-    /// The parameters in which it still differs, in the order of the space.
-    pub changes: Vec<String>,
     /// The median of the objective, in the metric's unit.
     pub objective: f64,
     /// The probability that all targets are met.
@@ -51,12 +49,8 @@ impl Simpler {
                 _ => break,
             }
         }
-        let changes = view.changes(&best, base);
-        if best == *changed || changes.is_empty() {
-            return Ok(None);
-        }
-        let changes = changes.into_iter().map(str::to_owned).collect();
-        Ok(view.simpler(best, changes))
+        let is_needed = best == *changed || view.changes(&best, base).is_empty();
+        Ok(if is_needed { None } else { view.simpler(best) })
     }
 }
 
@@ -117,12 +111,11 @@ impl<'a> View<'a> {
         self.problem.space().check(&built).is_ok().then_some(built)
     }
 
-    fn simpler(&self, configuration: Configuration, changes: Vec<String>) -> Option<Simpler> {
+    fn simpler(&self, configuration: Configuration) -> Option<Simpler> {
         let point = self.point(&configuration);
         let (posterior, scale) = self.surrogate.objective(&point)?;
         Some(Simpler {
             configuration,
-            changes,
             objective: scale.backward(posterior.mean),
             meets_targets: self.surrogate.feasibilities(&point).iter().product(),
         })

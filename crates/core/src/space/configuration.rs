@@ -83,6 +83,13 @@ impl Configuration {
         }
     }
 
+    /// The values that another configuration lacks, or has otherwise.
+    #[must_use]
+    pub fn changes_from(&self, base: &Configuration) -> Configuration {
+        let changes = self.values.iter().filter(|(name, value)| base.get(name) != Some(value));
+        Configuration { values: changes.cloned().collect() }
+    }
+
     /// Names and values, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.values.iter().map(|(name, value)| (&**name, value))

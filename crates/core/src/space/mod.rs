@@ -143,6 +143,24 @@ impl SearchSpace {
         }
     }
 
+    /// The values that a configuration has for the parameters of this space, such as what vLLM chose by
+    /// itself for those of a search.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check), where they are no configuration of this space.
+    pub fn restrict(
+        &self,
+        configuration: &Configuration,
+    ) -> Result<Configuration, ConfigurationError> {
+        let names = self.parameters.iter().map(Parameter::name);
+        let restricted =
+            names.fold(Configuration::new(), |all, name| match configuration.get(name) {
+                Some(value) => all.with(name, value.clone()),
+                None => all,
+            });
+        self.check(&restricted).map(|()| restricted)
+    }
+
     /// Whether every rule holds.
     pub fn allows(&self, configuration: &Configuration) -> bool {
         self.rules.iter().all(|rule| rule.holds(configuration))

@@ -1,7 +1,7 @@
 //! Whether fewer changes than the recommended would do.
 
 use serde::Serialize;
-use slotune_core::{Configuration, Parameter, Problem, Simpler, Study, sampler::Random};
+use slotune_core::{Configuration, Problem, Study, sampler::Random};
 
 use super::{Analysis, Verdict};
 
@@ -29,21 +29,17 @@ impl Analysis<'_> {
         }
         let space = &manifest.space;
         let default = &self.default?.entry.trial.configuration;
-        let names = space.parameters().iter().map(Parameter::name);
-        let default = names.fold(Configuration::new(), |all, name| match default.get(name) {
-            Some(value) => all.with(name, value.clone()),
-            None => all,
-        });
+        let default = space.restrict(default).ok()?;
         let changed = &found.trial.entry.trial.configuration;
-        space.check(&default).and_then(|()| space.check(changed)).ok()?;
+        space.check(changed).ok()?;
         let history = self.set.history(&self.search()?.study.name).ok()?;
         let problem = Problem::new(space.clone(), manifest.objective.clone());
         let study = Study::resume(problem, Box::new(Random), 0, history).ok()?;
-        let Simpler { configuration, objective, meets_targets, .. } =
-            study.simpler(changed, &default).ok()??;
-        let differs = configuration.iter().filter(|(name, value)| default.get(name) != Some(value));
-        let changes =
-            differs.fold(Configuration::new(), |all, (name, value)| all.with(name, value.clone()));
-        Some(FewerChanges { changes, objective, meets_targets })
+        let simpler = study.simpler(changed, &default).ok()??;
+        Some(FewerChanges {
+            changes: simpler.configuration.changes_from(&default),
+            objective: simpler.objective,
+            meets_targets: simpler.meets_targets,
+        })
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use slotune_core::{Objective, importance::Importance};
 
 use super::{Doubt, Found, Inquiry};
-use crate::{analysis::Effects, format};
+use crate::{analysis::Effects, asked::beside, format};
 
 /// Most lines of a list; JSON has all.
 const LINES: usize = 12;
@@ -37,7 +37,7 @@ impl fmt::Display for Inquiry {
             writeln!(f, "\nclosest: {}", line(&self.objective, closest))?;
             writeln!(f, "         misses {}", closest.misses_in_words.join("; "))?;
         }
-        let second = self.objective.against.as_ref().map_or("output throughput", |g| &g.metric);
+        let second = beside(&self.objective).metric;
         writeln!(f, "\nno other trial is better in both {metric} and {second}:")?;
         list(f, self.front.iter().map(|found| line(&self.objective, found)))?;
         if !self.drift.is_empty() {
@@ -160,14 +160,10 @@ fn shares(f: &mut fmt::Formatter<'_>, importance: &Importance) -> fmt::Result {
 }
 
 fn line(objective: &Objective, found: &Found) -> String {
-    let (second, value) = match &objective.against {
-        Some(goal) => (goal.metric.as_str(), found.against),
-        None => ("output_throughput_tok_per_s", found.output_throughput_tok_per_s),
-    };
     format!(
         "{:>16} {:>14}  {}:{}/{}  {}",
         format::estimate(&objective.metric, found.value),
-        format::quantity_or(second, value),
+        format::quantity_or(&beside(objective).metric, found.against),
         found.set,
         found.study,
         found.trial,

@@ -11,18 +11,16 @@ pub use drift::{Drift, Shift};
 pub use goodput::{GoodputError, with_goodput};
 
 use serde::Serialize;
-use slotune_core::{Configuration, Constraint, Estimate, Goal, Objective, front_of};
+use slotune_core::{Configuration, Constraint, Estimate, Objective, front_of};
 use slotune_results::{ResultSet, StoredTrial};
 use slotune_serving::metrics::Metric;
 
 use crate::{
     analysis::{Effects, misses},
+    asked::beside,
     comparison::caveats,
     format::bound,
 };
-
-/// What latency is weighed against where the objective names no second goal.
-const THROUGHPUT: Metric = Metric::OutputThroughput;
 
 /// What past sets answer. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,7 +38,8 @@ pub struct Inquiry {
     /// Where nothing meets them: the trial that comes closest.
     pub closest: Option<Found>,
     /// The trials that no other beats in both the objective and its second goal (where it has none, the
-    /// output throughput), by objective, whatever the targets; the earliest of equals.
+    /// output throughput, and the P95 latency beside that), by objective, whatever the targets; the earliest
+    /// of equals.
     pub front: Vec<Found>,
     /// Configurations that more than one set measured, and how their objective changed.
     pub drift: Vec<Drift>,
@@ -69,8 +68,7 @@ pub struct Found {
     pub value: Estimate,
     /// Its output throughput, tokens/s.
     pub output_throughput_tok_per_s: Option<f64>,
-    /// What it has of the objective's second goal, where there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What it has of the second goal of the [front](Inquiry::front), in that metric's unit.
     pub against: Option<f64>,
     /// The targets that it misses, such as `queue_share <= 0.5`.
     pub misses: Vec<String>,
@@ -198,8 +196,9 @@ impl Found {
             trial: seen.trial.entry.trial.id.0,
             configuration: seen.trial.entry.trial.configuration.clone(),
             value: seen.value,
-            output_throughput_tok_per_s: measurement.and_then(|m| m.value(&THROUGHPUT.name())),
-            against: objective.against.as_ref().and_then(|goal| measurement?.value(&goal.metric)),
+            output_throughput_tok_per_s: measurement
+                .and_then(|m| m.value(&Metric::OutputThroughput.name())),
+            against: measurement.and_then(|m| m.value(&beside(objective).metric)),
             misses: missed.iter().map(|miss| miss.constraint.to_string()).collect(),
             misses_in_words: missed.iter().map(|miss| bound(miss.constraint)).collect(),
         }
@@ -220,10 +219,8 @@ fn closest<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Option<&'s Se
 
 /// The trials that no other beats in both, by objective.
 fn front<'s, 'a>(objective: &Objective, seen: &'s [Seen<'a>]) -> Vec<&'s Seen<'a>> {
-    let throughput = Goal::maximise(THROUGHPUT);
-    let second = objective.against.as_ref().unwrap_or(&throughput);
     let measured = seen.iter().filter_map(|seen| Some((seen, seen.trial.entry.measurement()?)));
-    front_of([&objective.goal(), second], measured)
+    front_of([&objective.goal(), &beside(objective)], measured)
 }
 
 fn configuration<'a>(seen: &Seen<'a>) -> &'a Configuration {

@@ -34,7 +34,7 @@ pub(super) fn draw(
     colour_of: impl Fn(&str) -> RGBColor,
 ) -> Drawn {
     let objective = scene.analysis.objective();
-    let (metric, beside) = (&objective.metric, beside(objective));
+    let (metric, beside) = (&objective.metric, &beside(objective).metric);
     let place = |trial, value_of_goal| {
         Some((scaled(beside, value(trial, beside)?), scaled(metric, value_of_goal)))
     };

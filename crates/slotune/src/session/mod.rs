@@ -19,9 +19,7 @@ use std::{
     time::Instant,
 };
 
-use slotune_core::{
-    Configuration, Parameter, Problem, SearchSpace, State, Study, sampler::RemainingGain,
-};
+use slotune_core::{Configuration, Problem, SearchSpace, State, Study, sampler::RemainingGain};
 use slotune_results::{
     DEFAULT, Loaded, Manifest, ResultSet, StoredTrial, StudyManifest, StudyRole, WriteError, Writer,
 };
@@ -154,12 +152,7 @@ impl Session {
     /// in the space.
     fn default_within(&self, space: &SearchSpace) -> Option<Configuration> {
         let default = &self.reference(DEFAULT)?.entry.trial.configuration;
-        let names = space.parameters().iter().map(Parameter::name);
-        let default = names.fold(Configuration::new(), |all, name| match default.get(name) {
-            Some(value) => all.with(name, value.clone()),
-            None => all,
-        });
-        space.check(&default).is_ok().then_some(default)
+        space.restrict(default).ok()
     }
 
     fn reference(&self, label: &str) -> Option<&StoredTrial> {

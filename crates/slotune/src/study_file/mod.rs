@@ -33,6 +33,7 @@ use slotune_core::{
     Bound, History, Value,
     sampler::{Bayesian, Random, Sampler, Sobol},
 };
+use slotune_serving::engine_arguments::ArgumentError;
 
 pub use backend::{BackendStartError, BackendTable, NoiseName, SimulatorTable, VllmTable};
 pub use example::{EXAMPLE, WriteExampleError, write_example};
@@ -268,6 +269,20 @@ impl FieldError {
         problem: impl Into<String>,
     ) -> Self {
         Self { part: FieldPart::Name, ..Self::new(path, problem) }
+    }
+
+    /// What is wrong with the engine argument at this path, whose values stand there, or in a field of it.
+    pub(crate) fn of_argument(
+        path: [&str; 2],
+        values: Option<&'static str>,
+        error: &ArgumentError,
+    ) -> Self {
+        match error {
+            ArgumentError::NotAllowed { .. } => {
+                Self::new(path.into_iter().chain(values), error.to_string())
+            }
+            _ => Self::of_name(path, error.to_string()),
+        }
     }
 }
 

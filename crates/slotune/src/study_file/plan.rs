@@ -7,7 +7,6 @@ use slotune_core::{
 };
 use slotune_serving::{
     EngineArguments, Workload,
-    engine_arguments::ArgumentError,
     metrics::{MeasureOptions, Metric, Slo},
 };
 
@@ -272,17 +271,12 @@ fn arguments(
     let mut is_whole = true;
     for (name, value) in values {
         let updated = all.updated(&Configuration::new().with(name, value.clone()));
-        match problems.keep(updated.map_err(|error| argument_error([table, name], &error))) {
+        match problems
+            .keep(updated.map_err(|error| FieldError::of_argument([table, name], None, &error)))
+        {
             Some(updated) => all = updated,
             None => is_whole = false,
         }
     }
     is_whole.then_some(all)
-}
-
-fn argument_error(path: [&str; 2], error: &ArgumentError) -> FieldError {
-    match error {
-        ArgumentError::NotAllowed { .. } => FieldError::new(path, error.to_string()),
-        _ => FieldError::of_name(path, error.to_string()),
-    }
 }

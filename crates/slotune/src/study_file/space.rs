@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use slotune_core::{Configuration, Domain, Parameter, Scale, Value};
-use slotune_serving::{EngineArguments, engine_arguments::ArgumentError};
+use slotune_serving::EngineArguments;
 
 use super::{
     FieldError,
@@ -70,8 +70,11 @@ impl ParameterTable {
         };
         // The ends stand for what lies between them.
         for value in ends(&domain) {
-            EngineArguments::from_configuration(&Configuration::new().with(name, value))
-                .map_err(|problem| self.argument_error(name, &problem))?;
+            EngineArguments::from_configuration(&Configuration::new().with(name, value)).map_err(
+                |problem| {
+                    FieldError::of_argument(["space", name], Some(self.values_field()), &problem)
+                },
+            )?;
         }
         let has_scale = matches!(domain, Domain::Float { .. } | Domain::Integer { .. });
         let mut parameter = Parameter::new(name, domain);
@@ -95,15 +98,6 @@ impl ParameterTable {
     /// The field that the values are in.
     pub(super) fn values_field(&self) -> &'static str {
         if self.range.is_some() { "range" } else { "levels" }
-    }
-
-    fn argument_error(&self, name: &str, error: &ArgumentError) -> FieldError {
-        match error {
-            ArgumentError::NotAllowed { .. } => {
-                FieldError::new(["space", name, self.values_field()], error.to_string())
-            }
-            _ => FieldError::of_name(["space", name], error.to_string()),
-        }
     }
 }
 

@@ -17,7 +17,7 @@ pub(in super::super) fn improvements(
     analysis: &Analysis<'_>,
     search: &Curve<'_>,
 ) -> Option<String> {
-    let (metric, beside) = (&analysis.objective().metric, beside(analysis.objective()));
+    let (metric, beside) = (&analysis.objective().metric, &beside(analysis.objective()).metric);
     let headings =
         ["Trial".to_owned(), heading(metric), heading(beside), "Configuration".to_owned()];
     let mut table = Table::new(headings);
