@@ -1,15 +1,12 @@
 //! The measured trials in a plane: what the objective is, and what stands beside it.
 
-use plotters::style::{
-    RGBColor,
-    text_anchor::{HPos, VPos},
-};
+use plotters::style::RGBColor;
 use slotune_core::Objective;
 use slotune_results::StoredTrial;
 
 use super::{
     Scene, axis_title,
-    figure::{Axis, Canvas, Drawn, Entry, Mark, Panel, SMALL, colour, fit, style, text},
+    figure::{Axis, Canvas, Drawn, Entry, Mark, Panel, colour},
 };
 use crate::{
     analysis::{Verdict, misses, value},
@@ -100,7 +97,7 @@ pub(super) fn draw(
         panel.mark(Mark::Ring, point.beside, point.objective, colour::GREY)?;
     }
     if let Some(asked) = asks_who(objective, &good, &missed) {
-        name(scene, &panel, canvas, asked)?;
+        panel.two_lines(asked.beside, asked.objective, who(scene, asked), colour::GREY, bound)?;
     }
     if !front.is_empty() {
         panel.path(&front, false, colour::GREY, 1)?;
@@ -127,28 +124,13 @@ fn asks_who<'p, 'a>(
     (missed.len() == 1 || beats_all).then_some(best)
 }
 
-/// Writes beside a point, on the side that has room, which trial it is and what it misses.
-fn name(scene: &Scene<'_>, panel: &Panel<'_, '_>, canvas: &Canvas<'_>, point: &Point<'_>) -> Drawn {
-    const AWAY: i32 = 9;
-    let (x, y) = (panel.x(point.beside), panel.y(point.objective));
-    let width = i32::try_from(canvas.dim_in_pixel().0).unwrap_or(i32::MAX);
-    let (side, x, room) = if x > width / 2 {
-        (HPos::Right, x - AWAY, x - AWAY)
-    } else {
-        (HPos::Left, x + AWAY, width - x - AWAY)
-    };
+/// Which trial a point is, and what it misses.
+fn who(scene: &Scene<'_>, point: &Point<'_>) -> [String; 2] {
     let missed = point.trial.entry.measurement();
     let missed = missed.map_or_else(Vec::new, |m| misses(scene.analysis.objective(), m));
     let missed: Vec<String> = missed.iter().map(|miss| label(&miss.constraint.metric)).collect();
-    let lines = [
-        (format!("trial {} of {}", point.trial.entry.trial.id, point.trial.study), VPos::Bottom),
-        (format!("misses {}", and(&missed)), VPos::Top),
-    ];
-    for (words, place) in lines {
-        let style = style(SMALL, colour::GREY).at(side, place);
-        text(canvas, &fit(canvas, &words, &style, room.unsigned_abs())?, (x, y), &style)?;
-    }
-    Ok(())
+    let name = format!("trial {} of {}", point.trial.entry.trial.id, point.trial.study);
+    [name, format!("misses {}", and(&missed))]
 }
 
 /// The trials without those whose throughput is far below that of any feasible one, where showing them

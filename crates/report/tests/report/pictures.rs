@@ -151,6 +151,26 @@ fn what_draws_the_eye_outside_of_the_targets_says_which_it_is() {
 }
 
 #[test]
+fn the_name_of_a_point_keeps_off_the_line_of_the_target_where_it_can() {
+    let anchor = |svg: &str| {
+        let picture = Document::parse(svg).expect("well-formed");
+        let name = picture.descendants().find(|node| {
+            node.tag_name().name() == "text"
+                && node.text().is_some_and(|text| text.trim() == "trial 1 of search")
+        });
+        let name = name.expect("it is named");
+        name.attribute("text-anchor").unwrap_or("start").to_owned()
+    };
+    // Left of the middle with the line close by on the right.
+    let close = dashboard_of(&[1400.0, 850.0, 400.0, 1050.0], |t| 0.5 + (t - 850.0).abs() / 1e3);
+    assert_eq!(anchor(&close), "end");
+    // Far on the left, and the line far on the right.
+    assert_eq!(anchor(&dashboard(&[1050.0, 600.0, 1400.0])), "start");
+    // Far on the left, where neither side has room: nothing of the name is cut off.
+    assert_eq!(anchor(&dashboard(&[1200.0, 950.0, 1400.0])), "start");
+}
+
+#[test]
 fn trials_are_left_out_only_where_the_others_get_room_by_it() {
     let spread = dashboard(&[100.0, 100.0, 1000.0, 1200.0]);
     assert!(spread.contains("2 more on the left"), "{spread}");

@@ -168,6 +168,38 @@ impl<'c, 'a> Panel<'c, 'a> {
         dashes(self.canvas, (self.x(x), self.top), (self.x(x), self.bottom), colour.stroke_width(2))
     }
 
+    /// Two lines beside a point: on the side that has more room before the dashed line at `line`, or, where
+    /// neither has enough, before the end of the panel.
+    pub(in super::super) fn two_lines(
+        &self,
+        x: f64,
+        y: f64,
+        lines: [String; 2],
+        colour: RGBColor,
+        line: Option<f64>,
+    ) -> Drawn {
+        const AWAY: i32 = 9;
+        let (x, y) = (self.x(x), self.y(y));
+        let roomier = |line: Option<i32>| {
+            let left = x - AWAY - line.filter(|line| *line < x).unwrap_or(self.left);
+            let right = line.filter(|line| *line >= x).unwrap_or(self.right) - x - AWAY;
+            if left > right { (HPos::Right, x - AWAY, left) } else { (HPos::Left, x + AWAY, right) }
+        };
+        let plain = style(SMALL, colour);
+        let mut needed = 0;
+        for words in &lines {
+            needed = needed.max(width(self.canvas, words, &plain)?);
+        }
+        let before = roomier(line.map(|line| self.x(line)));
+        let (side, x, room) = if before.2 >= needed { before } else { roomier(None) };
+        for (words, place) in lines.iter().zip([VPos::Bottom, VPos::Top]) {
+            let style = plain.clone().at(side, place);
+            let words = fit(self.canvas, words, &style, room.unsigned_abs())?;
+            text(self.canvas, &words, (x, y), &style)?;
+        }
+        Ok(())
+    }
+
     /// A remark in the middle of an otherwise empty panel.
     pub(in super::super) fn remark(&self, remark: &str) -> Drawn {
         let style = style(HEADING, colour::GREY).at(HPos::Center, VPos::Center);
