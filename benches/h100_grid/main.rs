@@ -23,7 +23,6 @@ use slotune::{
         BackendInfo, Hardware, Provenance, Workload,
         engine_arguments::CudagraphMode,
         metrics::{MeasureOptions, measure},
-        workload::{Replay, ReplayRate, TraceSource},
     },
 };
 
@@ -142,13 +141,8 @@ fn manifest(options: &Options) -> Result<Manifest, Error> {
         parameters.push(Parameter::float("gpu_memory_utilization", 0.2, 0.92));
     }
     let space = SearchSpace::new(parameters, vec![])?;
-    // Each run had a list of its own, which its requests hold.
-    let workload = Workload::Replay(Replay {
-        trace: TraceSource::File("the requests of each trial".into()),
-        start_s: 0.0,
-        size: None,
-        rate: ReplayRate::Recorded,
-    });
+    let description = "chat and rag lists, at the requests/s that labels end with".to_owned();
+    let workload = Workload::OfEachTrial { description };
     let backend = BackendInfo {
         name: "vllm".to_owned(),
         vllm_version: "0.25.1".to_owned(),

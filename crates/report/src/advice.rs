@@ -8,7 +8,7 @@ use slotune_results::StoredTrial;
 use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
-    analysis::{Analysis, FewerChanges, Recommendation, Verdict, value},
+    analysis::{Analysis, FewerChanges, Price, Recommendation, Verdict, value},
     finals::{FinalsReport, distance, out_of_reach},
     format,
     week3::{
@@ -16,6 +16,9 @@ use crate::{
         wording::{change, miss},
     },
 };
+
+/// Most metrics that the line on what is worse tells; the page and JSON have all.
+const MOST_PRICES: usize = 4;
 
 /// What a result set says to do. As JSON, one object with these fields.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -43,6 +46,12 @@ pub struct Advice {
     /// beats in both, by the first goal. The verdict is by the first goal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub front: Vec<Choice>,
+    /// What the advised configuration is worse in than vLLM's default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub prices: Vec<Price>,
+    /// Where nothing meets the targets: the trial that comes closest, with what it misses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closest: Option<Closest>,
     /// Its finals, where they were [asked for](Self::with_finals).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finals: Option<FinalsReport>,
@@ -64,6 +73,16 @@ pub struct Choice {
     pub configuration: Configuration,
     /// What it measured.
     pub metrics: Measurement,
+}
+
+/// The trial that comes closest to meeting the targets.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Closest {
+    /// The trial.
+    #[serde(flatten)]
+    pub trial: Choice,
+    /// The targets that it misses, the one that it misses by most first, such as `queue_share <= 0.5`.
+    pub misses: Vec<String>,
 }
 
 impl Advice {
@@ -102,12 +121,27 @@ impl Advice {
         notes.extend(front_notes(analysis));
         let fewer_changes = analysis.fewer_changes();
         notes.extend(fewer_changes.iter().map(|fewer| in_words(analysis, fewer)));
+        let prices = match &analysis.verdict {
+            Verdict::Change(found) => analysis.prices(found.trial),
+            _ => Vec::new(),
+        };
+        notes.extend(price_note(&prices));
+        if let Verdict::Change(Recommendation { default_misses, .. }) = &analysis.verdict
+            && !default_misses.is_empty()
+        {
+            let missed: Vec<String> = default_misses.iter().map(miss).collect();
+            notes.push(format!("vLLM's default misses {}", format::and(&missed)));
+        }
+        notes.extend(excluded_notes(analysis));
         match &analysis.verdict {
             Verdict::NoneFeasible(near) => notes.push(format!(
                 "closest came {}, which misses {}",
                 near.trial.name(),
-                miss(&near.binding)
+                format::and(&near.misses().map(miss).collect::<Vec<_>>())
             )),
+            Verdict::NothingMeasured if !set.trials.is_empty() => notes.push(
+                "this set holds no measured trial of a search; `slotune analyse` asks all of its trials".to_owned(),
+            ),
             Verdict::KeepDefault { best, .. } if !analysis.is_decided_by_finals => {
                 notes.push(best_beside_default(analysis, best.as_ref()));
             }
@@ -133,6 +167,8 @@ impl Advice {
             vllm_serve: command,
             fewer_changes,
             front: analysis.front.iter().filter_map(|trial| choice(trial)).collect(),
+            prices,
+            closest: closest(&analysis.verdict),
             finals: None,
             notes,
             summary: summary(analysis, verdict, trial, simulated),
@@ -169,6 +205,41 @@ fn in_words(analysis: &Analysis<'_>, fewer: &FewerChanges) -> String {
         "fewer changes may do: with {changes} alone the model expects {}, which was not measured",
         format::quantity(metric, *objective)
     )
+}
+
+/// Where the advised configuration is worse than vLLM's default, in a line.
+fn price_note(prices: &[Price]) -> Option<String> {
+    let each = |Price { metric, value, default, is_error_known }: &Price| {
+        let [value, default] = [*value, *default].map(|value| format::quantity(metric, value));
+        let perhaps = if *is_error_known { "" } else { " (no error is known)" };
+        format!("{} {value} against {default}{perhaps}", format::label(metric))
+    };
+    let mut all: Vec<String> = prices.iter().take(MOST_PRICES).map(each).collect();
+    if let Some(more @ 1..) = prices.len().checked_sub(MOST_PRICES) {
+        all.push(format!("and {more} more"));
+    }
+    (!all.is_empty()).then(|| format!("worse than vLLM's default: {}", all.join("; ")))
+}
+
+/// What would win without one of the targets, each in a line.
+fn excluded_notes(analysis: &Analysis<'_>) -> Vec<String> {
+    let metric = &analysis.objective().metric;
+    let each = analysis.constraints.iter().filter_map(|effect| {
+        let trial = effect.excludes?;
+        Some(format!(
+            "without the target {}, {} would win with {}",
+            format::bound(effect.constraint),
+            trial.name(),
+            format::quantity(metric, value(trial, metric)?)
+        ))
+    });
+    each.collect()
+}
+
+fn closest(verdict: &Verdict<'_>) -> Option<Closest> {
+    let Verdict::NoneFeasible(near) = verdict else { return None };
+    let misses = near.misses().map(|miss| miss.constraint.to_string()).collect();
+    Some(Closest { trial: choice(near.trial)?, misses })
 }
 
 /// What became of each finalist, in a line.

@@ -9,7 +9,7 @@ use slotune_serving::metrics::Metric;
 
 use crate::{
     analysis::{Change, differ, is_error_known},
-    format,
+    format::{self, quantity},
 };
 
 pub use crate::analysis::Judgement;
@@ -106,8 +106,12 @@ impl Row {
         Some(Self { metric: name, before, after, change, interval, judgement })
     }
 
-    /// The judgement in words, and of an unknown one why it is.
+    /// The judgement in words: of an unknown one why it is, and of values that only noise may set apart that.
     fn judged(&self) -> String {
+        let read = |estimate: Estimate| quantity(&self.metric, estimate.value);
+        if self.judgement == Judgement::Same && read(self.before) != read(self.after) {
+            return "within noise".to_owned();
+        }
         let why = match self.judgement {
             Judgement::Unknown if is_error_known(self.before, self.after) => ", a lower bound",
             Judgement::Unknown => ", no error is known",
@@ -119,7 +123,10 @@ impl Row {
 
 /// What the change of a metric amounts to.
 pub(crate) fn judge(metric: Metric, before: Estimate, after: Estimate) -> Judgement {
-    let differs = differ(before, after);
+    let name = metric.name();
+    // What reads the same is the same, even where an error says nothing of how a repeat would come out.
+    let reads_the_same = quantity(&name, before.value) == quantity(&name, after.value);
+    let differs = !reads_the_same && differ(before, after);
     let rose = after.value > before.value;
     // A bound says nothing of a value beyond it.
     let is_open = if rose { before.is_lower_bound } else { after.is_lower_bound };
@@ -185,13 +192,12 @@ impl fmt::Display for Comparison {
             let interval = row.interval.map_or("-".to_owned(), |[low, high]| {
                 format!("{} to {}", percent(low), percent(high))
             });
-            let quantity = |value| format::quantity(&row.metric, value);
             writeln!(
                 f,
                 "{:44} {:>14} {:>14} {change:>9}  {interval:22} {}",
                 format::label(&row.metric),
-                quantity(row.before.value),
-                quantity(row.after.value),
+                quantity(&row.metric, row.before.value),
+                quantity(&row.metric, row.after.value),
                 row.judged(),
             )?;
         }

@@ -127,7 +127,8 @@ pub struct PairEffect {
 pub enum Unknown {
     /// There are too few configurations.
     #[error(
-        "{configurations} different configurations were measured, and it takes {needed} to tell the parameters apart"
+        "{configurations} different configurations that set every parameter of the space were measured, and it takes \
+         {needed} to tell the parameters apart"
     )]
     TooFew {
         /// How many there are.

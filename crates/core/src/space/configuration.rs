@@ -85,9 +85,9 @@ impl Configuration {
 
     /// The values that another configuration lacks, or has otherwise.
     #[must_use]
-    pub fn changes_from(&self, base: &Configuration) -> Configuration {
+    pub fn changes_from(&self, base: &Self) -> Self {
         let changes = self.values.iter().filter(|(name, value)| base.get(name) != Some(value));
-        Configuration { values: changes.cloned().collect() }
+        Self { values: changes.cloned().collect() }
     }
 
     /// Names and values, by name.

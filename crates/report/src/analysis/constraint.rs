@@ -1,7 +1,7 @@
 //! What the bounds of the objective do: who misses them, and what they cost.
 
 use slotune_core::{Bound, Constraint, Measurement, Objective};
-use slotune_results::StoredTrial;
+use slotune_results::{ResultSet, StoredTrial};
 
 use super::{best, best_value, value};
 
@@ -52,24 +52,26 @@ pub struct ConstraintEffect<'a> {
     pub missed_alone: usize,
     /// The value that came nearest to the bound or went furthest beyond it, in the metric's unit.
     pub furthest: Option<f64>,
-    /// The trial that would win without this bound, where it is not the winner: the bound binds.
+    /// The trial of any study that would win without this bound, where it is not the winner: the bound
+    /// binds. Finals, whose requests are others, are left aside.
     pub excludes: Option<&'a StoredTrial>,
 }
 
-/// What each bound did to the search that `trials` are of, in the objective's order.
+/// What each bound did to the trials of a search of a set, in the objective's order.
 pub(super) fn constraint_effects<'a>(
     objective: &'a Objective,
-    trials: &[&'a StoredTrial],
+    search: &[&'a StoredTrial],
+    set: &'a ResultSet,
 ) -> Vec<ConstraintEffect<'a>> {
-    let winner = best(objective, trials.iter().copied());
-    let missed: Vec<(&StoredTrial, Vec<Miss<'_>>)> = trials
-        .iter()
-        .filter_map(|&trial| Some((trial, misses(objective, trial.entry.measurement()?))))
-        .collect();
+    let with_misses =
+        |trial: &'a StoredTrial| Some((trial, misses(objective, trial.entry.measurement()?)));
+    let missed: Vec<_> = search.iter().copied().filter_map(with_misses).collect();
+    let of_all: Vec<_> = set.first_runs().filter_map(with_misses).collect();
+    let winner = best(objective, set.first_runs());
     let effect = |constraint: &'a Constraint| {
         let is_this = |miss: &Miss<'_>| miss.constraint == constraint;
         let others_met =
-            missed.iter().filter(|(_, m)| m.iter().all(is_this)).map(|&(trial, _)| trial);
+            of_all.iter().filter(|(_, m)| m.iter().all(is_this)).map(|&(trial, _)| trial);
         let without = best_value(objective, others_met).map(|(trial, _)| trial);
         ConstraintEffect {
             constraint,

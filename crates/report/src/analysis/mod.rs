@@ -11,6 +11,7 @@ mod failure;
 mod finals;
 mod judgement;
 mod paired;
+mod price;
 mod simpler;
 mod sweep;
 mod verdict;
@@ -24,6 +25,7 @@ pub use failure::{FailureGroup, Range, failure_groups};
 pub use finals::{Contender, Final, Finals, OutOfReach, finalists};
 pub use judgement::Judgement;
 pub use paired::{LEAST_ROUNDS, Paired};
+pub use price::Price;
 pub use simpler::FewerChanges;
 pub use sweep::{Level, Sweep};
 pub use verdict::{NearMiss, Recommendation, Verdict};
@@ -90,7 +92,7 @@ impl<'a> Analysis<'a> {
             verdict: Verdict::new(objective, &search, found, default, decision),
             finals,
             is_decided_by_finals,
-            constraints: constraint_effects(objective, &search),
+            constraints: constraint_effects(objective, &search, set),
             curves: Curve::all(set),
             sweeps: Sweep::all(&set.manifest.space, &swept),
             sweep_study,

@@ -14,18 +14,26 @@ use super::{best, is_feasible, median, value};
 pub struct Sweep<'a> {
     /// Name of the parameter.
     pub parameter: &'a str,
-    /// Its values, smallest first; at least two.
+    /// Its values, smallest first; at least two. Many numbers of which none is compared under equal settings
+    /// make a few ranges.
     pub levels: Vec<Level<'a>>,
     /// Settings of the other parameters that were measured at every value, values that were never
-    /// measured left aside. Where it is 0, all trials are compared, which is only a hint.
+    /// measured left aside. Where it is 0, all trials are compared, which tells nothing of the parameter by
+    /// itself.
     pub settings: usize,
 }
 
-/// The trials at one value of the parameter.
+/// Most numbers that are shown one by one where no two are compared under equal settings, and most ranges
+/// that more of them make.
+const MOST: usize = 6;
+
+/// The trials at one value of the parameter, or in a range of values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Level<'a> {
-    /// The value; `None` where the parameter did not exist.
+    /// The value, of a range the smallest; `None` where the parameter did not exist.
     pub value: Option<&'a Value>,
+    /// Of a range the largest value.
+    pub to: Option<&'a Value>,
     /// The trials, in order; at least one.
     pub trials: Vec<&'a StoredTrial>,
     /// Those of them that are compared with other values.
@@ -43,13 +51,18 @@ impl<'a> Sweep<'a> {
         let mut levels: Vec<Level<'_>> = Vec::new();
         for &trial in trials {
             let value = trial.entry.trial.configuration.get(parameter);
-            match levels.iter_mut().find(|level| level.value == value) {
-                Some(level) => level.trials.push(trial),
-                None => levels.push(Level { value, trials: vec![trial], compared: Vec::new() }),
+            if let Some(level) = levels.iter_mut().find(|level| level.value == value) {
+                level.trials.push(trial);
+            } else {
+                let trials = vec![trial];
+                levels.push(Level { value, to: None, trials, compared: Vec::new() });
             }
         }
         levels.sort_by(|a, b| a.value.partial_cmp(&b.value).unwrap_or(std::cmp::Ordering::Equal));
         let common = common_settings(parameter, &levels);
+        if common.is_empty() && levels.len() > MOST && levels.iter().all(Level::is_number) {
+            levels = ranges(levels, trials.len().div_ceil(MOST));
+        }
         for level in &mut levels {
             level.compared.clone_from(&level.trials);
             if !common.is_empty() {
@@ -93,6 +106,21 @@ impl<'a> Sweep<'a> {
     }
 }
 
+/// Neighbouring levels together until they have so many trials.
+fn ranges(levels: Vec<Level<'_>>, trials: usize) -> Vec<Level<'_>> {
+    let mut ranges: Vec<Level<'_>> = Vec::new();
+    for level in levels {
+        match ranges.last_mut() {
+            Some(range) if range.trials.len() < trials => {
+                range.to = level.value;
+                range.trials.extend(level.trials);
+            }
+            _ => ranges.push(level),
+        }
+    }
+    ranges
+}
+
 /// What a trial sets besides the parameter.
 fn others<'t>(parameter: &str, trial: &'t StoredTrial) -> Vec<(&'t str, &'t Value)> {
     trial.entry.trial.configuration.iter().filter(|(name, _)| *name != parameter).collect()
@@ -120,6 +148,10 @@ fn common_settings<'a>(parameter: &str, levels: &[Level<'a>]) -> Vec<Vec<(&'a st
 }
 
 impl<'a> Level<'a> {
+    fn is_number(&self) -> bool {
+        self.value.and_then(Value::number).is_some()
+    }
+
     /// The median of a metric over the compared trials that were measured, in its unit, constraints
     /// left aside.
     pub fn median(&self, metric: &str) -> Option<f64> {

@@ -35,10 +35,10 @@ impl fmt::Display for Inquiry {
         }
         if let Some(closest) = &self.closest {
             writeln!(f, "\nclosest: {}", line(&self.objective, closest))?;
-            writeln!(f, "         misses {}", closest.misses_in_words.join("; "))?;
         }
         let second = beside(&self.objective).metric;
-        writeln!(f, "\nno other trial is better in both {metric} and {second}:")?;
+        let aside = if self.objective.constraints.is_empty() { "" } else { ", targets left aside" };
+        writeln!(f, "\nno other trial is better in both {metric} and {second}{aside}:")?;
         list(f, self.front.iter().map(|found| line(&self.objective, found)))?;
         if !self.drift.is_empty() {
             writeln!(f, "\nmeasured in more than one set ({metric}):")?;
@@ -160,8 +160,13 @@ fn shares(f: &mut fmt::Formatter<'_>, importance: &Importance) -> fmt::Result {
 }
 
 fn line(objective: &Objective, found: &Found) -> String {
+    let label = found.label.as_ref().map_or(String::new(), |label| format!(" ({label})"));
+    let missed = match found.misses_in_words.as_slice() {
+        [] => String::new(),
+        missed => format!("  misses {}", format::and(missed)),
+    };
     format!(
-        "{:>16} {:>14}  {}:{}/{}  {}",
+        "{:>16} {:>14}  {}:{}/{}{label}  {}{missed}",
         format::estimate(&objective.metric, found.value),
         format::quantity_or(&beside(objective).metric, found.against),
         found.set,

@@ -13,7 +13,7 @@ pub use goodput::{GoodputError, with_goodput};
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Estimate, Objective, front_of};
 use slotune_results::{ResultSet, StoredTrial};
-use slotune_serving::metrics::Metric;
+use slotune_serving::{Workload, metrics::Metric};
 
 use crate::{
     analysis::{Effects, misses},
@@ -49,7 +49,7 @@ pub struct Inquiry {
     pub effects: Effects,
     /// Trials to trust less, each with the reason.
     pub doubts: Vec<Doubt>,
-    /// In what the sets differ from the first.
+    /// In what the sets differ from the first, and whose trials served unlike loads.
     pub caveats: Vec<String>,
 }
 
@@ -62,6 +62,8 @@ pub struct Found {
     pub study: String,
     /// Its number.
     pub trial: u64,
+    /// What it is known as, such as `default`.
+    pub label: Option<String>,
     /// What it evaluated.
     pub configuration: Configuration,
     /// Its objective.
@@ -144,15 +146,27 @@ impl Inquiry {
             drift,
             effects: Effects::new(sets, &objective),
             doubts: doubt::doubts(&objective.metric, &seen),
-            caveats: sets[1..]
-                .iter()
-                .flat_map(|(name, set)| {
-                    caveats(first, set).into_iter().map(move |caveat| format!("{name}: {caveat}"))
-                })
-                .collect(),
+            caveats: unlike_loads(sets).chain(unlike_sets(first, &sets[1..])).collect(),
             objective,
         })
     }
+}
+
+/// The sets whose trials served requests of their own.
+fn unlike_loads(sets: &[(String, &ResultSet)]) -> impl Iterator<Item = String> {
+    sets.iter().filter_map(|(name, set)| match &set.manifest.workload {
+        Workload::OfEachTrial { description } => Some(format!(
+            "{name}: trials served requests of their own ({description}); what is better may be a lighter load"
+        )),
+        Workload::Synthetic(_) | Workload::Replay(_) => None,
+    })
+}
+
+/// In what the later sets differ from the first.
+fn unlike_sets(first: &ResultSet, later: &[(String, &ResultSet)]) -> impl Iterator<Item = String> {
+    later.iter().flat_map(move |(name, set)| {
+        caveats(first, set).into_iter().map(move |caveat| format!("{name}: {caveat}"))
+    })
 }
 
 fn known(metric: &str) -> Result<Metric, InquiryError> {
@@ -194,6 +208,7 @@ impl Found {
             set: seen.name.to_owned(),
             study: seen.trial.study.clone(),
             trial: seen.trial.entry.trial.id.0,
+            label: seen.trial.label.clone(),
             configuration: seen.trial.entry.trial.configuration.clone(),
             value: seen.value,
             output_throughput_tok_per_s: measurement

@@ -97,7 +97,7 @@ pub(super) fn draw(
         panel.mark(Mark::Ring, point.beside, point.objective, colour::GREY)?;
     }
     if let Some(asked) = asks_who(objective, &good, &missed) {
-        panel.two_lines(asked.beside, asked.objective, who(scene, asked), colour::GREY, bound)?;
+        panel.two_lines(asked.beside, asked.objective, &who(scene, asked), colour::GREY, bound)?;
     }
     if !front.is_empty() {
         panel.path(&front, false, colour::GREY, 1)?;

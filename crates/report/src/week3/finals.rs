@@ -140,8 +140,10 @@ fn service_levels(
     }
     let served: Vec<String> =
         one.contenders.iter().map(|contender| served(report, contender, &called)).collect();
+    let how = "Percentiles of the requests of all rounds together; a mark says whether they are within the limit of a good request. Targets, above, are judged by the mean of the rounds, which may fall on the other side of a limit.";
+    let how = if limits(&report.slo).is_some() { format!("{how}\n\n") } else { String::new() };
     Some(format!(
-        "{table}\n\n{}",
+        "{table}\n\n{how}{}",
         served.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
     ))
 }

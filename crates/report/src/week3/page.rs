@@ -4,7 +4,7 @@ use minijinja::{Environment, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
 use slotune_core::{Outcome, State};
 use slotune_results::StoredTrial;
-use slotune_serving::{BackendInfo, Provenance};
+use slotune_serving::{BackendInfo, Provenance, Workload};
 
 use super::{
     arguments::{as_run, python, vllm_serve},
@@ -37,6 +37,7 @@ struct Page {
     banner: String,
     /// Empty where it is not known.
     command: String,
+    /// Who served what: a sentence.
     workload: String,
     kind: &'static str,
     simulated: bool,
@@ -107,7 +108,7 @@ impl Page {
             status: status(analysis),
             banner: banner(analysis),
             command: manifest.command.clone(),
-            workload: manifest.workload.to_string(),
+            workload: served(&manifest.workload),
             kind: kind(backend),
             simulated: backend.provenance != Provenance::Measured,
             week2: Week2::of(analysis).is_some(),
@@ -136,6 +137,16 @@ impl Page {
             hardware: hardware(analysis),
             environment: test_environment(analysis),
         }
+    }
+}
+
+/// Who served what.
+fn served(workload: &Workload) -> String {
+    match workload {
+        Workload::OfEachTrial { description } => format!(
+            "Trials served requests of their own ({description}): what is better may have served a lighter load"
+        ),
+        same => format!("Every trial served the same workload: {same}"),
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     arguments::in_effect,
     lessons::NO_EFFECT,
     tables::{comparison, constraints, failures, front, improvements, sweep},
+    wording::values,
 };
 use crate::{
     analysis::{Analysis, Curve, Level, Sweep, value},
@@ -142,7 +143,7 @@ fn section(
     let trials: usize =
         sweeps.iter().map(|s| s.levels.iter().map(|l| l.trials.len()).sum()).max().unwrap_or(0);
     let tested = |sweep: &&Sweep<'_>| {
-        let values: Vec<String> = sweep.levels.iter().map(|l| setting(l.value)).collect();
+        let values: Vec<String> = sweep.levels.iter().map(values).collect();
         format!("`{}` at {}", sweep.parameter, values.join(", "))
     };
     results.extend(baseline(analysis, parameters, &metrics));
@@ -165,13 +166,16 @@ fn section(
 
 /// What a sweep shows, and how much it can.
 fn summary(objective: &Objective, sweep: &Sweep<'_>) -> String {
-    let compared = match sweep.settings {
-        0 => "No setting of the other parameters was measured at every value: the medians are over all measured trials, and a hint only.".to_owned(),
-        settings => format!(
-            "Medians over {} of the other parameters, those measured at every value.",
-            count(settings, "setting")
-        ),
-    };
+    if sweep.settings == 0 {
+        return format!(
+            "No setting of the other parameters was measured at every value: the medians are over all measured trials, and do not tell what `{}` does by itself. Section 6 does, as far as it can be told; `slotune suite` varies it alone.",
+            sweep.parameter
+        );
+    }
+    let compared = format!(
+        "Medians over {} of the other parameters, those measured at every value.",
+        count(sweep.settings, "setting")
+    );
     let medians = || {
         let (best, worst) = (sweep.best_level(objective)?, sweep.worst_level(objective)?);
         let metric = &objective.metric;

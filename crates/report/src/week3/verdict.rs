@@ -7,8 +7,8 @@ use super::{
     wording::{change, configuration, miss},
 };
 use crate::{
-    analysis::{Analysis, Change, Verdict, is_error_known, value},
-    format::{and, is_worse, label, percent, quantity},
+    analysis::{Analysis, Price, Verdict, value},
+    format::{and, bound, label, percent, quantity},
 };
 
 /// What the model expects of fewer changes than the recommended; empty where each is needed.
@@ -52,9 +52,9 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                     )
                 }
             };
-            let price = price(analysis, found.trial);
+            let (price, excluded) = (price(analysis, found.trial), excluded(analysis));
             format!(
-                "**Use the configuration below**: {which} meets every target{reached}. {why}{price}"
+                "**Use the configuration below**: {which} meets every target{reached}. {why}{price}{excluded}"
             )
         }
         Verdict::KeepDefault { best, .. } => {
@@ -74,7 +74,8 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                 ),
                 None => "nothing that the search found meets every target".to_owned(),
             };
-            format!("**Keep the default**: it meets every target, and {why}.")
+            let excluded = excluded(analysis);
+            format!("**Keep the default**: it meets every target, and {why}.{excluded}")
         }
         Verdict::NoneFeasible(near) => {
             let binding = &near.binding;
@@ -83,10 +84,17 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             } else {
                 String::new()
             };
+            let others: Vec<String> = near.others.iter().map(miss).collect();
+            let others = match others.as_slice() {
+                [] => String::new(),
+                some => format!(" It also misses {}.", and(some)),
+            };
             format!(
-                "**No configuration meets the targets.** The binding target is {}{short}, in the trial that came closest: {}. Relax this target, or widen the search space.",
+                "**No configuration meets the targets.** The binding target is {}{short}, in the trial that came closest, `{}`: {}.{others} Relax {}, or widen the search space.",
                 miss(binding),
+                near.trial.name(),
                 configuration(&near.trial.entry.trial.configuration),
+                if near.others.is_empty() { "this target" } else { "these targets" },
             )
         }
         Verdict::NothingMeasured => {
@@ -98,43 +106,34 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
 /// What the gain costs: sentences on what is worse than the default's beyond noise, and on what may be, each
 /// with both values.
 fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> String {
-    const METRICS: [&str; 12] = [
-        "queue_share",
-        "ttft_p95_s",
-        "tpot_p95_s",
-        "e2e_p50_s",
-        "e2e_p95_s",
-        "e2e_p99_s",
-        "e2e_p95_tiny_s",
-        "e2e_p95_short_s",
-        "e2e_p95_medium_s",
-        "e2e_p95_long_s",
-        "e2e_p95_very_long_s",
-        "output_throughput_tok_per_s",
-    ];
-    let Some(default) = analysis.default.and_then(|default| default.entry.measurement()) else {
-        return String::new();
-    };
-    let (mut worse, mut perhaps) = (Vec::new(), Vec::new());
-    for metric in METRICS {
-        let measured =
-            default.get(metric).zip(found.entry.measurement().and_then(|m| m.get(metric)));
-        let Some((before, after)) = measured else { continue };
-        let change = Change::between(before, after);
-        if change.is_some_and(|c| c.is_beyond_noise() && is_worse(metric, c.relative)) {
-            let both = [after, before].map(|estimate| quantity(metric, estimate.value));
-            // What reads the same is not worth a word.
-            if both[0] == both[1] {
-                continue;
-            }
-            let of = if is_error_known(before, after) { &mut worse } else { &mut perhaps };
-            of.push(format!("{}, {}", label(metric), both.join(" against ")));
+    let (worse, perhaps): (Vec<Price>, Vec<Price>) =
+        analysis.prices(found).into_iter().partition(|price| price.is_error_known);
+    let sentence = |words: &str, prices: &[Price]| {
+        let both = |Price { metric, value, default, .. }: &Price| {
+            let both = [*value, *default].map(|value| quantity(metric, value));
+            format!("{}, {}", label(metric), both.join(" against "))
+        };
+        match prices {
+            [] => String::new(),
+            some => format!(" {words} {}.", some.iter().map(both).collect::<Vec<_>>().join("; ")),
         }
-    }
-    let sentence = |words: &str, metrics: &[String]| match metrics {
-        [] => String::new(),
-        some => format!(" {words} {}.", some.join("; ")),
     };
     sentence("It is worse than the default in", &worse)
         + &sentence("It may be worse, by values of which no error is known, in", &perhaps)
+}
+
+/// What would win without one of the targets.
+fn excluded(analysis: &Analysis<'_>) -> String {
+    let metric = &analysis.objective().metric;
+    let each = analysis.constraints.iter().filter_map(|effect| {
+        let trial = effect.excludes?;
+        Some(format!(
+            " Without the target {}, `{}` would win, with a {} of {}.",
+            bound(effect.constraint),
+            trial.name(),
+            label(metric),
+            quantity(metric, value(trial, metric)?)
+        ))
+    });
+    each.collect()
 }

@@ -4,7 +4,7 @@ use slotune_core::{Configuration, Estimate};
 use slotune_serving::{BackendInfo, Provenance};
 
 use crate::{
-    analysis::{Change, Miss},
+    analysis::{Change, Level, Miss},
     format::{bound, fixed, is_worse, plus_minus, quantity_or, setting, significant},
 };
 
@@ -75,6 +75,14 @@ pub(crate) fn miss(miss: &Miss<'_>) -> String {
             quantity_or(&miss.constraint.metric, Some(value))
         ),
         None => format!("{} (not measured)", bound(miss.constraint)),
+    }
+}
+
+/// The value of a level, or its range: `8 to 20`.
+pub(super) fn values(level: &Level<'_>) -> String {
+    match level.to {
+        None => setting(level.value),
+        to => format!("{} to {}", setting(level.value), setting(to)),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::synthetic::{
 };
 use proptest::prelude::*;
 use slotune_core::{
-    Bound, Configuration, Direction, Entry, Estimate, History, Measurement, Outcome, Reason,
+    Bound, Configuration, Direction, Entry, Estimate, History, Measurement, Outcome, Reason, Value,
 };
 use slotune_report::analysis::{Analysis, Change, Verdict, best, failure_groups, misses};
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
@@ -192,6 +192,42 @@ fn values_are_compared_over_the_same_settings_of_the_others() {
     let analysis = Analysis::new(&set);
     assert_eq!(analysis.sweeps[0].settings, 0);
     assert_eq!(analysis.sweeps[0].effect(analysis.objective()), Some(1.0), "a hint");
+}
+
+#[test]
+fn many_values_that_cannot_be_compared_make_a_few_ranges() {
+    let trials = (0..17_u64).map(|id| {
+        let seqs = 8 + 8 * (id.cast_signed() * 5 % 17);
+        let utilization = 0.7 + 0.01 * id as f64;
+        let measured = measurement(0.1, 0.9, 1.0 + id as f64, 1500.0);
+        trial("search", id, configuration(seqs, utilization, true), Outcome::Completed(measured))
+    });
+    let studies = vec![study("search", StudyRole::Search, "bayesian", 17)];
+    let mut set = set(studies, trials.collect());
+    let sweep = |set: &ResultSet| -> Vec<(Option<Value>, Option<Value>, usize)> {
+        let analysis = Analysis::new(set);
+        let levels = analysis.sweeps[0].levels.iter();
+        levels.map(|l| (l.value.cloned(), l.to.cloned(), l.trials.len())).collect()
+    };
+    let range = |from: i64, to: i64, trials| (Some(from.into()), Some(to.into()), trials);
+    assert_eq!(
+        sweep(&set),
+        [
+            range(8, 24, 3),
+            range(32, 48, 3),
+            range(56, 72, 3),
+            range(80, 96, 3),
+            range(104, 120, 3),
+            range(128, 136, 2)
+        ]
+    );
+    let page = slotune_report::week3::page(&set).unwrap();
+    assert!(
+        page.contains("| 8 to 24 | 3 |") && page.contains("`max_num_seqs` at 8 to 24, 32 to 48")
+    );
+    assert!(page.contains("do not tell what `max_num_seqs` does by itself"), "{page}");
+    set.trials.truncate(6);
+    assert_eq!(sweep(&set).len(), 6, "few are shown one by one");
 }
 
 #[test]

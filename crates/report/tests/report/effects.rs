@@ -96,7 +96,7 @@ fn the_page_tells_what_each_parameter_does() {
     few.trials.retain(|t| t.study == "bayesian" && t.entry.trial.id.0 < 4);
     let page = week3::page(&few).expect("it can be filled");
     assert!(page.contains(
-        "cannot be told from 4 measured trials of this set: 4 different configurations were measured, and it takes 10 to tell the parameters apart."
+        "cannot be told from 4 measured trials of this set: 4 different configurations that set every parameter of the space were measured, and it takes 10 to tell the parameters apart."
     ));
     assert!(!page.contains("parameter_effects.png"), "no picture of nothing");
 }
@@ -187,6 +187,11 @@ fn as_json_the_answer_or_the_reason_stands_in_one_place() {
     assert_eq!(none.importance, Err(Unknown::TooFew { configurations: 0, needed: 1 }));
     let none = serde_json::to_value(none).expect("plain data");
     let why = none["importance"]["unknown"].as_str().expect("the reason");
-    assert!(why.starts_with("0 different configurations were measured"), "{why}");
+    assert!(
+        why.starts_with(
+            "0 different configurations that set every parameter of the space were measured"
+        ),
+        "{why}"
+    );
     assert!(none["start"].is_null());
 }

@@ -58,7 +58,7 @@ fn with_final(
                 ..own.clone()
             })
         }
-        (_, Workload::Replay(_)) => panic!("the set's is synthetic"),
+        (_, Workload::Replay(_) | Workload::OfEachTrial { .. }) => panic!("the set's is synthetic"),
     };
     let slo = Slo { ttft_s: Some(2.0), ..Slo::default() };
     let finals = set

@@ -8,5 +8,6 @@ mod html;
 mod inquiry;
 mod other_systems;
 mod pictures;
+mod price;
 mod synthetic;
 mod week3;

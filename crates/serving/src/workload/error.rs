@@ -48,6 +48,15 @@ pub enum WorkloadError {
         /// Their sum.
         total: f64,
     },
+    /// The requests are kept with each trial, and no law or trace of them is.
+    #[error(
+        "workload: the set knows the requests of each trial alone ({description}); write a trace or a law \
+         of arrivals and lengths"
+    )]
+    OfEachTrial {
+        /// What is known of them together.
+        description: String,
+    },
     /// A closed loop has no arrival times that a duration could cut.
     #[error(
         "workload: a closed loop has no arrivals to cut at a duration; give `size` in requests"

@@ -54,6 +54,12 @@ pub enum Workload {
     Synthetic(Synthetic),
     /// A recorded trace, played again.
     Replay(Replay),
+    /// What was sent is known of each trial alone, such as of what other tools measured: trials may have
+    /// served different loads, and only those that served the same tell configurations apart.
+    OfEachTrial {
+        /// What is known of them together, in words.
+        description: String,
+    },
 }
 
 /// A workload drawn from laws.
@@ -90,15 +96,19 @@ impl Workload {
         match self {
             Self::Synthetic(synthetic) => synthetic.schedule(),
             Self::Replay(replay) => replay.schedule(),
+            Self::OfEachTrial { description } => {
+                Err(WorkloadError::OfEachTrial { description: description.clone() })
+            }
         }
     }
 
-    /// Whether requests go out at their times, whatever the server does: no server then has more
+    /// Whether requests are known to go out at their times, whatever the server does: no server then has more
     /// throughput than they ask for.
     pub fn is_open_loop(&self) -> bool {
         match self {
             Self::Synthetic(synthetic) => synthetic.arrivals.load() == Load::Open,
             Self::Replay(_) => true,
+            Self::OfEachTrial { .. } => false,
         }
     }
 }
@@ -148,6 +158,9 @@ impl fmt::Display for Workload {
                 write!(f, "{size}, {arrivals}, {lengths}, seed {seed}")
             }
             Self::Replay(replay) => replay.fmt(f),
+            Self::OfEachTrial { description } => {
+                write!(f, "requests of each trial's own: {description}")
+            }
         }
     }
 }

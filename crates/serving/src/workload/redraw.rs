@@ -18,13 +18,16 @@ impl Workload {
     /// # Errors
     /// As [`schedule`](Self::schedule).
     pub fn draw(&self, number: u32) -> Result<Schedule, WorkloadError> {
+        if number == 0 {
+            return self.schedule();
+        }
         match self {
-            same if number == 0 => same.schedule(),
             Self::Synthetic(synthetic) => {
                 let seed = derive(synthetic.seed, "workload/draw", number.into());
                 Self::Synthetic(Synthetic { seed, ..synthetic.clone() }).schedule()
             }
             Self::Replay(replay) => replay.draw(number),
+            Self::OfEachTrial { .. } => self.schedule(),
         }
     }
 
@@ -35,7 +38,7 @@ impl Workload {
         let trace = match &mut workload {
             Self::Replay(replay) => Some(&mut replay.trace),
             Self::Synthetic(Synthetic { lengths: Lengths::Empirical { from }, .. }) => Some(from),
-            Self::Synthetic(_) => None,
+            Self::Synthetic(_) | Self::OfEachTrial { .. } => None,
         };
         if let Some(TraceSource::File(path)) = trace
             && let Ok(within) = path.strip_prefix(folder)

@@ -214,7 +214,8 @@ pub enum NoFinals {
     NoSearch,
     /// It found nothing.
     #[error(
-        "no trial of the search but vLLM's default meets every target, so there is nothing to repeat"
+        "no trial of the search with another configuration than vLLM's default meets every target, so there is nothing \
+         to repeat"
     )]
     NoFinalist,
 }

@@ -30,6 +30,7 @@ pub fn sustained(own: &Workload, seed: u64) -> Result<Workload, WorkloadError> {
             let lengths = Lengths::Empirical { from: own.trace.clone() };
             Synthetic { arrivals, lengths, size: longer(Size::Requests(requests)), seed }
         }
+        Workload::OfEachTrial { .. } => return own.schedule().map(|_| own.clone()),
     };
     Ok(Workload::Synthetic(synthetic))
 }

@@ -3,9 +3,7 @@
 use slotune_core::{Domain, Parameter, SearchSpace, Value};
 use slotune_results::{Manifest, StudyManifest, StudyRole};
 use slotune_serving::{
-    BackendInfo, EngineArguments, Hardware, Provenance, Workload,
-    metrics::Metric,
-    workload::{Replay, ReplayRate, TraceSource},
+    BackendInfo, EngineArguments, Hardware, Provenance, Workload, metrics::Metric,
 };
 
 use super::{ImportError, ImportOptions, trial::Reading};
@@ -75,14 +73,9 @@ fn workload(trials: &[&Reading]) -> Workload {
     let tools = tools(trials);
     let text = match loads.as_slice() {
         [only] => format!("{tools}: {only}"),
-        _ => format!("{tools}: another load for each trial"),
+        _ => format!("{tools}: several loads"),
     };
-    Workload::Replay(Replay {
-        trace: TraceSource::File(text.into()),
-        start_s: 0.0,
-        size: None,
-        rate: ReplayRate::Recorded,
-    })
+    Workload::OfEachTrial { description: text }
 }
 
 fn backend(trials: &[&Reading], options: &ImportOptions) -> Result<BackendInfo, ImportError> {

@@ -93,7 +93,8 @@ pub enum Ended {
     ServerTime,
     /// Further trials would gain too little.
     LittleLeft,
-    /// No trial of the search but vLLM's default meets every target, so there is nothing to repeat.
+    /// No trial of the search with another configuration than vLLM's default meets every target, so there is
+    /// nothing to repeat.
     NoFinalist,
     /// It was asked to stop.
     Stopped,

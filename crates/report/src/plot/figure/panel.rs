@@ -174,7 +174,7 @@ impl<'c, 'a> Panel<'c, 'a> {
         &self,
         x: f64,
         y: f64,
-        lines: [String; 2],
+        lines: &[String; 2],
         colour: RGBColor,
         line: Option<f64>,
     ) -> Drawn {
@@ -187,7 +187,7 @@ impl<'c, 'a> Panel<'c, 'a> {
         };
         let plain = style(SMALL, colour);
         let mut needed = 0;
-        for words in &lines {
+        for words in lines {
             needed = needed.max(width(self.canvas, words, &plain)?);
         }
         let before = roomier(line.map(|line| self.x(line)));

@@ -4,6 +4,7 @@
 mod caveats;
 mod comparison;
 
+use slotune_core::Objective;
 use slotune_results::StoredTrial;
 
 use super::{
@@ -62,14 +63,7 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
             Some((quantity(metric, level.median(metric)?), setting(level.value)))
         };
         let best_level = sweep.best_level(objective);
-        let is_feasible = |level: &Level<'_>| {
-            let measured = level.trials.iter().filter_map(|trial| trial.entry.measurement());
-            measured.into_iter().any(|measurement| objective.is_feasible(measurement))
-        };
-        let but = match best_level {
-            Some(level) if !is_feasible(level) => " (no trial with that meets every target)",
-            _ => "",
-        };
+        let but = best_level.map_or("", |level| in_vain(level, objective));
         if let (Some((best, at_best)), Some((worst, at_worst))) =
             (of(best_level), of(sweep.worst_level(objective)))
         {
@@ -127,23 +121,26 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
             )
         });
     }
-    for effect in analysis.constraints.iter().filter(|effect| effect.missed > 0) {
+    for effect in
+        analysis.constraints.iter().filter(|effect| effect.missed > 0 || effect.excludes.is_some())
+    {
         let binds = effect.excludes.and_then(|trial| Some((trial, value(trial, metric)?)));
         let price = binds.map_or(String::new(), |(trial, value)| {
             format!(
-                " Without it, trial {} would win, with a {} of {}.",
-                trial.entry.trial.id,
+                " Without it, `{}` would win, with a {} of {}.",
+                trial.name(),
                 label(metric),
                 quantity(metric, value)
             )
         });
         let alone = match effect.missed_alone {
-            0 => "always with another target".to_owned(),
-            all if all == effect.missed => "always alone".to_owned(),
-            some => format!("{some} of them alone"),
+            _ if effect.missed == 0 => String::new(),
+            0 => ", always with another target".to_owned(),
+            all if all == effect.missed => ", always alone".to_owned(),
+            some => format!(", {some} of them alone"),
         };
         lessons.push(format!(
-            "{} of {} missed the target {}, {alone}.{price}",
+            "{} of {} missed the target {}{alone}.{price}",
             effect.missed,
             count(effect.completed, "measured search trial"),
             bound(effect.constraint),
@@ -194,10 +191,11 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
         let distance = high / low - 1.0;
         if low > 0.0 && distance.abs() > NO_EFFECT {
             lessons.push(format!(
-                "More is not better for `{}`: the median {} is best at {} and {} {} at {}.",
+                "More is not better for `{}`: the median {} is best at {}{} and {} {} at {}.",
                 sweep.parameter,
                 label(metric),
                 setting(best.value),
+                in_vain(best, objective),
                 percent(distance.abs()),
                 if distance > 0.0 { "higher" } else { "lower" },
                 setting(last.value),
@@ -207,10 +205,15 @@ pub(super) fn unexpected(analysis: &Analysis<'_>) -> Vec<String> {
     lessons.extend(baseline_against_week2(analysis));
     if lessons.is_empty() {
         lessons.push(
-            "Nothing that the analysis looks for: idle parameters, larger values that are worse, a comparison that keeps up with the search.".to_owned(),
+            "Nothing: no parameter was found that does nothing, no larger value that is worse, no comparison that keeps up with the search.".to_owned(),
         );
     }
     lessons
+}
+
+/// What to say beside a value that looks best and is of no use.
+fn in_vain(level: &Level<'_>, objective: &Objective) -> &'static str {
+    if level.feasible(objective) > 0 { "" } else { " (no trial with that meets every target)" }
 }
 
 /// The sweeps of a grid that compare like with like; others teach nothing of one parameter.

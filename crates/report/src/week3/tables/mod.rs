@@ -5,7 +5,7 @@ mod effects;
 mod markdown;
 mod search;
 
-use super::arguments::in_effect;
+use super::{arguments::in_effect, wording::values};
 use crate::{
     analysis::{Analysis, Sweep, value},
     format::{heading, label, quantity, quantity_or, setting},
@@ -28,7 +28,7 @@ pub(super) fn sweep(analysis: &Analysis<'_>, sweep: &Sweep<'_>, metrics: &[&str]
     let mut table = Table::new(headings);
     for level in &sweep.levels {
         let mut row = vec![
-            setting(level.value),
+            values(level),
             level.trials.len().to_string(),
             level.infeasible().to_string(),
             level.feasible(objective).to_string(),

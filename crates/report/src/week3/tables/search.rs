@@ -136,7 +136,7 @@ pub(in super::super) fn constraints(analysis: &Analysis<'_>) -> Option<String> {
     };
     for effect in &analysis.constraints {
         let excluded = effect.excludes.map(|trial| {
-            format!("trial {}: {}", trial.entry.trial.id, quantity_or(metric, value(trial, metric)))
+            format!("`{}`: {}", trial.name(), quantity_or(metric, value(trial, metric)))
         });
         table.row([
             heading(&effect.constraint.metric),

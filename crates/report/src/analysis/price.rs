@@ -1,0 +1,60 @@
+//! What a change costs.
+
+use serde::Serialize;
+use slotune_results::StoredTrial;
+
+use super::{Analysis, Change, is_error_known};
+use crate::format::{is_worse, quantity};
+
+/// The metrics that are looked at.
+const METRICS: [&str; 12] = [
+    "queue_share",
+    "ttft_p95_s",
+    "tpot_p95_s",
+    "e2e_p50_s",
+    "e2e_p95_s",
+    "e2e_p99_s",
+    "e2e_p95_tiny_s",
+    "e2e_p95_short_s",
+    "e2e_p95_medium_s",
+    "e2e_p95_long_s",
+    "e2e_p95_very_long_s",
+    "output_throughput_tok_per_s",
+];
+
+/// A metric in which a trial is worse than vLLM's default, beyond noise as far as that is known.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Price {
+    /// The metric.
+    pub metric: &'static str,
+    /// What the trial has, in the metric's unit.
+    pub value: f64,
+    /// What vLLM's default has, in the metric's unit.
+    pub default: f64,
+    /// Whether an error of either is known; without one, the difference may be chance.
+    pub is_error_known: bool,
+}
+
+impl Analysis<'_> {
+    /// In what a trial is worse than vLLM's default, of queueing, latencies and throughput; empty where that
+    /// was not measured. What reads the same is not worth a word.
+    pub fn prices(&self, found: &StoredTrial) -> Vec<Price> {
+        let default = self.default.and_then(|default| default.entry.measurement());
+        let Some((default, found)) = default.zip(found.entry.measurement()) else {
+            return Vec::new();
+        };
+        let price = |metric: &'static str| {
+            let (before, after) = default.get(metric).zip(found.get(metric))?;
+            let change = Change::between(before, after)?;
+            let is_price = change.is_beyond_noise() && is_worse(metric, change.relative);
+            let differs = quantity(metric, before.value) != quantity(metric, after.value);
+            (is_price && differs).then(|| Price {
+                metric,
+                value: after.value,
+                default: before.value,
+                is_error_known: is_error_known(before, after),
+            })
+        };
+        METRICS.into_iter().filter_map(price).collect()
+    }
+}
