@@ -9,6 +9,7 @@ use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
     analysis::{Analysis, FewerChanges, Price, Recommendation, Verdict, value},
+    asked::capped,
     finals::{FinalsReport, distance, out_of_reach},
     format,
     week3::{
@@ -144,6 +145,7 @@ impl Advice {
             ),
             Verdict::KeepDefault { best, .. } if !analysis.is_decided_by_finals => {
                 notes.push(best_beside_default(analysis, best.as_ref()));
+                notes.extend(capped(&set.manifest).map(str::to_owned));
             }
             Verdict::Change(Recommendation { change: Some(change), .. })
                 if change.is_error_unknown() && !analysis.is_decided_by_finals =>

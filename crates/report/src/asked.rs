@@ -1,6 +1,8 @@
 //! What an objective asks for, and what is shown beside it.
 
 use slotune_core::{Goal, Objective};
+use slotune_results::Manifest;
+use slotune_serving::{Workload, metrics::Metric};
 
 const THROUGHPUT: &str = "output_throughput_tok_per_s";
 
@@ -17,6 +19,20 @@ pub(crate) fn beside(objective: &Objective) -> Goal {
         None if objective.metric == THROUGHPUT => Goal::minimise("e2e_p95_s"),
         None => Goal::maximise(THROUGHPUT),
     }
+}
+
+/// Whether nobody can have more of a metric than the requests of a workload ask for.
+pub(crate) fn is_capped(metric: &str, workload: &Workload) -> bool {
+    let throughputs = [Metric::OutputThroughput, Metric::RequestThroughput];
+    workload.is_open_loop() && throughputs.iter().any(|throughput| throughput.name() == metric)
+}
+
+/// Why a search for throughput may find nothing.
+pub(crate) fn capped(manifest: &Manifest) -> Option<&'static str> {
+    is_capped(&manifest.objective.metric, &manifest.workload).then_some(
+        "requests arrive at their own pace, so no configuration has more throughput than they ask for: raise \
+         the rate, or maximise `goodput_per_s`",
+    )
 }
 
 /// The metrics without those that came before.

@@ -4,9 +4,10 @@ use std::cmp::Ordering;
 
 use slotune_core::{Bound, Constraint, Direction, Estimate, Measurement, Objective};
 use slotune_results::{DEFAULT, ResultSet, StoredTrial, StudyManifest, StudyRole};
-use slotune_serving::{Workload, metrics::Metric};
+use slotune_serving::Workload;
 
 use super::{Judgement, Paired, is_feasible, paired::LEAST_ROUNDS, reference, value};
+use crate::asked::is_capped;
 
 /// How sure all judgements of one final are together.
 pub(crate) const CONFIDENCE: f64 = 0.95;
@@ -206,11 +207,7 @@ impl<'a> Final<'a> {
 
     /// The target, where it is out of reach.
     fn out_of_reach(&self, constraint: &'a Constraint) -> Option<OutOfReach<'a>> {
-        let is_capped = [Metric::OutputThroughput, Metric::RequestThroughput]
-            .iter()
-            .any(|metric| metric.name() == constraint.metric);
-        if !is_capped
-            || !self.workload.is_open_loop()
+        if !is_capped(&constraint.metric, self.workload)
             || matches!(constraint.bound, Bound::AtMost(_))
         {
             return None;

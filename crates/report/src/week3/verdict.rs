@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Price, Verdict, value},
+    asked::capped,
     format::{and, bound, label, percent, quantity},
 };
 
@@ -75,7 +76,9 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                 None => "nothing that the search found meets every target".to_owned(),
             };
             let excluded = excluded(analysis);
-            format!("**Keep the default**: it meets every target, and {why}.{excluded}")
+            let capped = capped(&analysis.set.manifest)
+                .map_or(String::new(), |capped| format!(" Note: {capped}."));
+            format!("**Keep the default**: it meets every target, and {why}.{excluded}{capped}")
         }
         Verdict::NoneFeasible(near) => {
             let binding = &near.binding;

@@ -1,6 +1,6 @@
 //! What a recommendation costs, what the targets exclude, and what was not alike.
 
-use slotune_core::{Bound, Estimate, Outcome};
+use slotune_core::{Bound, Estimate, Objective, Outcome};
 use slotune_report::{
     advice::Advice,
     analysis::{Analysis, Price},
@@ -9,7 +9,7 @@ use slotune_report::{
     week3::page,
 };
 use slotune_results::{ResultSet, StoredTrial, StudyRole};
-use slotune_serving::Workload;
+use slotune_serving::{Workload, workload::Arrivals};
 
 use crate::synthetic::{configuration, labelled, measurement, set, study, trial};
 
@@ -91,6 +91,28 @@ fn what_comes_closest_tells_all_that_it_misses() {
     assert!(page.contains("Relax these targets, or widen the search space."), "{page}");
     let json = serde_json::to_value(&advice).unwrap();
     assert_eq!(json["closest"]["study"], "reference");
+}
+
+#[test]
+fn a_throughput_that_the_requests_cap_is_told() {
+    let mut set = excluded();
+    set.manifest.objective = Objective::maximise("output_throughput_tok_per_s");
+    let capped = "requests arrive at their own pace, so no configuration has more throughput";
+    let says = |set: &ResultSet| {
+        let text = Advice::new(&Analysis::new(set)).unwrap().to_string();
+        (
+            text.starts_with("keep default"),
+            text.contains(capped),
+            page(set).unwrap().contains(capped),
+        )
+    };
+    assert_eq!(says(&set), (true, true, true));
+    // In a closed loop they wait for the server.
+    let Workload::Synthetic(synthetic) = &mut set.manifest.workload else {
+        panic!("it is synthetic")
+    };
+    synthetic.arrivals = Arrivals::Closed { concurrency: 8 };
+    assert_eq!(says(&set), (true, false, false));
 }
 
 #[test]

@@ -239,6 +239,13 @@ fn the_same_caveat_of_many_trials_is_one_lesson_that_names_them() {
     assert_eq!(html.matches("latency did not settle").count(), 1);
     assert_eq!(html.matches("<p>not_steady</p>").count(), 10);
     assert!(html.contains("<p>client_late: sent 9 ms late</p>"));
+    // A list that nobody reads is a number.
+    for trial in set.trials.iter_mut().filter(|t| t.study == "grid" && t.entry.trial.id.0 % 2 == 1)
+    {
+        trial.caveats.push(Caveat::new(CaveatClass::Rejected, "one request was refused"));
+    }
+    let lesson = "- 30 of 122 trials carry the note `rejected` (30 trials of `grid`): one request was refused.\n";
+    assert!(slotune_report::week3::page(&set).unwrap().contains(lesson));
 }
 
 #[test]

@@ -25,11 +25,18 @@ pub(super) fn caveats(analysis: &Analysis<'_>) -> Vec<String> {
     groups.collect()
 }
 
-/// Which trials they are, by study: `` `reference` 0; `search` 2 to 9, 12 ``.
+/// Characters of a list of trials that is still read.
+const READ: usize = 60;
+
+/// Which trials they are, by study: `` `reference` 0; `search` 2 to 9, 12; 98 trials of `grid` ``.
 fn places(trials: &[&StoredTrial]) -> String {
     let studies = trials.chunk_by(|one, next| one.study == next.study).map(|of_study| {
         let ids: Vec<u64> = of_study.iter().map(|trial| trial.entry.trial.id.0).collect();
-        format!("`{}` {}", of_study[0].study, numbers(&ids))
+        let (study, listed) = (&of_study[0].study, numbers(&ids));
+        match listed.len() {
+            0..=READ => format!("`{study}` {listed}"),
+            _ => format!("{} of `{study}`", count(ids.len(), "trial")),
+        }
     });
     studies.collect::<Vec<_>>().join("; ")
 }
