@@ -174,7 +174,7 @@ impl ServerConfiguration {
             Target::Attach(Attach { base_url, .. })
                 if !base_url.starts_with("http://") && !base_url.starts_with("https://") =>
             {
-                error("target.attach.base_url", "must begin with http:// or https://")
+                error("base_url", "of the server to attach to must begin with http:// or https://")
             }
             Target::Attach(_) => Ok(()),
             Target::Manage(manage) => manage.check(),
@@ -198,16 +198,13 @@ impl Manage {
 
     fn check(&self) -> Result<(), ConfigurationError> {
         if self.command.is_empty() {
-            return error(
-                "target.manage.command",
-                "is empty; give [\"vllm\", \"serve\", \"{model}\"]",
-            );
+            return error("command", "is empty; give [\"vllm\", \"serve\", \"{model}\"]");
         }
         if self.port == 0 {
-            return error("target.manage.port", "is 0; give a free port");
+            return error("port", "is 0; give a free port");
         }
-        positive("target.manage.start_up_limit_s", self.start_up_limit_s)?;
-        positive("target.manage.stop_grace_s", self.stop_grace_s)
+        positive("start_up_limit_s", self.start_up_limit_s)?;
+        positive("stop_grace_s", self.stop_grace_s)
     }
 }
 
@@ -229,7 +226,7 @@ fn positive(field: &'static str, seconds: f64) -> Result<(), ConfigurationError>
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
 pub struct ConfigurationError {
-    /// Path of the field.
+    /// Name of the field, as in [`ServerConfiguration`], [`Attach`] or [`Manage`].
     pub field: &'static str,
     /// What is wrong with it, and the remedy.
     pub problem: String,
@@ -251,17 +248,17 @@ mod tests {
         let attach = ServerConfiguration::attach;
         assert_eq!(attach("m", "https://example.org").check(), Ok(()));
         let no_scheme = attach("m", "example.org").check().map_err(|error| error.field);
-        assert_eq!(no_scheme, Err("target.attach.base_url"));
+        assert_eq!(no_scheme, Err("base_url"));
         let table: [(Option<&str>, Change); 9] = [
             (None, |_| ()),
             (Some("model"), |c| c.model.clear()),
             (Some("drain_limit_s"), |c| c.drain_limit_s = 0.0),
             (Some("silence_limit_s"), |c| c.silence_limit_s = f64::INFINITY),
             (Some("overrun_limit_s"), |c| c.overrun_limit_s = Some(-1.0)),
-            (Some("target.manage.command"), |c| manage(c).command.clear()),
-            (Some("target.manage.port"), |c| manage(c).port = 0),
-            (Some("target.manage.start_up_limit_s"), |c| manage(c).start_up_limit_s = f64::NAN),
-            (Some("target.manage.stop_grace_s"), |c| manage(c).stop_grace_s = 1e300),
+            (Some("command"), |c| manage(c).command.clear()),
+            (Some("port"), |c| manage(c).port = 0),
+            (Some("start_up_limit_s"), |c| manage(c).start_up_limit_s = f64::NAN),
+            (Some("stop_grace_s"), |c| manage(c).stop_grace_s = 1e300),
         ];
         for (field, change) in table {
             let mut configuration = ServerConfiguration::manage("m", 8000);

@@ -106,10 +106,10 @@ impl BackendTable {
     pub(super) fn check(&self) -> Result<(), FieldError> {
         match self {
             Self::Simulator(table) => table.server().map(drop),
-            Self::Vllm(table) => table.configuration(Path::new("")).check().map_err(|error| {
-                let field = error.field.rsplit('.').next().unwrap_or(error.field);
-                FieldError::new(["backend", "vllm", field], error.problem)
-            }),
+            Self::Vllm(table) => table
+                .configuration(Path::new(""))
+                .check()
+                .map_err(|error| FieldError::new(["backend", "vllm", error.field], error.problem)),
         }
     }
 

@@ -99,6 +99,25 @@ fn a_server_that_cannot_be_started_ends_the_study_and_nothing_is_learnt() {
     assert_eq!(set.study("search").count(), 0);
 }
 
+#[test]
+fn a_program_that_is_not_there_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    write_study(here, free_port(), "");
+    let file = here.join("study.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.replace(stub().to_str().unwrap(), "/nope/vllm");
+    fs::write(&file, text.replace("vllm_version = \"0.25.1\"\n", "")).unwrap();
+    for command in ["tune", "baseline"] {
+        let output = slotune(here, &[command, "study.toml"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stdout(&output));
+        let message = stderr(&output);
+        assert!(message.contains("`/nope/vllm` cannot be run: no such program"), "{message}");
+        assert!(message.contains("as `command` in `[backend.vllm]`"), "{message}");
+        assert!(message.contains("`slotune doctor` checks the machine"), "{message}");
+    }
+}
+
 /// What `slotune doctor --json` says of a study of the stub on this port, once the client could be tried,
 /// which other tests may be in the way of: exit status; name, status and message of each check.
 fn examined(folder: &Path, port: u16) -> (Option<i32>, Vec<[String; 3]>) {

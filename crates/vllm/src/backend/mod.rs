@@ -79,8 +79,20 @@ pub enum ServerError {
     #[error("{0}")]
     Service(String),
     /// The version of the program that starts servers is not known.
-    #[error("{0}; set `target.manage.vllm_version`")]
+    #[error("{}; {}", .0, remedy(.0))]
     Version(#[from] VersionError),
+}
+
+/// What one can do where the version is not known: as `slotune` and the example `tune_vllm` call it, whose
+/// fields have the names of [`Manage`](crate::Manage)'s.
+fn remedy(error: &VersionError) -> &'static str {
+    match error {
+        VersionError::Run { .. } => {
+            "install vLLM, or give its full path as `command` in `[backend.vllm]` (`-- COMMAND` of \
+             tune_vllm); `slotune doctor` checks the machine"
+        }
+        _ => "give it as `vllm_version` in `[backend.vllm]` (`--vllm-version` of tune_vllm)",
+    }
 }
 
 impl VllmServer {

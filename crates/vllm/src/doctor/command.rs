@@ -18,9 +18,10 @@ use super::Check;
 const VERSION_LIMIT: Duration = Duration::from_mins(2);
 
 pub(super) fn check_program(command: &[String], path: Option<&OsStr>) -> Check {
-    let remedy = "install vLLM, or give the program's full path in target.manage.command";
+    let remedy = "install vLLM, or give the program's full path: after `--` here, as `command` in \
+                  `[backend.vllm]` of a study file";
     let Some(program) = command.first() else {
-        return Check::problem("command", "target.manage.command is empty", remedy);
+        return Check::problem("command", "`command` is empty", remedy);
     };
     match find_program(program, path) {
         Some(found) if is_executable(&found) => Check::ok("command", found.display().to_string()),
@@ -92,13 +93,25 @@ pub async fn vllm_version(
     let output = timeout(limit, run)
         .await
         .map_err(|_| VersionError::TimedOut { limit_s: limit.as_secs_f64() })?
-        .map_err(VersionError::Run)?;
+        .map_err(|source| VersionError::Run { program: program.clone(), source })?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     version_in(&stdout).map(str::to_owned).ok_or_else(|| {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let last = stderr.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
         VersionError::None { said: last.chars().take(300).collect() }
     })
+}
+
+/// What the operating system says of a script whose interpreter is gone, as in a virtual environment that was
+/// moved, sounds as if the script itself were not there.
+fn why_not_run(program: &str, source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::NotFound if Path::new(program).is_file() => {
+            "the interpreter in its first line is not there".to_owned()
+        }
+        io::ErrorKind::NotFound => "no such program".to_owned(),
+        _ => source.to_string(),
+    }
 }
 
 /// The last line that is a version; imports may print before it.
@@ -117,8 +130,13 @@ pub enum VersionError {
     #[error("the version is not known: the command has no `serve` whose program could be asked")]
     NoServe,
     /// The program cannot be run.
-    #[error("`--version` cannot be run: {0}")]
-    Run(#[source] io::Error),
+    #[error("`{program}` cannot be run: {}", why_not_run(program, source))]
+    Run {
+        /// The program, without its arguments.
+        program: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// The program does not end.
     #[error("`--version` did not end within {limit_s} s")]
     TimedOut {
@@ -178,6 +196,20 @@ mod tests {
         assert_eq!(vllm_version(&command, &environment, limit).await.unwrap(), "0.32.0+cpu");
         let error = vllm_version(&command[..2], &environment, limit).await.unwrap_err();
         assert!(matches!(error, VersionError::NoServe));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let command = ["/nope/vllm", "serve", "model"].map(str::to_owned);
+        let version = vllm_version(&command, &BTreeMap::new(), Duration::from_mins(1)).await;
+        let error = version.unwrap_err().to_string();
+        assert_eq!(error, "`/nope/vllm` cannot be run: no such program");
+
+        // What it would say of a script of a virtual environment that was moved.
+        let folder = tempfile::tempdir().unwrap();
+        let moved = script(folder.path(), "vllm", "", 0o755);
+        let why = why_not_run(&moved, &io::ErrorKind::NotFound.into());
+        assert_eq!(why, "the interpreter in its first line is not there");
     }
 
     #[tokio::test]

@@ -177,7 +177,8 @@ fn check_port(port: u16) -> Check {
     match process::port::check_free(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
         Ok(()) => Check::ok("port", format!("{port} is free")),
         Err(error) => {
-            Check::problem("port", error.to_string(), "set target.manage.port to a free one")
+            let remedy = "give a free one: --port here, `port` in `[backend.vllm]` of a study file";
+            Check::problem("port", error.to_string(), remedy)
         }
     }
 }
@@ -198,7 +199,7 @@ fn check_gpus(gpus: Option<&dyn GpuReader>, environment: &BTreeMap<String, Strin
     let gpus =
         crate::gpu::visible(gpus, environment.get("CUDA_VISIBLE_DEVICES").map(String::as_str));
     if gpus.is_empty() {
-        let remedy = "correct CUDA_VISIBLE_DEVICES in target.manage.environment";
+        let remedy = "correct CUDA_VISIBLE_DEVICES in `environment` of `[backend.vllm]`";
         return vec![Check::problem("gpu", "the server would see no GPU", remedy)];
     }
     gpus.iter()
