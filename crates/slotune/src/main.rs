@@ -113,6 +113,8 @@ enum Command {
     /// Runs a sampler on a past result set, as on a server that answers at once
     ///
     /// What the sampler proposes is answered with the nearest configuration that the set measured.
+    /// SET:STUDY replays the trials of one study alone, such as those of a grid: what a search placed near
+    /// its best makes random draws look good.
     #[command(
         after_help = "Examples:\n  slotune replay datasets/week3_suite_simulated --sampler bayesian\n  slotune replay study-suite-grid --sampler random --seeds 20 --json"
     )]

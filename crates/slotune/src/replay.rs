@@ -4,14 +4,14 @@
 //! gets, with the outcome that was measured then. So samplers are compared on real data, as far as
 //! the set reaches: what nobody measured, no sampler can find.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 use slotune_core::{
     Column, Configuration, Entry, History, Origin, Problem, SearchSpace, State, Trial, TrialId,
     sampler::{Sampler, SuggestError},
 };
-use slotune_results::ResultSet;
+use slotune_results::{ResultSet, StoredTrial, StudyRole};
 use slotune_serving::random::derive;
 
 /// How near an objective must be to the best of the set to count as found, as a share of it.
@@ -24,6 +24,10 @@ pub struct Table {
     rows: Vec<(Configuration, State)>,
     /// The best objective that meets the targets.
     best: f64,
+    /// How many of the rows a model placed.
+    placed_by_a_model: usize,
+    /// The study with most rows of those in which no model placed any.
+    unguided: Option<String>,
 }
 
 /// How a sampler did on a table. As JSON, one object with these fields.
@@ -37,6 +41,11 @@ pub struct Replay {
     pub metric: String,
     /// The best objective of the set that meets the targets.
     pub best: f64,
+    /// How many of the configurations a model placed, near the best that it knew: among them, random draws
+    /// do better than in the space.
+    pub placed_by_a_model: usize,
+    /// Where a model placed some, the largest study of the set in which none did, such as a grid.
+    pub unguided_study: Option<String>,
     /// One for each seed.
     pub runs: Vec<ReplayRun>,
 }
@@ -59,10 +68,33 @@ impl Table {
     /// # Errors
     /// [`ReplayError`] when nothing of it meets the targets, so that there is nothing to find.
     pub fn new(set: &ResultSet) -> Result<Self, ReplayError> {
+        Self::of_trials(set, |_| true)
+    }
+
+    /// The same, of the trials of one study alone, such as a grid.
+    ///
+    /// # Errors
+    /// As [`Table::new`], and when the set has no such study.
+    pub fn of_study(set: &ResultSet, study: &str) -> Result<Self, ReplayError> {
+        let studies = set.manifest.studies.iter().filter(|study| study.role != StudyRole::Finals);
+        let known: Vec<String> = studies.map(|study| study.name.clone()).collect();
+        if !known.iter().any(|name| name == study) {
+            return Err(ReplayError::NoStudy { study: study.to_owned(), known });
+        }
+        Self::of_trials(set, |trial| trial.study == study)
+    }
+
+    fn of_trials(
+        set: &ResultSet,
+        is_meant: impl Fn(&StoredTrial) -> bool,
+    ) -> Result<Self, ReplayError> {
         let manifest = &set.manifest;
         let problem = Problem::new(manifest.space.clone(), manifest.objective.clone());
         let mut rows: Vec<(Configuration, State)> = Vec::new();
-        for stored in set.first_runs() {
+        let mut placed_by_a_model = 0;
+        // Rows of each study, of them those that a model placed.
+        let mut of_studies: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+        for stored in set.first_runs().filter(|stored| is_meant(stored)) {
             let Entry { trial, state } = &stored.entry;
             let is_known = rows.iter().any(|(known, _)| *known == trial.configuration);
             if stored.entry.is_fact()
@@ -70,6 +102,10 @@ impl Table {
                 && problem.space().check(&trial.configuration).is_ok()
             {
                 rows.push((trial.configuration.clone(), state.clone()));
+                let placed = usize::from(trial.origin == Origin::Model);
+                placed_by_a_model += placed;
+                let of_study = of_studies.entry(&stored.study).or_default();
+                *of_study = (of_study.0 + 1, of_study.1 + placed);
             }
         }
         let history: History = (0_u64..)
@@ -77,7 +113,11 @@ impl Table {
             .map(|(id, (configuration, state))| entry(id, 0, configuration, state))
             .collect();
         let best = best(&history, &problem).ok_or(ReplayError::NothingToFind)?;
-        Ok(Self { problem, rows, best })
+        // Among fewer than two there is nothing to choose.
+        let unguided = of_studies.iter().filter(|(_, (rows, placed))| *rows > 1 && *placed == 0);
+        let unguided = unguided.max_by_key(|(_, (rows, _))| *rows).map(|(name, _)| *name);
+        let unguided = unguided.filter(|_| placed_by_a_model > 0).map(str::to_owned);
+        Ok(Self { problem, rows, best, placed_by_a_model, unguided })
     }
 
     /// Runs a sampler with each of the seeds from 0, for at most so many trials. `progress` is told, after
@@ -103,6 +143,8 @@ impl Table {
             configurations: self.rows.len(),
             metric: self.problem.objective().metric.clone(),
             best: self.best,
+            placed_by_a_model: self.placed_by_a_model,
+            unguided_study: self.unguided.clone(),
             runs: runs.collect::<Result<_, _>>()?,
         })
     }
@@ -192,7 +234,8 @@ impl Replay {
 
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sampler, configurations, metric, best, runs } = self;
+        let Self { sampler, configurations, metric, best, placed_by_a_model, unguided_study, runs } =
+            self;
         writeln!(
             f,
             "{sampler} on {configurations} measured configurations, {} seeds; the best that meets \
@@ -212,9 +255,20 @@ impl fmt::Display for Replay {
         let mut reached: Vec<usize> = runs.iter().filter_map(|run| run.trials_to_best).collect();
         reached.sort_unstable();
         write!(f, "\n{} of {} seeds came within 1 % of it", reached.len(), runs.len())?;
-        match (reached.first(), reached.last()) {
-            (Some(first), Some(last)) => write!(f, ", after {first} to {last} trials"),
-            _ => Ok(()),
+        if let (Some(first), Some(last)) = (reached.first(), reached.last()) {
+            write!(f, ", after {first} to {last} trials")?;
+        }
+        if *placed_by_a_model == 0 {
+            return Ok(());
+        }
+        write!(
+            f,
+            "\nnote: {placed_by_a_model} of the {configurations} configurations were placed by a search, \
+             near its best: random draws are better here than in the space"
+        )?;
+        match unguided_study {
+            Some(study) => write!(f, "; replay a study without them, SET:{study}"),
+            None => write!(f, "; `slotune suite --grid` measures a set without them"),
         }
     }
 }
@@ -228,6 +282,14 @@ pub enum ReplayError {
         "no trial of the whole search space meets the targets of this set, so there is nothing to find"
     )]
     NothingToFind,
+    /// The set has no study of that name.
+    #[error("the result set has no study `{study}` to replay; it has: {}", known.join(", "))]
+    NoStudy {
+        /// The name.
+        study: String,
+        /// Names of its studies, without the finals, which repeat.
+        known: Vec<String>,
+    },
 }
 
 #[cfg(test)]
@@ -273,6 +335,56 @@ mod tests {
         }
         let short = table.replay(&Random, 2, 1, &|_, _| {}).unwrap();
         assert_eq!(short.runs[0].incumbents.len(), 2);
+    }
+
+    /// The set with its first so many trials of the search told to be of a grid, and the others of a model.
+    fn with_a_grid(trials: usize) -> ResultSet {
+        let mut set = measured_on_an_h100();
+        let search = set.manifest.studies.iter().find(|study| study.name == "search").cloned();
+        let grid = slotune_results::StudyManifest {
+            name: "grid".to_owned(),
+            role: StudyRole::Comparison,
+            sampler: "grid".to_owned(),
+            ..search.unwrap()
+        };
+        set.manifest.studies.push(grid);
+        let searched = set.trials.iter_mut().filter(|trial| trial.study == "search");
+        for (place, trial) in searched.enumerate() {
+            trial.entry.trial.origin = Origin::Model;
+            if place < trials {
+                "grid".clone_into(&mut trial.study);
+                trial.entry.trial.origin = Origin::Sampled;
+            }
+        }
+        set
+    }
+
+    #[test]
+    fn what_a_model_placed_is_counted_and_a_grid_beside_it_named() {
+        let placed = |set: &ResultSet| {
+            let table = Table::new(set).unwrap();
+            let replay = table.replay(&Random, 3, 1, &|_, _| {}).unwrap();
+            (replay.placed_by_a_model, replay.unguided_study.clone(), replay.to_string())
+        };
+        let (designed, none, text) = placed(&measured_on_an_h100());
+        assert_eq!((designed, none), (0, None), "its search ended with the initial design");
+        assert!(!text.contains("note"), "{text}");
+        assert_eq!(placed(&with_a_grid(0)).0, 5);
+        let (beside, grid, text) = placed(&with_a_grid(3));
+        assert_eq!((beside, grid.as_deref()), (2, Some("grid")));
+        assert!(text.contains("2 of the 6 configurations were placed by a search"), "{text}");
+        assert!(text.ends_with("SET:grid"), "{text}");
+    }
+
+    #[test]
+    fn one_study_alone_is_replayed() {
+        let set = with_a_grid(3);
+        let grid = Table::of_study(&set, "grid").unwrap();
+        assert_eq!((grid.rows.len(), grid.placed_by_a_model, &grid.unguided), (3, 0, &None));
+        let text = grid.replay(&Random, 3, 1, &|_, _| {}).unwrap().to_string();
+        assert!(!text.contains("note"), "{text}");
+        let error = Table::of_study(&set, "grit").unwrap_err().to_string();
+        assert!(error.ends_with("no study `grit` to replay; it has: reference, search, grid"));
     }
 
     #[test]

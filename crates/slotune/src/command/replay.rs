@@ -1,16 +1,21 @@
 //! `slotune replay`: a sampler on a past result set.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
 use clap::Args;
-use slotune::{replay::Table, study_file::SamplerName};
+use slotune::{
+    replay::Table,
+    report::selection::{Selection, Which},
+    study_file::SamplerName,
+};
 
 use super::{Error, print, progress::Work, read};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Folder of the result set
-    results: PathBuf,
+    /// A result set, or one of its studies
+    #[arg(value_name = "SET[:STUDY]")]
+    results: Selection,
     /// What proposes the configurations
     #[arg(long, value_enum, default_value_t)]
     sampler: SamplerName,
@@ -20,13 +25,23 @@ pub(crate) struct Options {
     /// Runs, with the seeds from 0
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
-    /// Prints one JSON object: `sampler`, `configurations`, `metric`, `best`, `runs`
+    /// Prints one JSON object: `sampler`, `configurations`, `metric`, `best`, `placed_by_a_model`,
+    /// `unguided_study`, `runs`
     #[arg(long)]
     json: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
-    let table = Table::new(&read(&options.results)?.set)?;
+    let Selection { folder, which } = &options.results;
+    let set = read(folder)?.set;
+    let table = match which {
+        Which::Advised => Table::new(&set)?,
+        Which::Label(study) => Table::of_study(&set, study)?,
+        Which::Trial { study, .. } => {
+            let problem = "names a single trial, and a sampler needs some to choose from; give";
+            return Err(format!("{which} {problem} {}:{study}", folder.display()).into());
+        }
+    };
     let work = Work::of("trials");
     let replay = table.replay(
         &*options.sampler.sampler(vec![]),

@@ -128,4 +128,16 @@ fn replay_runs_samplers_on_what_was_measured() {
     }
     let text = ok(here, &["replay", &set]);
     assert!(text.contains("5 of 5 seeds came within 1 % of it"), "{text}");
+
+    let searched = set.replace("h100_qwen2.5_7b_chat", "week3_suite_simulated");
+    let text = ok(here, &["replay", &searched, "--sampler", "random", "--trials", "5"]);
+    assert!(text.contains("configurations were placed by a search, near its best"), "{text}");
+    let text = ok(here, &["replay", &format!("{set}:search"), "--json"]);
+    let replay: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(replay["configurations"], 5, "those of the search alone");
+    let unknown = slotune(here, &["replay", &format!("{set}:grid")]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(stderr(&unknown).contains("it has: reference, search"), "{}", stderr(&unknown));
+    let single = slotune(here, &["replay", &format!("{set}:search/2")]);
+    assert!(stderr(&single).contains("search/2 names a single trial"), "{}", stderr(&single));
 }
