@@ -9,7 +9,12 @@ use slotune::{
     serving::metrics::Slo,
 };
 
-use super::{Error, NEGATIVE, print, progress::Work, read, targets::Targets};
+use super::{
+    Error, NEGATIVE, print,
+    progress::Work,
+    read,
+    targets::{Targets, limit},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -20,7 +25,7 @@ pub(crate) struct Options {
     targets: Targets,
     /// A limit of a good request, in seconds: `ttft_s`, `tpot_s` or `e2e_s`. Counts goodput again from the
     /// stored requests
-    #[arg(long, value_name = "LIMIT=SECONDS")]
+    #[arg(long, value_name = "LIMIT=SECONDS", value_parser = limit)]
     slo: Vec<Slo>,
     /// Prints one JSON object: `sets`, `objective`, `trials`, `feasible`, `best`, `closest`, `front`,
     /// `drift`, `shifts`, `effects`, `doubts`, `caveats`

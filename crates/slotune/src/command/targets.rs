@@ -1,7 +1,11 @@
 //! The options that say what is wanted: a goal and bounds.
 
 use clap::Args;
-use slotune::core::{Constraint, Objective};
+use slotune::{
+    core::{Constraint, Objective},
+    serving::metrics::{Metric, Slo},
+    study_file::{check_limits, check_seconds},
+};
 
 #[derive(Debug, Args)]
 pub(super) struct Targets {
@@ -21,10 +25,21 @@ pub(super) struct Targets {
 
 fn bound(text: &str) -> Result<(String, f64), String> {
     let parts = text.split_once('=').and_then(|(name, value)| Some((name, value.parse().ok()?)));
-    match parts {
-        Some((name, value)) if f64::is_finite(value) => Ok((name.to_owned(), value)),
-        _ => Err("give a metric and a number, such as queue_share=0.3".to_owned()),
+    let Some((name, value)) = parts.filter(|(_, value)| f64::is_finite(*value)) else {
+        return Err("give a metric and a number, such as queue_share=0.3".to_owned());
+    };
+    // A name that nobody knows is told where the metrics are known.
+    if let Ok(metric) = Metric::from_name(name) {
+        check_seconds(metric, value).map_err(|error| format!("{name} {error}"))?;
     }
+    Ok((name.to_owned(), value))
+}
+
+/// A limit of a good request.
+pub(super) fn limit(text: &str) -> Result<Slo, String> {
+    let slo = text.parse()?;
+    check_limits(&slo).map_err(|(name, error)| format!("{name} {error}"))?;
+    Ok(slo)
 }
 
 impl Targets {

@@ -8,6 +8,7 @@
 //! - `workload`, `backend`: what is sent, and to which server.
 //! - `finals`: how the best is repeated.
 //! - `history`: past result sets to learn from.
+//! - `seconds`: bounds that are milliseconds.
 //! - `plan`: what follows from the file, and what cannot work.
 //! - `example`: one to start from.
 //! - `read`, `locate`: errors with their place in the text.
@@ -21,6 +22,7 @@ mod locate;
 mod plan;
 mod read;
 mod schema;
+mod seconds;
 mod space;
 mod workload;
 
@@ -42,6 +44,7 @@ pub use history::HistoryTable;
 pub use plan::Plan;
 pub use read::{Located, Mistakes, StudyFileError};
 pub use schema::json_schema;
+pub use seconds::{NotSeconds, check_limits, check_seconds};
 pub use space::ParameterTable;
 pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
 

@@ -10,7 +10,10 @@ use slotune_serving::{
     metrics::{MeasureOptions, Metric, Slo},
 };
 
-use super::{Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, SloTable, StudyFile};
+use super::{
+    Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, SloTable, StudyFile, check_limits,
+    check_seconds,
+};
 
 /// A study file as the values that the rest of the library takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -218,6 +221,8 @@ fn constraint(name: &str, bound: Bound) -> Result<Constraint, FieldError> {
         let problem = format!("is {}; give a finite number", bound.value());
         return Err(FieldError::new(path, problem));
     }
+    check_seconds(metric, bound.value())
+        .map_err(|error| FieldError::new(path, error.to_string()))?;
     let constraint = match bound {
         Bound::AtLeast(bound) => Constraint::at_least(name, bound),
         Bound::AtMost(bound) => Constraint::at_most(name, bound),
@@ -232,7 +237,11 @@ impl SloTable {
         for (field, limit) in [("ttft_s", ttft_s), ("tpot_s", tpot_s), ("e2e_s", e2e_s)] {
             positive(&[path, &[field]].concat(), limit)?;
         }
-        Ok(Slo { ttft_s, tpot_s, e2e_s })
+        let slo = Slo { ttft_s, tpot_s, e2e_s };
+        check_limits(&slo).map_err(|(field, error)| {
+            FieldError::new([path, &[field]].concat(), error.to_string())
+        })?;
+        Ok(slo)
     }
 }
 

@@ -84,6 +84,11 @@ fn analyse_answers_for_other_targets() {
     assert_eq!(none.status.code(), Some(3));
     let wrong = slotune(here, &["analyse", &set, "--at-most", "e2e_p95_s<1"]);
     assert_eq!(wrong.status.code(), Some(2));
+    for (option, milliseconds) in [("--at-most", "tpot_p95_s=60"), ("--slo", "tpot_s=60")] {
+        let wrong = slotune(here, &["analyse", &set, option, milliseconds]);
+        assert_eq!(wrong.status.code(), Some(2));
+        assert!(stderr(&wrong).contains("60 ms are 0.06"), "{}", stderr(&wrong));
+    }
     let unknown = slotune(here, &["analyse", &set, "--minimise", "ttft_p9_s"]);
     assert!(stderr(&unknown).contains("did you mean `ttft_p95_s`?"), "{}", stderr(&unknown));
 }

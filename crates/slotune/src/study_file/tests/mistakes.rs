@@ -91,6 +91,27 @@ fn each_mistake_names_line_field_and_remedy() {
             "give `[slo]`",
         ),
         (
+            "queue_share = { at_most = 0.5 }",
+            "tpot_p95_s = { at_most = 60 }",
+            "constraints.tpot_p95_s",
+            "tpot_p95_s",
+            "is in seconds, and nobody waits 60 s for it; 60 ms are 0.06",
+        ),
+        (
+            "queue_share = { at_most = 0.5 }",
+            "ttft_p95_s = { at_most = 2000 }",
+            "constraints.ttft_p95_s",
+            "ttft_p95_s",
+            "2000 ms are 2",
+        ),
+        (
+            "trials = 30",
+            "trials = 30\n[slo]\ntpot_s = 50",
+            "slo.tpot_s",
+            "tpot_s",
+            "50 ms are 0.05",
+        ),
+        (
             "requests = 1000",
             "requests = \"many\"",
             "workload.trace.requests",
@@ -184,6 +205,7 @@ fn each_mistake_names_line_field_and_remedy() {
             "1 or more",
         ),
         ("slo = { ttft_s = 0 }", "slo.ttft_s", "slo", "above 0"),
+        ("slo = { ttft_s = 2000 }", "slo.ttft_s", "slo", "2000 ms are 2"),
         ("slo = { ttft = 1 }", "slo.ttft", "slo", "did you mean `ttft_s`?"),
     ]
     .map(|(fields, field, line, message)| {
@@ -248,6 +270,17 @@ fn a_text_that_is_no_toml_and_a_missing_table_have_a_place_too() {
     assert!(error.problem.contains("missing field `objective`"), "{error}");
     let error = error_of("");
     assert_eq!((error.line, error.column), (1, 1));
+}
+
+/// An hour for a whole answer, or what a slow server may be meant to take.
+#[test]
+fn seconds_that_may_be_meant_are_let_pass() {
+    let bounds = "queue_share = { at_most = 0.5 }";
+    for metric in ["e2e_p95_s = { at_most = 3600 }", "itl_p99_s = { at_most = 10 }"] {
+        StudyFile::parse("study.toml", &example_with(bounds, metric)).unwrap();
+    }
+    let slo = "trials = 30\n[slo]\nttft_s = 600\ne2e_s = 1e6";
+    StudyFile::parse("study.toml", &example_with("trials = 30", slo)).unwrap();
 }
 
 #[test]
