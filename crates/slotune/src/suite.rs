@@ -135,13 +135,16 @@ impl Suite {
         stop: &AtomicBool,
         audience: &dyn Audience,
     ) -> Result<Ended, SessionError> {
+        let mut ended = Ended::Trials;
         for study in self.studies {
-            if session.conduct(study, stop, audience).await? == Ended::Stopped {
+            ended = session.conduct(study, stop, audience).await?;
+            if ended == Ended::Stopped {
                 return Ok(Ended::Stopped);
             }
         }
         match session.work().file.finals.workloads.as_slice() {
-            [] => Ok(Ended::Trials),
+            // As the last search did, whose winner is recommended.
+            [] => Ok(ended),
             _ => session.hold_finals(stop, audience).await,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let folder = options.study.folder("results");
     let work = options.study.work()?;
+    let budget = work.file.budget;
     let studies = [work.search().manifest(&work)];
     let (ended, references) = runtime()?.block_on(async {
         let stop = interrupt::listen();
@@ -35,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let ended = session.measure_references(&stop, &Narration { as_json: true }).await?;
         Ok::<_, SessionError>((ended, References::new(session.stored())))
     })?;
-    if let Some(status) = status_of(ended) {
+    if let Some(status) = status_of(ended, &budget) {
         return Ok(status);
     }
     print(&references, options.json)?;

@@ -28,13 +28,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     // Where nothing was searched, nothing is begun.
     read(&folder).map_err(|error| format!("{error}; `slotune tune` writes one"))?;
     let work = options.study.work()?;
+    let budget = work.file.budget;
     let studies = [work.search().manifest(&work)];
     let ended = runtime()?.block_on(async {
         let stop = interrupt::listen();
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         session.hold_finals(&stop, &Narration { as_json: options.json }).await
     })?;
-    if let Some(status) = status_of(ended) {
+    if let Some(status) = status_of(ended, &budget) {
         return Ok(status);
     }
     let advice = advice(&folder)?;

@@ -11,7 +11,7 @@ use slotune::{
     finals::NoFinals,
     serving::engine_arguments::shell_word,
     session::{Ended, Work},
-    study_file::StudyFile,
+    study_file::{Budget, StudyFile},
 };
 
 use super::{Error, INTERRUPTED};
@@ -51,21 +51,34 @@ impl StudyOptions {
     }
 }
 
-/// Tells why a session ended, where that is not by its trials alone; the exit status, where that ends the
-/// command too.
-pub(super) fn status_of(ended: Ended) -> Option<ExitCode> {
-    match ended {
+/// Tells why a session with this budget ended, where that is not by its trials alone; the exit status, where
+/// that ends the command too. How many trials there were, what is told at the end says.
+pub(super) fn status_of(ended: Ended, budget: &Budget) -> Option<ExitCode> {
+    let spent = |limit_s: Option<f64>, name: &str| {
+        format!("stopped: the {} s of `budget.{name}` are spent", limit_s.unwrap_or_default())
+    };
+    let said = match ended {
         Ended::Stopped => {
             eprintln!("stopped; the same command goes on");
-            Some(ExitCode::from(INTERRUPTED))
+            return Some(ExitCode::from(INTERRUPTED));
         }
+        Ended::Trials => return None,
+        Ended::WallTime => {
+            format!("{}; the same command goes on", spent(budget.wall_time_s, "wall_time_s"))
+        }
+        Ended::ServerTime => {
+            format!("{}; with more, it goes on", spent(budget.server_time_s, "server_time_s"))
+        }
+        Ended::LittleLeft => format!(
+            "stopped: further trials would gain less than `budget.remaining_gain`, {}",
+            budget.remaining_gain.unwrap_or_default()
+        ),
+        Ended::Exhausted => "stopped: every configuration of the space was tried".to_owned(),
         // What the search came to instead is told at the end.
-        Ended::NoFinalist => {
-            eprintln!("no finals: {}", NoFinals::NoFinalist);
-            None
-        }
-        _ => None,
-    }
+        Ended::NoFinalist => format!("no finals: {}", NoFinals::NoFinalist),
+    };
+    eprintln!("{said}");
+    None
 }
 
 /// How this program was called. No option holds a secret.

@@ -32,6 +32,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let folder = options.study.folder(if options.grid { "suite-grid" } else { "suite" });
     let work = options.study.work_of_suite()?;
+    let budget = work.file.budget;
     let suite = Suite::new(&work, if options.grid { Manner::Sweep } else { Manner::Search })?;
     for name in &suite.left_out {
         eprintln!("left out: study {name}, whose parameters cannot vary in this study file");
@@ -42,7 +43,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         suite.run(&mut session, &stop, &Narration { as_json: options.json }).await
     })?;
-    if let Some(status) = status_of(ended) {
+    if let Some(status) = status_of(ended, &budget) {
         return Ok(status);
     }
     eprintln!("page: {}", write_page(&folder, &folder)?.page.display());

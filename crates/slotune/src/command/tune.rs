@@ -25,6 +25,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let folder = options.study.folder("results");
     let work = options.study.work()?;
+    let budget = work.file.budget;
     let search = work.search();
     let studies = [search.manifest(&work)];
     let ended = runtime()?.block_on(async {
@@ -32,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         session.conduct(search, &stop, &Narration { as_json: options.json }).await
     })?;
-    if let Some(status) = status_of(ended) {
+    if let Some(status) = status_of(ended, &budget) {
         return Ok(status);
     }
     eprintln!("result set: {0} (`slotune report {0}` writes its page)", folder.display());

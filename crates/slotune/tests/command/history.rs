@@ -57,6 +57,8 @@ fn a_search_ends_when_little_is_left_to_gain() {
     let output = slotune(here, &["tune", "study.toml"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stdout(&output).contains("% to gain"), "{}", stdout(&output));
+    let little = "stopped: further trials would gain less than `budget.remaining_gain`, 1000";
+    assert!(stderr(&output).contains(little), "{}", stderr(&output));
     let set = ResultSet::read(here.join("study-results")).unwrap().set;
     let origins: Vec<Origin> = set.study("search").map(|s| s.entry.trial.origin).collect();
     let modelled = origins.iter().filter(|origin| **origin == Origin::Model).count();

@@ -152,14 +152,18 @@ fn time_ends_a_search_between_trials() {
     };
     // A start takes the simulated server about a minute.
     with("server_time_s = 100");
-    ok(here, &["tune", "study.toml"]);
+    let said = stderr(&slotune(here, &["tune", "study.toml"]));
+    let spent = "stopped: the 100 s of `budget.server_time_s` are spent; with more, it goes on";
+    assert!(said.lines().any(|line| line == spent), "{said}");
     let count = || ResultSet::read(here.join("study-results")).unwrap().set.study("search").count();
     let first = count();
     assert!((1..=4).contains(&first), "{first}");
     ok(here, &["tune", "study.toml"]);
     assert_eq!(count(), first, "trials of an earlier run count");
-    with("wall_time_s = 1e-9");
-    ok(here, &["tune", "study.toml"]);
+    with("wall_time_s = 0.0001");
+    let said = stderr(&slotune(here, &["tune", "study.toml"]));
+    let spent = "stopped: the 0.0001 s of `budget.wall_time_s` are spent; the same command goes on";
+    assert!(said.lines().any(|line| line == spent), "{said}");
     assert_eq!(count(), first, "no trial begins after the time is spent");
 }
 
