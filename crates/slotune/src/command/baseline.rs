@@ -29,13 +29,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let work = options.study.work()?;
     let budget = work.file.budget;
     let studies = [work.search().manifest(&work)];
-    let (ended, references) = runtime()?.block_on(async {
+    let measured = runtime()?.block_on(async {
         let stop = interrupt::listen();
         let mut session = Session::open(work, &folder, &studies, &command_line_of_tune()).await?;
         // Its answer is what stands on standard output.
         let ended = session.measure_references(&stop, &Narration { as_json: true }).await?;
         Ok::<_, SessionError>((ended, References::new(session.stored())))
-    })?;
+    });
+    let (ended, references) = measured.map_err(|error| options.study.located(error))?;
     if let Some(status) = status_of(ended, &budget) {
         return Ok(status);
     }

@@ -10,8 +10,8 @@ use clap::Args;
 use slotune::{
     finals::NoFinals,
     serving::engine_arguments::shell_word,
-    session::{Ended, Work},
-    study_file::{Budget, StudyFile},
+    session::{Ended, SessionError, Work},
+    study_file::{BackendStartError, Budget, FieldError, Located, StudyFile},
 };
 
 use super::{Error, INTERRUPTED};
@@ -30,12 +30,28 @@ pub(super) struct StudyOptions {
 impl StudyOptions {
     /// The file, read and checked.
     pub(super) fn work(&self) -> Result<Work, Error> {
-        Ok(Work::of_file(&StudyFile::read(&self.file)?, self.file_folder())?)
+        let file = StudyFile::read(&self.file)?;
+        Work::of_file(&file, self.file_folder()).map_err(|error| self.of_field(error))
     }
 
     /// The same with all parameters of a suite.
     pub(super) fn work_of_suite(&self) -> Result<Work, Error> {
-        Ok(Work::of_suite(&StudyFile::read(&self.file)?, self.file_folder())?)
+        let file = StudyFile::read(&self.file)?;
+        Work::of_suite(&file, self.file_folder()).map_err(|error| self.of_field(error))
+    }
+
+    /// An error of a session, with its place in the study file where it is of a field.
+    pub(super) fn located(&self, error: SessionError) -> Error {
+        match error {
+            SessionError::Field(error) | SessionError::Backend(BackendStartError::Field(error)) => {
+                self.of_field(error)
+            }
+            other => other.into(),
+        }
+    }
+
+    fn of_field(&self, error: FieldError) -> Error {
+        Located::in_file(&self.file, &error).map_or_else(|| error.into(), Into::into)
     }
 
     fn file_folder(&self) -> &Path {

@@ -42,7 +42,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let stop = interrupt::listen();
         let mut session = Session::open(work, &folder, &studies, &command_line()).await?;
         suite.run(&mut session, &stop, &Narration { as_json: options.json }).await
-    })?;
+    });
+    let ended = ended.map_err(|error| options.study.located(error))?;
     if let Some(status) = status_of(ended, &budget) {
         return Ok(status);
     }

@@ -178,6 +178,16 @@ pub struct Located {
 }
 
 impl Located {
+    /// Where a field stands that turned out not to work when the study began, such as a trace that is not
+    /// there; `None` where the file cannot be read any more.
+    pub fn in_file(path: &Path, error: &FieldError) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
+        let FieldError { path: field, part, problem } = error;
+        let place = Document::new(&text).place_of(field, *part);
+        let file = path.display().to_string();
+        Some(Self::new(&file, &text, &place, field.clone(), problem.clone()))
+    }
+
     fn new(
         file: &str,
         text: &str,

@@ -126,6 +126,10 @@ fn a_load_that_cannot_be_had_names_its_field_and_nothing_is_begun() {
     for (content, expected) in [
         (None, "mine.csv cannot be read: No such file or directory (os error 2); check the path"),
         (Some(""), "known are: Azure (TIMESTAMP, ContextTokens, GeneratedTokens)"),
+        (
+            Some("arrival_ms,input_tokens,output_tokens\n0,1,2\n"),
+            "no arrival times among its columns `arrival_ms,input_tokens,output_tokens`",
+        ),
         (Some("arrival_s,input_tokens,output_tokens\n"), "mine.csv: no requests, only a header"),
         (Some("arrival_s,input_tokens,output_tokens\n0,many,2\n"), "mine.csv, line 2"),
     ] {
@@ -135,7 +139,9 @@ fn a_load_that_cannot_be_had_names_its_field_and_nothing_is_begun() {
         let output = slotune(folder.path(), &["tune", "study.toml"]);
         let message = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{message}");
-        assert!(message.contains("`workload.trace.source`"), "{message}");
+        assert!(message.starts_with("error: study.toml:"), "{message}");
+        assert!(message.contains(":10: `workload.trace.source`"), "{message}");
+        assert!(message.contains(" | source = \"mine.csv\""), "{message}");
         assert!(message.contains(expected), "{message}");
         assert!(!folder.path().join("study-results").exists());
     }

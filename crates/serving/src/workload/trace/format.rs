@@ -129,6 +129,11 @@ pub(super) fn rows(file: &str, text: &str) -> Result<Vec<Row>, TraceError> {
     if rows.is_empty() { Err(TraceError::Empty { file: file.to_owned() }) } else { Ok(rows) }
 }
 
+/// The header of a text that has one, or its start, as an error quotes it.
+pub(super) fn header(text: &str) -> String {
+    excerpt(text.split(['\r', '\n']).find(|line| !line.trim().is_empty()).unwrap_or_default())
+}
+
 /// The format of a header, and where its columns stand.
 fn recognise(file: &str, header: &StringRecord) -> Result<(&'static Format, Columns), TraceError> {
     let column = |name: &'static str| Some((name, header.iter().position(|cell| cell == name)?));

@@ -88,7 +88,7 @@ impl Trace {
     /// As [`read`](Self::read).
     pub fn parse(file: &str, text: &str) -> Result<Self, TraceError> {
         let rows = format::rows(file, text)?;
-        check_arrivals(file, &rows)?;
+        check_arrivals(file, text, &rows)?;
         let prefixes = prefix::rebuild(file, &rows)?;
         let requests = rows
             .into_iter()
@@ -109,12 +109,13 @@ impl Trace {
     }
 }
 
-/// Checks that every row has an arrival and none is earlier than the one before.
-fn check_arrivals(file: &str, rows: &[Row]) -> Result<(), TraceError> {
+/// Checks that every row of the text has an arrival and none is earlier than the one before.
+fn check_arrivals(file: &str, text: &str, rows: &[Row]) -> Result<(), TraceError> {
     let mut before_s = f64::NEG_INFINITY;
     for row in rows {
         let Some(arrival_s) = row.arrival_s else {
-            return Err(TraceError::NoArrivals { file: file.to_owned() });
+            let header = format::header(text);
+            return Err(TraceError::NoArrivals { file: file.to_owned(), header });
         };
         if arrival_s < before_s {
             let (file, line) = (file.to_owned(), row.line);
@@ -208,11 +209,13 @@ pub enum TraceError {
     },
     /// The file holds lengths only.
     #[error(
-        "{file}: holds lengths but no arrival times, so it cannot be replayed; draw lengths from it (`empirical`) and choose a law of arrivals"
+        "{file}: has no arrival times among its columns `{header}`, so it cannot be replayed; give them as `arrival_s` (seconds, beside `input_tokens` and `output_tokens`), or draw lengths from the file and choose a law of arrivals"
     )]
     NoArrivals {
         /// The file.
         file: String,
+        /// The header seen, or the start of a long one.
+        header: String,
     },
     /// A prefix is said to come from a request that is not there.
     #[error(

@@ -184,6 +184,11 @@ fn every_broken_file_is_named_with_line_column_and_value() {
         ),
         ("input_tokens,output_tokens\n1,1\n".to_owned(), "cannot be replayed"),
         (
+            "\r\narrival_ms,input_tokens,output_tokens\r\n0,1,1\r\n".to_owned(),
+            "test.csv: has no arrival times among its columns `arrival_ms,input_tokens,output_tokens`, \
+             so it cannot be replayed; give them as `arrival_s` (seconds,",
+        ),
+        (
             format!("{mooncake}\n0,600,5,0,\n1,600,5,512,7\n"),
             "line 3: shares 512 tokens with a request 7 s before it",
         ),
