@@ -74,6 +74,10 @@ fn import_says_what_is_missing() {
     let told: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(told["trials"][0]["configuration"]["max_num_seqs"], 16, "from --metadata");
     assert!(told["notes"][0].as_str().unwrap().contains("no trial has the objective `itl_p95_s`"));
+    let nothing = slotune(here, &["analyse", "past"]);
+    assert_eq!(nothing.status.code(), Some(3));
+    let hint = "note: no trial has the metric `itl_p95_s`; import what `vllm bench serve --save-detailed` wrote";
+    assert!(stderr(&nothing).contains(hint), "{}", stderr(&nothing));
     let again = slotune(here, &["import", &capped, "--out", "past"]);
     assert!(stderr(&again).contains("holds a result set already"), "{}", stderr(&again));
     assert!(Path::new(&here.join("past/manifest.json")).exists());
