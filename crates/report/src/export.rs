@@ -21,7 +21,7 @@ pub enum Format {
     Python,
     /// An environment file, for `systemd` or `docker --env-file`.
     Env,
-    /// A Kubernetes Deployment and its Service, YAML.
+    /// A Kubernetes Deployment, its Service and a claim for what it downloads, YAML.
     Kubernetes,
     /// A file for `docker compose`, YAML.
     Compose,
@@ -186,7 +186,20 @@ impl Snippet<'_> {
 
     fn kubernetes(&self) -> String {
         format!(
-            "{origin}apiVersion: apps/v1
+            "{origin}# What was downloaded is there at the next start.
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: huggingface
+spec:
+  # Replicas on several nodes need ReadWriteMany.
+  accessModes: [ReadWriteOnce]
+  resources:
+    requests:
+      # More than the weights of the model take.
+      storage: 50Gi
+---
+apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: vllm
@@ -234,9 +247,14 @@ spec:
             limits:
               nvidia.com/gpu: {gpus}
           volumeMounts:
+            - name: huggingface
+              mountPath: /root/.cache/huggingface
             - name: shared-memory
               mountPath: /dev/shm
       volumes:
+        - name: huggingface
+          persistentVolumeClaim:
+            claimName: huggingface
         - name: shared-memory
           emptyDir:
             medium: Memory

@@ -259,16 +259,22 @@ fn manifests_are_yaml_whose_arguments_are_those_of_the_command() {
         value.as_sequence().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     };
     let kubernetes = documents(Format::Kubernetes);
-    let [deployment, service] = kubernetes.as_slice() else { panic!("{kubernetes:?}") };
-    assert_eq!((&deployment["kind"], &service["kind"]), (&"Deployment".into(), &"Service".into()));
+    let [claim, deployment, service] = kubernetes.as_slice() else { panic!("{kubernetes:?}") };
+    let kinds = [claim, deployment, service].map(|document| document["kind"].as_str().unwrap());
+    assert_eq!(kinds, ["PersistentVolumeClaim", "Deployment", "Service"]);
     let pod = &deployment["spec"]["template"];
     assert_eq!(deployment["spec"]["selector"]["matchLabels"], pod["metadata"]["labels"]);
     let container = &pod["spec"]["containers"][0];
     assert_eq!(words(&container["args"]), expected);
     assert_eq!(container["image"], "vllm/vllm-openai:v0.25.1");
     assert_eq!(container["resources"]["limits"]["nvidia.com/gpu"], 2);
-    let volume = &pod["spec"]["volumes"][0]["name"];
-    assert_eq!(&container["volumeMounts"][0]["name"], volume);
+    for place in 0..2 {
+        let volume = &pod["spec"]["volumes"][place]["name"];
+        assert_eq!(&container["volumeMounts"][place]["name"], volume);
+    }
+    let claimed = &pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"];
+    assert_eq!(claimed, &claim["metadata"]["name"]);
+    assert_eq!(container["volumeMounts"][0]["mountPath"], "/root/.cache/huggingface");
     let token = &container["env"][0];
     assert_eq!(
         (&token["name"], &token["valueFrom"]["secretKeyRef"]["optional"]),
