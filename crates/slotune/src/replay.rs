@@ -44,7 +44,8 @@ pub struct Replay {
     /// How many of the configurations a model placed, near the best that it knew: among them, random draws
     /// do better than in the space.
     pub placed_by_a_model: usize,
-    /// Where a model placed some, the largest study of the set in which none did, such as a grid.
+    /// Where a model placed some, a study of at least half of the configurations in which none did, such as a
+    /// grid.
     pub unguided_study: Option<String>,
     /// One for each seed.
     pub runs: Vec<ReplayRun>,
@@ -113,10 +114,11 @@ impl Table {
             .map(|(id, (configuration, state))| entry(id, 0, configuration, state))
             .collect();
         let best = best(&history, &problem).ok_or(ReplayError::NothingToFind)?;
-        // Among fewer than two there is nothing to choose.
-        let unguided = of_studies.iter().filter(|(_, (rows, placed))| *rows > 1 && *placed == 0);
-        let unguided = unguided.max_by_key(|(_, (rows, _))| *rows).map(|(name, _)| *name);
-        let unguided = unguided.filter(|_| placed_by_a_model > 0).map(str::to_owned);
+        // Half of all at least: a few leave nothing to search.
+        let unguided =
+            of_studies.iter().find(|(_, (own, placed))| 2 * own >= rows.len() && *placed == 0);
+        let unguided =
+            unguided.filter(|_| placed_by_a_model > 0).map(|(name, _)| (*name).to_owned());
         Ok(Self { problem, rows, best, placed_by_a_model, unguided })
     }
 
@@ -370,6 +372,7 @@ mod tests {
         assert_eq!((designed, none), (0, None), "its search ended with the initial design");
         assert!(!text.contains("note"), "{text}");
         assert_eq!(placed(&with_a_grid(0)).0, 5);
+        assert_eq!(placed(&with_a_grid(2)).1, None, "a grid of two is no space to search");
         let (beside, grid, text) = placed(&with_a_grid(3));
         assert_eq!((beside, grid.as_deref()), (2, Some("grid")));
         assert!(text.contains("2 of the 6 configurations were placed by a search"), "{text}");
