@@ -9,7 +9,7 @@ use slotune_serving::{Provenance, engine_arguments::ArgumentError};
 
 use crate::{
     analysis::{Analysis, FewerChanges, Price, Recommendation, Verdict, value},
-    asked::capped,
+    asked::{capped, unlike_loads},
     finals::{FinalsReport, distance, out_of_reach},
     format,
     week3::{
@@ -47,7 +47,8 @@ pub struct Advice {
     /// beats in both, by the first goal. The verdict is by the first goal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub front: Vec<Choice>,
-    /// What the advised configuration is worse in than vLLM's default.
+    /// What the advised configuration is worse in: a change than vLLM's default, and the default than the
+    /// baseline.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prices: Vec<Price>,
     /// Where nothing meets the targets: the trial that comes closest, with what it misses.
@@ -118,15 +119,13 @@ impl Advice {
             .map(|arguments| arguments.vllm_serve_command(&backend.model));
         let complete = unfinished.is_empty();
         let mut notes = unfinished;
+        notes.extend(unlike_loads(&set.manifest.workload));
         notes.extend(final_notes(analysis));
         notes.extend(front_notes(analysis));
         let fewer_changes = analysis.fewer_changes();
         notes.extend(fewer_changes.iter().map(|fewer| in_words(analysis, fewer)));
-        let prices = match &analysis.verdict {
-            Verdict::Change(found) => analysis.prices(found.trial),
-            _ => Vec::new(),
-        };
-        notes.extend(price_note(&prices));
+        let prices = analysis.prices();
+        notes.extend(price_note(&analysis.verdict, &prices));
         if let Verdict::Change(Recommendation { default_misses, .. }) = &analysis.verdict
             && !default_misses.is_empty()
         {
@@ -209,18 +208,22 @@ fn in_words(analysis: &Analysis<'_>, fewer: &FewerChanges) -> String {
     )
 }
 
-/// Where the advised configuration is worse than vLLM's default, in a line.
-fn price_note(prices: &[Price]) -> Option<String> {
-    let each = |Price { metric, value, default, is_error_known }: &Price| {
-        let [value, default] = [*value, *default].map(|value| format::quantity(metric, value));
+/// What the advised configuration is worse in, in a line.
+fn price_note(verdict: &Verdict<'_>, prices: &[Price]) -> Option<String> {
+    let each = |Price { metric, value, before, is_error_known }: &Price| {
+        let [value, before] = [*value, *before].map(|value| format::quantity(metric, value));
         let perhaps = if *is_error_known { "" } else { " (no error is known)" };
-        format!("{} {value} against {default}{perhaps}", format::label(metric))
+        format!("{} {value} against {before}{perhaps}", format::label(metric))
     };
     let mut all: Vec<String> = prices.iter().take(MOST_PRICES).map(each).collect();
     if let Some(more @ 1..) = prices.len().checked_sub(MOST_PRICES) {
         all.push(format!("and {more} more"));
     }
-    (!all.is_empty()).then(|| format!("worse than vLLM's default: {}", all.join("; ")))
+    let than = match verdict {
+        Verdict::KeepDefault { .. } => "the baseline",
+        _ => "vLLM's default",
+    };
+    (!all.is_empty()).then(|| format!("worse than {than}: {}", all.join("; ")))
 }
 
 /// What would win without one of the targets, each in a line.
@@ -312,9 +315,13 @@ fn summary(
     let default =
         analysis.default.and_then(quantity).map(|seen| format!(", vLLM's default {seen}"));
     let kind = if simulated { ", simulated" } else { ", measured" };
+    let is_measured = analysis.set.trials.iter().any(|trial| trial.entry.measurement().is_some());
+    let said = match verdict {
+        "nothing_measured" if is_measured => "no recommendation".to_owned(),
+        other => other.replace('_', " "),
+    };
     format!(
-        "{}{}{}{}",
-        verdict.replace('_', " "),
+        "{said}{}{}{}",
         advised.unwrap_or_default(),
         default.unwrap_or_default(),
         if verdict == "nothing_measured" { "" } else { kind }

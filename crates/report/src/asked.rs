@@ -35,6 +35,16 @@ pub(crate) fn capped(manifest: &Manifest) -> Option<&'static str> {
     )
 }
 
+/// Why trials of a set may not be compared, where they served requests of their own.
+pub fn unlike_loads(workload: &Workload) -> Option<String> {
+    match workload {
+        Workload::OfEachTrial { description } => Some(format!(
+            "trials served requests of their own ({description}); what is better may have served a lighter load"
+        )),
+        Workload::Synthetic(_) | Workload::Replay(_) => None,
+    }
+}
+
 /// The metrics without those that came before.
 pub(crate) fn each_once<'m>(metrics: impl IntoIterator<Item = &'m str>) -> Vec<&'m str> {
     let mut once = Vec::new();

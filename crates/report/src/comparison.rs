@@ -9,6 +9,7 @@ use slotune_serving::metrics::Metric;
 
 use crate::{
     analysis::{Change, differ, is_error_known},
+    asked::unlike_loads,
     format::{self, quantity},
 };
 
@@ -72,12 +73,14 @@ impl Comparison {
             .iter()
             .find(|row| row.metric == *objective)
             .map_or(Judgement::Unknown, |row| row.judgement);
+        let unlike = unlike_loads(&before.0.manifest.workload)
+            .or_else(|| unlike_loads(&after.0.manifest.workload));
         Self {
             before: Side::new(before.1),
             after: Side::new(after.1),
             verdict,
             metrics: rows,
-            caveats: caveats(before.0, after.0),
+            caveats: unlike.into_iter().chain(caveats(before.0, after.0)).collect(),
             objective: objective.clone(),
         }
     }

@@ -47,6 +47,7 @@ mod latency;
 mod plot;
 mod subject;
 
+pub use asked::unlike_loads;
 pub use format::quantity;
 pub use plot::{
     Picture,

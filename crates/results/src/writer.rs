@@ -10,7 +10,7 @@ use slotune_core::{TrialId, Value};
 use slotune_serving::{RequestRecord, Run, ServerSample};
 
 use crate::{
-    Manifest, ReadError, ResultSet, SCHEMA_VERSION, StoredTrial, durable,
+    Manifest, ReadError, ResultSet, SCHEMA_VERSION, StoredTrial, StudyRole, durable,
     layout::{self, LOCK, MANIFEST, PARTS, REQUESTS, TEMPORARY, TIMELINES, TRIALS},
     read, request_part, seal,
     table::Table,
@@ -68,7 +68,8 @@ impl ResultSet {
 impl Writer {
     /// Goes on with the result set in a folder, and removes the unfinished files that a kill may
     /// have left there. Where the manifest given grants a study more trials than the stored one,
-    /// the stored one is raised, durably; nothing else of it changes here.
+    /// the stored one is raised, and while nothing but references was measured, its objective is the stored
+    /// one's from then on: they tell what to ask for. Both durably; nothing else of it changes here.
     ///
     /// # Errors
     /// [`WriteError`] when the folder holds no readable set, or one whose manifest differs in more
@@ -81,6 +82,11 @@ impl Writer {
         let lock = lock(folder)?;
         // And again, as the last writer may have raised a budget before it let go.
         let mut stored = read::read_manifest(folder)?;
+        let asks_otherwise =
+            stored.objective != manifest.objective && !is_searched(folder, &stored)?;
+        if asks_otherwise {
+            stored.objective = manifest.objective.clone();
+        }
         if let Some((field, stored, given)) = stored.first_difference(manifest) {
             return Err(WriteError::OtherStudy { folder: folder.to_owned(), field, stored, given });
         }
@@ -89,7 +95,7 @@ impl Writer {
             remove_temporaries(&path).map_err(io_error(&path))?;
         }
         remove_temporaries(folder).map_err(io_error(folder))?;
-        if stored.raise_budgets(manifest) {
+        if stored.raise_budgets(manifest) || asks_otherwise {
             durable::write(folder, MANIFEST, &manifest_json(&stored)?).map_err(io_error(folder))?;
         }
         Ok(Self { folder: folder.to_owned(), manifest: stored, _lock: lock })
@@ -246,6 +252,27 @@ fn lock(folder: &Path) -> Result<File, WriteError> {
     Ok(file)
 }
 
+/// Whether a set holds a trial of another study than of references.
+fn is_searched(folder: &Path, manifest: &Manifest) -> Result<bool, WriteError> {
+    let trials = folder.join(TRIALS);
+    let parts = match fs::read_dir(&trials) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        parts => parts.map_err(io_error(&trials))?,
+    };
+    let is_reference = |study: &str| {
+        let mut studies = manifest.studies.iter();
+        studies.any(|known| known.name == study && known.role == StudyRole::Reference)
+    };
+    for part in parts {
+        let name = part.map_err(io_error(&trials))?.file_name();
+        let study = name.to_str().and_then(layout::parse_part_name).map(|(study, _)| study);
+        if study.is_some_and(|study| !is_reference(study)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn remove_temporaries(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -299,7 +326,7 @@ pub enum WriteError {
         found: PathBuf,
     },
     /// The set is of something else.
-    #[error("{} holds another study: its `{field}` is {stored}, now it would be {given}; choose another folder, or run what the set was begun with", folder.display())]
+    #[error("{} holds another study: its `{field}` is {stored}, now it would be {given}; choose another folder (`--out`), or run what the set was begun with", folder.display())]
     OtherStudy {
         /// The folder.
         folder: PathBuf,

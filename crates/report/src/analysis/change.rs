@@ -5,6 +5,10 @@ use slotune_core::Estimate;
 /// Standard errors beyond which a difference counts as more than noise: 95 % of a normal law.
 pub(crate) const BEYOND_NOISE: f64 = 1.96;
 
+/// An error of a smaller share of its value is none that was seen: where requests arrive at their times, that of
+/// a throughput says nothing of how repeats would differ.
+const LEAST_ERROR: f64 = 1e-4;
+
 /// Whether two values differ by more than noise: as a ratio, or where that says nothing, as a difference.
 pub(crate) fn differ(before: Estimate, after: Estimate) -> bool {
     Change::between(before, after).map_or_else(
@@ -18,7 +22,7 @@ pub(crate) fn differ(before: Estimate, after: Estimate) -> bool {
 
 /// Whether anything is known of how uncertain the difference of two values is.
 pub(crate) fn is_error_known(before: Estimate, after: Estimate) -> bool {
-    before.standard_error > 0.0 || after.standard_error > 0.0
+    [before, after].iter().any(|one| one.standard_error > LEAST_ERROR * one.value.abs())
 }
 
 /// The relative change from one measured value to another, and how well it is known.
@@ -50,13 +54,18 @@ impl Change {
     /// Whether nothing is known of how uncertain the change is. What falls to nothing has no error left in
     /// proportion, whatever was known of it.
     pub(crate) fn is_error_unknown(&self) -> bool {
-        self.standard_error <= 0.0 && self.relative > -1.0
+        !self.is_error_seen() && self.relative > -1.0
+    }
+
+    /// Whether its error is more than that of arithmetic.
+    fn is_error_seen(&self) -> bool {
+        self.standard_error > LEAST_ERROR * (1.0 + self.relative)
     }
 
     /// The 95 % interval of the change; `None` where nothing is known of its error.
     pub(crate) fn interval(&self) -> Option<[f64; 2]> {
         let half = BEYOND_NOISE * self.standard_error;
-        (self.standard_error > 0.0).then_some([self.relative - half, self.relative + half])
+        self.is_error_seen().then_some([self.relative - half, self.relative + half])
     }
 
     /// Whether the change is more than noise: beyond 1.96 standard errors, and not nothing. Where nothing is

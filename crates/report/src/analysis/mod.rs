@@ -75,7 +75,7 @@ impl<'a> Analysis<'a> {
     pub fn new(set: &'a ResultSet) -> Self {
         let objective = &set.manifest.objective;
         let search: Vec<&StoredTrial> = trials_of(set, StudyRole::Search).collect();
-        let default = reference(set, DEFAULT);
+        let [default, baseline] = [DEFAULT, BASELINE].map(|label| reference(set, label));
         let sweep_study = sweep_study(set);
         let swept: Vec<&StoredTrial> =
             set.trials.iter().filter(|t| Some(t.study.as_str()) == sweep_study).collect();
@@ -86,10 +86,10 @@ impl<'a> Analysis<'a> {
         let is_decided_by_finals = decision != Decision::Open;
         Self {
             set,
-            baseline: reference(set, BASELINE),
+            baseline,
             default,
             front: front(objective, &search),
-            verdict: Verdict::new(objective, &search, found, default, decision),
+            verdict: Verdict::new(objective, &search, found, [default, baseline], decision),
             finals,
             is_decided_by_finals,
             constraints: constraint_effects(objective, &search, set),

@@ -1,9 +1,8 @@
 //! What a change costs.
 
 use serde::Serialize;
-use slotune_results::StoredTrial;
 
-use super::{Analysis, Change, is_error_known};
+use super::{Analysis, Change, Verdict, is_error_known};
 use crate::format::{is_worse, quantity};
 
 /// The metrics that are looked at.
@@ -22,36 +21,43 @@ const METRICS: [&str; 12] = [
     "output_throughput_tok_per_s",
 ];
 
-/// A metric in which a trial is worse than vLLM's default, beyond noise as far as that is known.
+/// A metric in which the advised trial is worse than what it is compared with, beyond noise as far as that is
+/// known.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Price {
     /// The metric.
     pub metric: &'static str,
     /// What the trial has, in the metric's unit.
     pub value: f64,
-    /// What vLLM's default has, in the metric's unit.
-    pub default: f64,
+    /// What it is compared with has, in the metric's unit.
+    pub before: f64,
     /// Whether an error of either is known; without one, the difference may be chance.
     pub is_error_known: bool,
 }
 
 impl Analysis<'_> {
-    /// In what a trial is worse than vLLM's default, of queueing, latencies and throughput; empty where that
-    /// was not measured. What reads the same is not worth a word.
-    pub fn prices(&self, found: &StoredTrial) -> Vec<Price> {
-        let default = self.default.and_then(|default| default.entry.measurement());
-        let Some((default, found)) = default.zip(found.entry.measurement()) else {
+    /// In what the advised trial is worse, of queueing, latencies and throughput: a change than vLLM's default,
+    /// and the default than the baseline. Empty where that was not measured. What reads the same is not worth a
+    /// word.
+    pub fn prices(&self) -> Vec<Price> {
+        let (before, advised) = match &self.verdict {
+            Verdict::Change(found) => (self.default, found.trial),
+            Verdict::KeepDefault { default, .. } => (self.baseline, *default),
+            Verdict::NoneFeasible(_) | Verdict::NothingMeasured => return Vec::new(),
+        };
+        let before = before.and_then(|trial| trial.entry.measurement());
+        let Some((first, second)) = before.zip(advised.entry.measurement()) else {
             return Vec::new();
         };
         let price = |metric: &'static str| {
-            let (before, after) = default.get(metric).zip(found.get(metric))?;
+            let (before, after) = first.get(metric).zip(second.get(metric))?;
             let change = Change::between(before, after)?;
             let is_price = change.is_beyond_noise() && is_worse(metric, change.relative);
             let differs = quantity(metric, before.value) != quantity(metric, after.value);
             (is_price && differs).then(|| Price {
                 metric,
                 value: after.value,
-                default: before.value,
+                before: before.value,
                 is_error_known: is_error_known(before, after),
             })
         };

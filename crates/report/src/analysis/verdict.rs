@@ -18,7 +18,8 @@ pub enum Verdict<'a> {
         /// The best that the search found, if any of it met the targets.
         best: Option<Recommendation<'a>>,
     },
-    /// Neither the default nor anything that the search found meets every target.
+    /// Neither the default nor anything that the search found meets every target; the baseline may come closest
+    /// of all.
     NoneFeasible(NearMiss<'a>),
     /// No trial was measured.
     NothingMeasured,
@@ -50,17 +51,18 @@ pub struct NearMiss<'a> {
 
 impl<'a> Verdict<'a> {
     /// Judges the trials of a search, of which `found` is the best, and the default beside them; by the
-    /// finals, once they have decided.
+    /// finals, once they have decided. `references` are the default and the baseline.
     pub(super) fn new(
         objective: &'a Objective,
         search: &[&'a StoredTrial],
         found: Option<&'a StoredTrial>,
-        default: Option<&'a StoredTrial>,
+        references: [Option<&'a StoredTrial>; 2],
         decision: Decision<'a>,
     ) -> Self {
+        let [default, _] = references;
         let recommend = |trial| Recommendation::new(objective, trial, default);
         match decision {
-            Decision::Open => Self::of_search(objective, found.map(recommend), search, default),
+            Decision::Open => Self::of_search(objective, found.map(recommend), search, references),
             Decision::Winner(trial) => Self::Change(recommend(trial)),
             Decision::KeepDefault(repeat) => {
                 Self::KeepDefault { default: default.unwrap_or(repeat), best: found.map(recommend) }
@@ -78,8 +80,9 @@ impl<'a> Verdict<'a> {
         objective: &'a Objective,
         found: Option<Recommendation<'a>>,
         search: &[&'a StoredTrial],
-        default: Option<&'a StoredTrial>,
+        references: [Option<&'a StoredTrial>; 2],
     ) -> Self {
+        let [default, _] = references;
         let feasible_default = default.filter(|trial| {
             is_feasible(objective, trial) && value(trial, &objective.metric).is_some()
         });
@@ -90,7 +93,7 @@ impl<'a> Verdict<'a> {
             }
             (found, Some(default)) => Self::KeepDefault { default, best: found },
             (None, None) => {
-                let trials = search.iter().copied().chain(default);
+                let trials = search.iter().copied().chain(references.into_iter().flatten());
                 let measured = trials.filter_map(|trial| Some((trial, trial.entry.measurement()?)));
                 NearMiss::among(objective, measured)
                     .map_or(Self::NothingMeasured, Self::NoneFeasible)

@@ -13,11 +13,11 @@ pub use goodput::{GoodputError, with_goodput};
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Estimate, Objective, front_of};
 use slotune_results::{ResultSet, StoredTrial};
-use slotune_serving::{Workload, metrics::Metric};
+use slotune_serving::metrics::Metric;
 
 use crate::{
     analysis::{Effects, misses},
-    asked::beside,
+    asked::{beside, unlike_loads},
     comparison::caveats,
     format::bound,
 };
@@ -146,20 +146,18 @@ impl Inquiry {
             drift,
             effects: Effects::new(sets, &objective),
             doubts: doubt::doubts(&objective.metric, &seen),
-            caveats: unlike_loads(sets).chain(unlike_sets(first, &sets[1..])).collect(),
+            caveats: of_unlike_loads(sets).chain(unlike_sets(first, &sets[1..])).collect(),
             objective,
         })
     }
 }
 
 /// The sets whose trials served requests of their own.
-fn unlike_loads(sets: &[(String, &ResultSet)]) -> impl Iterator<Item = String> {
-    sets.iter().filter_map(|(name, set)| match &set.manifest.workload {
-        Workload::OfEachTrial { description } => Some(format!(
-            "{name}: trials served requests of their own ({description}); what is better may be a lighter load"
-        )),
-        Workload::Synthetic(_) | Workload::Replay(_) => None,
-    })
+fn of_unlike_loads(sets: &[(String, &ResultSet)]) -> impl Iterator<Item = String> {
+    let each = |(name, set): &(String, &ResultSet)| {
+        Some(format!("{name}: {}", unlike_loads(&set.manifest.workload)?))
+    };
+    sets.iter().filter_map(each)
 }
 
 /// In what the later sets differ from the first.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     analysis::{Analysis, Effects, Verdict, misses},
-    asked::goals,
+    asked::{goals, unlike_loads},
     finals::FinalsReport,
     format::{and, count, label, objective, significant, span},
     plot::captions,
@@ -39,6 +39,8 @@ struct Page {
     command: String,
     /// Who served what: a sentence.
     workload: String,
+    /// Whether every trial served the same requests.
+    alike: bool,
     kind: &'static str,
     simulated: bool,
     /// Whether week 2 measured the system of this set.
@@ -109,6 +111,7 @@ impl Page {
             banner: banner(analysis),
             command: manifest.command.clone(),
             workload: served(&manifest.workload),
+            alike: unlike_loads(&manifest.workload).is_none(),
             kind: kind(backend),
             simulated: backend.provenance != Provenance::Measured,
             week2: Week2::of(analysis).is_some(),
@@ -142,12 +145,10 @@ impl Page {
 
 /// Who served what.
 fn served(workload: &Workload) -> String {
-    match workload {
-        Workload::OfEachTrial { description } => format!(
-            "Trials served requests of their own ({description}): what is better may have served a lighter load"
-        ),
-        same => format!("Every trial served the same workload: {same}"),
-    }
+    unlike_loads(workload).map_or_else(
+        || format!("Every trial served the same workload: {workload}."),
+        |unlike| format!("**Not the same load**: {unlike}."),
+    )
 }
 
 /// What the page is called: as the template is, where it continues week 2.

@@ -116,7 +116,8 @@ fn section(
     let own = analysis.focused.iter().find(|(study, _)| *study == focus.name());
     let (study, all) = own
         .map_or((analysis.sweep_study, &analysis.sweeps), |(study, sweeps)| (Some(*study), sweeps));
-    let study = study.map_or("no study".to_owned(), |name| format!("study `{name}`"));
+    let study =
+        study.map_or("a search or grid of this set".to_owned(), |name| format!("study `{name}`"));
     let sweeps: Vec<_> = parameters
         .iter()
         .filter_map(|name| all.iter().find(|sweep| sweep.parameter == *name))
@@ -136,7 +137,7 @@ fn section(
     }
     if !missing.is_empty() {
         results.push(format!(
-            "{} did not vary in {study}, so this set shows no effect.",
+            "{} did not vary in {study}, so the page shows no effect of it.",
             named(&missing)
         ));
     }

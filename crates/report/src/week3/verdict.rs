@@ -1,7 +1,5 @@
 //! What to do, in words.
 
-use slotune_results::StoredTrial;
-
 use super::{
     finals::became_of,
     wording::{change, configuration, miss},
@@ -29,6 +27,10 @@ pub(super) fn fewer_changes(analysis: &Analysis<'_>) -> String {
 pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
     let metric = &analysis.objective().metric;
     let name = label(metric);
+    let meets = match analysis.objective().constraints.as_slice() {
+        [] => "there are no targets to miss",
+        _ => "it meets every target",
+    };
     match &analysis.verdict {
         Verdict::Change(found) => {
             let which =
@@ -53,9 +55,13 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
                     )
                 }
             };
-            let (price, excluded) = (price(analysis, found.trial), excluded(analysis));
+            let wins = match analysis.objective().constraints.as_slice() {
+                [] => "is the best",
+                _ => "meets every target",
+            };
+            let (price, excluded) = (price(analysis, "the default"), excluded(analysis));
             format!(
-                "**Use the configuration below**: {which} meets every target{reached}. {why}{price}{excluded}"
+                "**Use the configuration below**: {which} {wins}{reached}. {why}{price}{excluded}"
             )
         }
         Verdict::KeepDefault { best, .. } => {
@@ -78,7 +84,8 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             let excluded = excluded(analysis);
             let capped = capped(&analysis.set.manifest)
                 .map_or(String::new(), |capped| format!(" Note: {capped}."));
-            format!("**Keep the default**: it meets every target, and {why}.{excluded}{capped}")
+            let price = price(analysis, "the baseline");
+            format!("**Keep the default**: {meets}, and {why}.{price}{excluded}{capped}")
         }
         Verdict::NoneFeasible(near) => {
             let binding = &near.binding;
@@ -87,13 +94,15 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
             } else {
                 String::new()
             };
+            let is_searched = analysis.search().is_some_and(|search| !search.points.is_empty());
+            let yet = if is_searched { "" } else { ", and nothing was searched yet" };
             let others: Vec<String> = near.others.iter().map(miss).collect();
             let others = match others.as_slice() {
                 [] => String::new(),
                 some => format!(" It also misses {}.", and(some)),
             };
             format!(
-                "**No configuration meets the targets.** The binding target is {}{short}, in the trial that came closest, `{}`: {}.{others} Relax {}, or widen the search space.",
+                "**No configuration meets the targets{yet}.** The binding target is {}{short}, in the trial that came closest, `{}`: {}.{others} Relax {}, or widen the search space.",
                 miss(binding),
                 near.trial.name(),
                 configuration(&near.trial.entry.trial.configuration),
@@ -106,14 +115,14 @@ pub(super) fn paragraph(analysis: &Analysis<'_>) -> String {
     }
 }
 
-/// What the gain costs: sentences on what is worse than the default's beyond noise, and on what may be, each
-/// with both values.
-fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> String {
+/// What the advice costs: sentences on what is worse beyond noise than what it is compared with, and on what may
+/// be, each with both values.
+fn price(analysis: &Analysis<'_>, than: &str) -> String {
     let (worse, perhaps): (Vec<Price>, Vec<Price>) =
-        analysis.prices(found).into_iter().partition(|price| price.is_error_known);
+        analysis.prices().into_iter().partition(|price| price.is_error_known);
     let sentence = |words: &str, prices: &[Price]| {
-        let both = |Price { metric, value, default, .. }: &Price| {
-            let both = [*value, *default].map(|value| quantity(metric, value));
+        let both = |Price { metric, value, before, .. }: &Price| {
+            let both = [*value, *before].map(|value| quantity(metric, value));
             format!("{}, {}", label(metric), both.join(" against "))
         };
         match prices {
@@ -121,7 +130,7 @@ fn price(analysis: &Analysis<'_>, found: &StoredTrial) -> String {
             some => format!(" {words} {}.", some.iter().map(both).collect::<Vec<_>>().join("; ")),
         }
     };
-    sentence("It is worse than the default in", &worse)
+    sentence(&format!("It is worse than {than} in"), &worse)
         + &sentence("It may be worse, by values of which no error is known, in", &perhaps)
 }
 

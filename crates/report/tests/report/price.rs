@@ -60,7 +60,7 @@ fn a_recommendation_tells_what_it_is_worse_in() {
     let advice = Advice::new(&analysis).unwrap();
     assert_eq!(advice.verdict, "change");
     let price =
-        |metric, value, default, is_error_known| Price { metric, value, default, is_error_known };
+        |metric, value, before, is_error_known| Price { metric, value, before, is_error_known };
     assert_eq!(
         advice.prices,
         [price("queue_share", 0.3, 0.1, true), price("ttft_p95_s", 0.4, 0.2, false)]
@@ -69,7 +69,7 @@ fn a_recommendation_tells_what_it_is_worse_in() {
     let line = "\nworse than vLLM's default: queue share of E2E latency 30.0% against 10.0%; P95 TTFT 0.400 s against 0.200 s (no error is known)\n";
     assert!(text.contains(line), "{text}");
     let json = serde_json::to_value(&advice).unwrap();
-    assert_eq!(json["prices"][0]["default"], 0.1);
+    assert_eq!(json["prices"][0]["before"], 0.1);
 }
 
 #[test]
@@ -91,6 +91,34 @@ fn what_comes_closest_tells_all_that_it_misses() {
     assert!(page.contains("Relax these targets, or widen the search space."), "{page}");
     let json = serde_json::to_value(&advice).unwrap();
     assert_eq!(json["closest"]["study"], "reference");
+}
+
+/// A baseline that is closer to the targets than the default and the search, and has the shorter queue.
+#[test]
+fn the_baseline_may_come_closest_and_the_default_be_worse_than_it() {
+    let mut set = excluded();
+    let measured = Outcome::Completed(measurement(0.05, 1.0, 4.0, 1500.0));
+    let baseline = trial("reference", 1, configuration(256, 0.9, true), measured);
+    set.trials.push(labelled("baseline", baseline));
+    set.manifest.objective.constraints[2].bound = Bound::AtMost(0.04);
+    let advice = Advice::new(&Analysis::new(&set)).unwrap();
+    let closest = advice.closest.as_ref().unwrap();
+    assert_eq!((closest.trial.study.as_str(), closest.trial.trial), ("reference", 1));
+
+    set.trials.retain(|trial| trial.study == "reference");
+    let page_of = |set: &ResultSet| page(set).unwrap();
+    assert!(page_of(&set).contains("meets the targets, and nothing was searched yet.**"));
+    set.manifest.objective.constraints.pop();
+    let advice = Advice::new(&Analysis::new(&set)).unwrap();
+    assert_eq!(advice.verdict, "keep_default");
+    let text = advice.to_string();
+    let line = "worse than the baseline: queue share of E2E latency 10.0% against 5.00%; P95 TTFT 0.200 s against 0.150 s";
+    assert!(text.contains(line), "{text}");
+    assert!(
+        page_of(&set).contains("It is worse than the baseline in queue share"),
+        "{}",
+        page_of(&set)
+    );
 }
 
 #[test]
@@ -139,12 +167,17 @@ fn trials_that_served_unlike_loads_are_not_called_alike() {
     assert_eq!(
         unlike.caveats,
         [
-            "a: trials served requests of their own (chat at 6/s or 8/s); what is better may be a lighter load"
+            "a: trials served requests of their own (chat at 6/s or 8/s); what is better may have served a lighter load"
         ]
     );
     let page = page(&set).unwrap();
     assert!(!page.contains("served the same workload"), "{page}");
-    assert!(page.contains("Trials served requests of their own (chat at 6/s or 8/s)"), "{page}");
+    let note = "trials served requests of their own (chat at 6/s or 8/s)";
+    assert!(page.contains(note) && !page.contains("medians compare like with like"), "{page}");
+    let advice = Advice::new(&Analysis::new(&set)).unwrap().to_string();
+    assert!(advice.contains(note), "{advice}");
+    let compared = Comparison::new((&set, &set.trials[0]), (&set, &set.trials[1]));
+    assert!(compared.to_string().contains(note), "{compared}");
     assert!(set.manifest.workload.schedule().is_err());
 }
 
@@ -176,16 +209,21 @@ fn what_reads_the_same_is_the_same_whatever_its_error_says() {
         trial("search", 1, configuration(256, 0.9, true), with(6.26, 1e-6)),
         trial("search", 2, configuration(256, 0.7, true), with(6.9, 1.0)),
     ];
-    let judge = |after: usize| {
-        let comparison = Comparison::new((&set, &set.trials[0]), (&set, &set.trials[after]));
+    let judge = |set: &ResultSet, after: usize| {
+        let comparison = Comparison::new((set, &set.trials[0]), (set, &set.trials[after]));
         let row = comparison.metrics.iter().find(|row| row.metric == "request_throughput_per_s");
         (row.unwrap().judgement, comparison.to_string())
     };
-    let (judgement, text) = judge(1);
+    let (judgement, text) = judge(&set, 1);
     assert_eq!(judgement, Judgement::Same);
     assert!(!text.contains("worse"), "{text}");
+    // An error that only arithmetic has made is none.
+    set.trials[1] = trial("search", 1, configuration(256, 0.9, true), with(6.0, 1e-6));
+    let (judgement, text) = judge(&set, 1);
+    assert_eq!(judgement, Judgement::Unknown);
+    assert!(text.contains(" unknown, no error is known\n"), "{text}");
     // No difference was shown, which is not to say that there is none.
-    let (judgement, text) = judge(2);
+    let (judgement, text) = judge(&set, 2);
     assert_eq!(judgement, Judgement::Same);
     assert!(text.contains(" within noise\n"), "{text}");
 }

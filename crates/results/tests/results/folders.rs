@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use slotune_core::TrialId;
-use slotune_results::{Manifest, ReadError, ResultSet, WriteError, Writer};
+use slotune_core::{Constraint, TrialId};
+use slotune_results::{Manifest, ReadError, ResultSet, StoredTrial, WriteError, Writer};
 
 use crate::{
     round_trip::write,
@@ -103,6 +103,30 @@ fn another_study_is_not_gone_on_with() {
     other.studies.pop();
     let error = Writer::open(&folder, &other).unwrap_err();
     assert!(matches!(error, WriteError::OtherStudy { field, .. } if field == "studies"));
+}
+
+/// The references tell which targets are worth asking for.
+#[test]
+fn what_is_asked_for_may_change_until_something_was_searched() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = trials();
+    let is_reference = |trial: &&StoredTrial| trial.study == "reference";
+    let references: Vec<StoredTrial> = all.iter().filter(is_reference).cloned().collect();
+    assert!(!references.is_empty());
+    write(folder.path(), &manifest(), &references);
+    let mut asked = manifest();
+    asked.objective = asked.objective.subject_to(Constraint::at_most("ttft_p95_s", 0.5));
+    drop(Writer::open(folder.path(), &asked).unwrap());
+    let set = ResultSet::read(folder.path()).unwrap().set;
+    assert_eq!((&set.manifest.objective, set.trials.len()), (&asked.objective, references.len()));
+
+    let searched = all.iter().find(|trial| !is_reference(trial)).unwrap();
+    Writer::open(folder.path(), &asked).unwrap().append(searched, None).unwrap();
+    let error = Writer::open(folder.path(), &manifest()).unwrap_err();
+    assert!(
+        matches!(&error, WriteError::OtherStudy { field, .. } if field.starts_with("objective"))
+    );
+    assert_eq!(ResultSet::read(folder.path()).unwrap().set.manifest.objective, asked.objective);
 }
 
 #[test]

@@ -26,8 +26,8 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     let objective = analysis.objective();
     let metric = &objective.metric;
     let mut lessons = Vec::new();
-    if let (Verdict::Change(found), Some(baseline)) = (&analysis.verdict, analysis.baseline)
-        && let Some(gain) = between(baseline, found.trial, metric)
+    if let (Some(advised), Some(baseline)) = (analysis.verdict.advised(), analysis.baseline)
+        && let Some(gain) = between(baseline, advised, metric)
         && gain.is_beyond_noise()
         && objective.is_better(1.0 + gain.relative, 1.0)
     {
@@ -77,7 +77,11 @@ pub(super) fn worked(analysis: &Analysis<'_>) -> Vec<String> {
     lessons.extend(search_against_grid(analysis, true));
     lessons.extend(against_others(analysis, true));
     if lessons.is_empty() {
-        lessons.push("Nothing in this set is better than what there was before it.".to_owned());
+        lessons.push(if analysis.search().is_some_and(|search| !search.points.is_empty()) {
+            "Nothing that the search found is recommended.".to_owned()
+        } else {
+            "Nothing was searched in this set.".to_owned()
+        });
     }
     lessons
 }
@@ -151,8 +155,7 @@ pub(super) fn challenges(analysis: &Analysis<'_>) -> Vec<String> {
         lessons.push(if none_ended {
             "No trial of this set has ended.".to_owned()
         } else {
-            "Every trial that ended was measured, and every search trial met every target."
-                .to_owned()
+            "Every trial that ended was measured, and no search trial missed a target.".to_owned()
         });
     }
     lessons
