@@ -26,8 +26,10 @@ pub struct Table {
     best: f64,
     /// How many of the rows a model placed.
     placed_by_a_model: usize,
-    /// The study with most rows of those in which no model placed any.
+    /// A study of at least half of the rows, in which no model placed any.
     unguided: Option<String>,
+    /// Why the rows may not be compared.
+    unlike_loads: Option<String>,
 }
 
 /// How a sampler did on a table. As JSON, one object with these fields.
@@ -41,6 +43,8 @@ pub struct Replay {
     pub metric: String,
     /// The best objective of the set that meets the targets.
     pub best: f64,
+    /// Why the trials may not be compared, where they served requests of their own.
+    pub unlike_loads: Option<String>,
     /// How many of the configurations a model placed, near the best that it knew: among them, random draws
     /// do better than in the space.
     pub placed_by_a_model: usize,
@@ -119,7 +123,8 @@ impl Table {
             of_studies.iter().find(|(_, (own, placed))| 2 * own >= rows.len() && *placed == 0);
         let unguided =
             unguided.filter(|_| placed_by_a_model > 0).map(|(name, _)| (*name).to_owned());
-        Ok(Self { problem, rows, best, placed_by_a_model, unguided })
+        let unlike_loads = slotune_report::unlike_loads(&set.manifest.workload);
+        Ok(Self { problem, rows, best, placed_by_a_model, unguided, unlike_loads })
     }
 
     /// Runs a sampler with each of the seeds from 0, for at most so many trials. `progress` is told, after
@@ -146,6 +151,7 @@ impl Table {
             metric: self.problem.objective().metric.clone(),
             best: self.best,
             placed_by_a_model: self.placed_by_a_model,
+            unlike_loads: self.unlike_loads.clone(),
             unguided_study: self.unguided.clone(),
             runs: runs.collect::<Result<_, _>>()?,
         })
@@ -236,8 +242,16 @@ impl Replay {
 
 impl fmt::Display for Replay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { sampler, configurations, metric, best, placed_by_a_model, unguided_study, runs } =
-            self;
+        let Self {
+            sampler,
+            configurations,
+            metric,
+            best,
+            unlike_loads,
+            placed_by_a_model,
+            unguided_study,
+            runs,
+        } = self;
         writeln!(
             f,
             "{sampler} on {configurations} measured configurations, {} seeds; the best that meets \
@@ -259,6 +273,9 @@ impl fmt::Display for Replay {
         write!(f, "\n{} of {} seeds came within 1 % of it", reached.len(), runs.len())?;
         if let (Some(first), Some(last)) = (reached.first(), reached.last()) {
             write!(f, ", after {first} to {last} trials")?;
+        }
+        if let Some(unlike) = unlike_loads {
+            write!(f, "\nnote: {unlike}")?;
         }
         if *placed_by_a_model == 0 {
             return Ok(());
@@ -377,6 +394,19 @@ mod tests {
         assert_eq!((beside, grid.as_deref()), (2, Some("grid")));
         assert!(text.contains("2 of the 6 configurations were placed by a search"), "{text}");
         assert!(text.ends_with("SET:grid"), "{text}");
+    }
+
+    #[test]
+    fn unlike_loads_are_told() {
+        let mut set = measured_on_an_h100();
+        let told = |set: &ResultSet| {
+            let replay = Table::new(set).unwrap().replay(&Random, 3, 1, &|_, _| {}).unwrap();
+            replay.to_string().contains("note: trials served requests of their own (chat, rag)")
+        };
+        assert!(!told(&set));
+        let description = "chat, rag".to_owned();
+        set.manifest.workload = slotune_serving::Workload::OfEachTrial { description };
+        assert!(told(&set));
     }
 
     #[test]

@@ -60,6 +60,8 @@ fn requests_of_bench_serve_are_measured_by_our_formulas() {
     let (told, loaded, _folder) = imported(&[source(capture("bench-serve-detailed.json"))]);
     assert_eq!(told.trials[0].origin, Origin::Requests);
     assert_eq!(told.notes, Vec::<String>::new());
+    // Loads of one rate are told apart by their prompts.
+    assert!(loaded.set.manifest.workload.to_string().ends_with(", prompts of 300 tokens"));
     let trial = &loaded.set.trials[0];
     let file = json_of("bench-serve-detailed.json");
     let mean = |name: &str| {
@@ -146,8 +148,7 @@ fn under_a_cap_latencies_count_from_the_send() {
     assert!(value(trial, "e2e_p99_s") < slowest);
     assert_eq!(
         loaded.set.manifest.workload.to_string(),
-        "replay of vllm bench serve: 8 requests, all at once, 2 in flight from 0 s to its end, at the \
-         recorded rate"
+        "requests of each trial's own: vllm bench serve: 8 requests, all at once, 2 in flight"
     );
 }
 

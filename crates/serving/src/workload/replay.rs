@@ -104,7 +104,9 @@ impl fmt::Display for Replay {
         }
         match self.rate {
             ReplayRate::Recorded => f.write_str(", at the recorded rate"),
-            ReplayRate::Factor(factor) => write!(f, ", {factor} times as fast as recorded"),
+            ReplayRate::Factor(factor) => {
+                write!(f, ", {} times as fast as recorded", (factor * 1000.0).round() / 1000.0)
+            }
             ReplayRate::MeanPerS(rate) => write!(f, ", at {rate}/s on average"),
         }
     }

@@ -4,7 +4,7 @@ use clap::Args;
 use slotune::{
     core::{Constraint, Objective},
     serving::metrics::{Metric, Slo},
-    study_file::{check_limits, check_seconds},
+    study_file::{check_limits, check_unit},
 };
 
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ fn bound(text: &str) -> Result<(String, f64), String> {
     };
     // A name that nobody knows is told where the metrics are known.
     if let Ok(metric) = Metric::from_name(name) {
-        check_seconds(metric, value).map_err(|error| format!("{name} {error}"))?;
+        check_unit(metric, value).map_err(|error| format!("{name} {error}"))?;
     }
     Ok((name.to_owned(), value))
 }

@@ -60,6 +60,14 @@ pub(super) fn of(
             (outcome, Some(facts), run.caveats.clone(), Some(run))
         }
     };
+    // Prompts tell loads of one rate apart; outputs may end by themselves, at other lengths each time.
+    let prompt_tokens: Option<u64> = run
+        .as_ref()
+        .map(|run| run.records.iter().map(|record| u64::from(record.prompt_tokens)).sum());
+    let load = load.map(|load| match prompt_tokens {
+        Some(tokens) => format!("{load}, prompts of {tokens} tokens"),
+        None => load,
+    });
     Ok(Reading {
         label,
         tool,

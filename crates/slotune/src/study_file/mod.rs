@@ -22,8 +22,8 @@ mod locate;
 mod plan;
 mod read;
 mod schema;
-mod seconds;
 mod space;
+mod units;
 mod workload;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -44,8 +44,8 @@ pub use history::HistoryTable;
 pub use plan::Plan;
 pub use read::{Located, Mistakes, StudyFileError};
 pub use schema::json_schema;
-pub use seconds::{NotSeconds, check_limits, check_seconds};
 pub use space::ParameterTable;
+pub use units::{WrongUnit, check_limits, check_unit};
 pub use workload::{Length, LognormalTable, SyntheticTable, TraceTable, WorkloadTable};
 
 use schema::{BoundSchema, ParameterNames, SettingSchema};

@@ -12,7 +12,7 @@ use slotune_serving::{
 
 use super::{
     Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, SloTable, StudyFile, check_limits,
-    check_seconds,
+    check_unit,
 };
 
 /// A study file as the values that the rest of the library takes.
@@ -86,7 +86,9 @@ impl StudyFile {
             problems.note(FieldError::of_name(["fixed", name], problem));
         }
         let parameters: Vec<Parameter> = parameters.into_iter().collect::<Option<_>>()?;
-        for name in self.baseline.keys().filter(|name| !self.space.contains_key(*name)) {
+        let is_argument = |name: &&String| EngineArguments::names().any(|known| known == *name);
+        let others = self.baseline.keys().filter(|name| !self.space.contains_key(*name));
+        for name in others.filter(is_argument) {
             let problem = "is not searched; move it to `fixed`, or give it values under `space`";
             problems.note(FieldError::of_name(["baseline", name], problem));
         }
@@ -221,8 +223,7 @@ fn constraint(name: &str, bound: Bound) -> Result<Constraint, FieldError> {
         let problem = format!("is {}; give a finite number", bound.value());
         return Err(FieldError::new(path, problem));
     }
-    check_seconds(metric, bound.value())
-        .map_err(|error| FieldError::new(path, error.to_string()))?;
+    check_unit(metric, bound.value()).map_err(|error| FieldError::new(path, error.to_string()))?;
     let constraint = match bound {
         Bound::AtLeast(bound) => Constraint::at_least(name, bound),
         Bound::AtMost(bound) => Constraint::at_most(name, bound),

@@ -99,6 +99,13 @@ fn each_mistake_names_line_field_and_remedy() {
         ),
         (
             "queue_share = { at_most = 0.5 }",
+            "queue_share = { at_most = 50 }",
+            "constraints.queue_share",
+            "queue_share",
+            "is a share, from 0 to 1, and not 50; 50 % are 0.5",
+        ),
+        (
+            "queue_share = { at_most = 0.5 }",
             "ttft_p95_s = { at_most = 2000 }",
             "constraints.ttft_p95_s",
             "ttft_p95_s",
@@ -279,7 +286,7 @@ fn seconds_that_may_be_meant_are_let_pass() {
     for metric in ["e2e_p95_s = { at_most = 3600 }", "itl_p99_s = { at_most = 10 }"] {
         StudyFile::parse("study.toml", &example_with(bounds, metric)).unwrap();
     }
-    let slo = "trials = 30\n[slo]\nttft_s = 600\ne2e_s = 1e6";
+    let slo = "trials = 30\n[slo]\nttft_s = 300\ne2e_s = 1e6";
     StudyFile::parse("study.toml", &example_with("trials = 30", slo)).unwrap();
 }
 
