@@ -13,7 +13,7 @@ pub use goodput::{GoodputError, with_goodput};
 use serde::Serialize;
 use slotune_core::{Configuration, Constraint, Estimate, Objective, front_of};
 use slotune_results::{ResultSet, StoredTrial};
-use slotune_serving::metrics::Metric;
+use slotune_serving::{CaveatClass, metrics::Metric};
 
 use crate::{
     analysis::{Effects, misses},
@@ -49,7 +49,7 @@ pub struct Inquiry {
     pub effects: Effects,
     /// Trials to trust less, each with the reason.
     pub doubts: Vec<Doubt>,
-    /// In what the sets differ from the first, and whose trials served unlike loads.
+    /// Why no trial can answer, whose trials served unlike loads, and in what the sets differ from the first.
     pub caveats: Vec<String>,
 }
 
@@ -146,10 +146,38 @@ impl Inquiry {
             drift,
             effects: Effects::new(sets, &objective),
             doubts: doubt::doubts(&objective.metric, &seen),
-            caveats: of_unlike_loads(sets).chain(unlike_sets(first, &sets[1..])).collect(),
+            caveats: seen
+                .is_empty()
+                .then(|| lacking(sets, metric))
+                .into_iter()
+                .chain(of_unlike_loads(sets))
+                .chain(unlike_sets(first, &sets[1..]))
+                .collect(),
             objective,
         })
     }
+}
+
+/// Why no trial of these sets can answer a question for this metric, and what can be asked instead.
+fn lacking(sets: &[(String, &ResultSet)], metric: Metric) -> String {
+    let trials = || sets.iter().flat_map(|(_, set)| set.first_runs());
+    let has = |name: &String| {
+        trials().filter_map(|trial| trial.entry.measurement()).any(|m| m.get(name).is_some())
+    };
+    let known: Vec<String> = Metric::all().map(Metric::name).filter(has).collect();
+    if known.is_empty() {
+        return "no trial completed".to_owned();
+    }
+    let is_of_another_tool =
+        |trial: &StoredTrial| trial.caveats.iter().any(|c| c.class == CaveatClass::OtherTool);
+    let remedy = if metric == Metric::Goodput {
+        "say what a good request is (`--slo`), or ask for another"
+    } else if trials().any(is_of_another_tool) {
+        "import what `vllm bench serve --save-detailed` wrote, or ask for another"
+    } else {
+        "ask for another"
+    };
+    format!("no trial has the metric `{metric}`; {remedy}: {}", known.join(", "))
 }
 
 /// The sets whose trials served requests of their own.

@@ -6,10 +6,7 @@ use clap::Args;
 use slotune::{
     report::inquiry::{Inquiry, retargeted, with_goodput},
     results::{Loaded, ResultSet},
-    serving::{
-        CaveatClass,
-        metrics::{Metric, Slo},
-    },
+    serving::metrics::Slo,
 };
 
 use super::{
@@ -53,34 +50,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     let inquiry = Inquiry::new(&sets, objective)?;
     drop(work);
     print(&inquiry, options.json)?;
-    if inquiry.trials == 0 {
-        eprintln!("note: {}", nothing_asked_for(&sets, &inquiry.objective.metric));
-    }
     Ok(match inquiry.best {
         Some(_) => ExitCode::SUCCESS,
         None => ExitCode::from(NEGATIVE),
     })
-}
-
-/// Why no trial of these sets can answer a question for this metric, and what can be asked instead.
-fn nothing_asked_for(sets: &[(String, &ResultSet)], metric: &str) -> String {
-    let trials = || sets.iter().flat_map(|(_, set)| set.first_runs());
-    let has = |name: &String| {
-        trials().filter_map(|trial| trial.entry.measurement()).any(|m| m.get(name).is_some())
-    };
-    let known: Vec<String> = Metric::all().map(Metric::name).filter(has).collect();
-    if known.is_empty() {
-        return "no trial completed".to_owned();
-    }
-    let remedy = if metric == Metric::Goodput.name() {
-        "give --slo, or ask for another"
-    } else if trials().any(|t| t.caveats.iter().any(|c| c.class == CaveatClass::OtherTool)) {
-        "import what `vllm bench serve --save-detailed` wrote, or ask for another"
-    } else {
-        "ask for another"
-    };
-    format!(
-        "no trial has the metric `{metric}`; {remedy} (--minimise, --maximise): {}",
-        known.join(", ")
-    )
 }

@@ -25,8 +25,8 @@ pub(crate) struct Options {
     /// Runs, with the seeds from 0
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     seeds: u64,
-    /// Prints one JSON object: `sampler`, `configurations`, `metric`, `best`, `placed_by_a_model`,
-    /// `unguided_study`, `runs`
+    /// Prints one JSON object: `sampler`, `configurations`, `metric`, `best`, `unlike_loads`,
+    /// `placed_by_a_model`, `unguided_study`, `runs`
     #[arg(long)]
     json: bool,
 }

@@ -8,7 +8,7 @@
 //! - `workload`, `backend`: what is sent, and to which server.
 //! - `finals`: how the best is repeated.
 //! - `history`: past result sets to learn from.
-//! - `seconds`: bounds that are milliseconds.
+//! - `units`: bounds in another unit than that of their metric.
 //! - `plan`: what follows from the file, and what cannot work.
 //! - `example`: one to start from.
 //! - `read`, `locate`: errors with their place in the text.

@@ -77,7 +77,8 @@ fn import_says_what_is_missing() {
     let nothing = slotune(here, &["analyse", "past"]);
     assert_eq!(nothing.status.code(), Some(3));
     let hint = "note: no trial has the metric `itl_p95_s`; import what `vllm bench serve --save-detailed` wrote";
-    assert!(stderr(&nothing).contains(hint), "{}", stderr(&nothing));
+    let text = String::from_utf8_lossy(&nothing.stdout);
+    assert!(text.contains(hint), "{text}");
     let again = slotune(here, &["import", &capped, "--out", "past"]);
     assert!(stderr(&again).contains("holds a result set already"), "{}", stderr(&again));
     assert!(Path::new(&here.join("past/manifest.json")).exists());
