@@ -229,14 +229,13 @@ fn price_note(verdict: &Verdict<'_>, prices: &[Price]) -> Option<String> {
 /// What would win without one of the targets, each in a line.
 fn excluded_notes(analysis: &Analysis<'_>) -> Vec<String> {
     let metric = &analysis.objective().metric;
-    let each = analysis.constraints.iter().filter_map(|effect| {
-        let trial = effect.excludes?;
-        Some(format!(
+    let each = analysis.costly_targets().map(|(target, trial, reached)| {
+        format!(
             "without the target {}, {} would win with {}",
-            format::bound(effect.constraint),
+            format::bound(target),
             trial.name(),
-            format::quantity(metric, value(trial, metric)?)
-        ))
+            format::quantity(metric, reached)
+        )
     });
     each.collect()
 }

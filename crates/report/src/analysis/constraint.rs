@@ -3,7 +3,7 @@
 use slotune_core::{Bound, Constraint, Measurement, Objective};
 use slotune_results::{ResultSet, StoredTrial};
 
-use super::{best, best_value, value};
+use super::{Analysis, best, best_value, differ, value};
 
 /// A bound that a trial does not meet.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,4 +93,20 @@ pub(super) fn constraint_effects<'a>(
         }
     };
     objective.constraints.iter().map(effect).collect()
+}
+
+impl<'a> Analysis<'a> {
+    /// The targets without which another trial would win, each with that trial and its objective in the
+    /// metric's unit: where one is advised, those whose trial is better than it beyond noise.
+    pub fn costly_targets(&self) -> impl Iterator<Item = (&'a Constraint, &'a StoredTrial, f64)> {
+        let metric = &self.objective().metric;
+        let of = move |trial: &StoredTrial| trial.entry.measurement()?.get(metric);
+        let advised = self.verdict.advised().and_then(of);
+        self.constraints.iter().filter_map(move |effect| {
+            let trial = effect.excludes?;
+            let reached = of(trial)?;
+            let is_worth_it = advised.is_none_or(|advised| differ(advised, reached));
+            is_worth_it.then_some((effect.constraint, trial, reached.value))
+        })
+    }
 }

@@ -137,15 +137,14 @@ fn price(analysis: &Analysis<'_>, than: &str) -> String {
 /// What would win without one of the targets.
 fn excluded(analysis: &Analysis<'_>) -> String {
     let metric = &analysis.objective().metric;
-    let each = analysis.constraints.iter().filter_map(|effect| {
-        let trial = effect.excludes?;
-        Some(format!(
+    let each = analysis.costly_targets().map(|(target, trial, reached)| {
+        format!(
             " Without the target {}, `{}` would win, with a {} of {}.",
-            bound(effect.constraint),
+            bound(target),
             trial.name(),
             label(metric),
-            quantity(metric, value(trial, metric)?)
-        ))
+            quantity(metric, reached)
+        )
     });
     each.collect()
 }
