@@ -54,12 +54,18 @@ def main():
 def check_trial(folder, trial):
     """Client and server agree, the arguments took effect, the time line was kept."""
     name = f"{trial['study']}-{trial['trial']:05}.parquet"
-    tokens, requests = duckdb.sql(
-        f"SELECT sum(output_tokens), count(*) FROM '{folder}/results/requests/{name}' "
-        "WHERE status = 'completed'"
+    tokens, requests, unfinished = duckdb.sql(
+        "SELECT sum(output_tokens) FILTER (status = 'completed'), "
+        "count(*) FILTER (status = 'completed'), count(*) FILTER (status = 'unfinished') "
+        f"FROM '{folder}/results/requests/{name}'"
     ).fetchall()[0]
-    if (tokens, requests) != (trial["server_output_tokens"], trial["server_completed_requests"]):
-        fail(f"{name}: the client counted {tokens} tokens, the server {trial['server_output_tokens']}")
+    server = (trial["server_output_tokens"], trial["server_completed_requests"])
+    # A run that is decided on a slow machine is broken off: the server counts what it began, too.
+    agree = (tokens, requests) == server
+    if unfinished:
+        agree = tokens <= server[0] and requests <= server[1] <= requests + unfinished
+    if not agree:
+        fail(f"{name}: the client counted {tokens} tokens of {requests} requests, the server {server}")
     for argument in ["max_num_seqs", "max_num_batched_tokens"]:
         if trial[f"parameter_{argument}"] != trial[f"server_{argument}"]:
             fail(f"{name}: {argument} did not take effect")

@@ -8,8 +8,8 @@ mod support;
 use std::{net::TcpListener, path::PathBuf, sync::Arc, time::Duration};
 
 use slotune_serving::{
-    Backend, BackendError, CaveatClass, EngineArguments, GiveUp, InfeasibleClass, Latency,
-    Provenance, Schedule, Silent, TrialRequest, testing::conformance,
+    Backend, BackendError, Caveat, CaveatClass, EngineArguments, GiveUp, InfeasibleClass, Latency,
+    Provenance, RequestRecord, Schedule, Silent, TrialRequest, testing::conformance,
 };
 use slotune_vllm::{
     Manage, ServerConfiguration, ServerError, Target, VllmServer,
@@ -173,6 +173,10 @@ async fn an_overloaded_server_and_a_decided_trial_end_early() {
     assert!(run.caveats.iter().any(|caveat| caveat.class == CaveatClass::Decided));
     let over = run.records.iter().filter(|r| !r.is_completed()).count();
     assert!(over > limit.tolerated(60), "{over}");
+    let broken_off = |record: &RequestRecord| !record.is_completed() && record.output_tokens > 0;
+    assert!(run.records.iter().any(broken_off), "some had begun to answer");
+    let is_of_counts = |caveat: &Caveat| caveat.class == CaveatClass::TokenCounts;
+    assert!(!run.caveats.iter().any(is_of_counts), "and were not to tell: {:?}", run.caveats);
 
     server = VllmServer::new(ServerConfiguration {
         warm_up_requests: 0,

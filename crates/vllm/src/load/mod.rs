@@ -116,7 +116,7 @@ pub struct Outcome {
     pub client: ClientFacts,
     /// Why the run was stopped before all requests had ended, unless the caller cancelled it.
     pub stopped: Option<Caveat>,
-    /// Requests whose tokens had to be counted by events, since the server gave no usage.
+    /// Completed requests whose tokens had to be counted by events, since the server gave no usage.
     pub without_usage: usize,
 }
 
@@ -249,7 +249,8 @@ impl Seen {
         let Report::Ended { record, lacks_usage, at_s } = report else { return };
         self.ended += 1;
         self.end_s = self.end_s.max(at_s);
-        self.without_usage += usize::from(lacks_usage);
+        // One that was broken off had no chance to be told.
+        self.without_usage += usize::from(lacks_usage && record.is_completed());
         if let Some(place) = self.records.get_mut(record.index as usize) {
             *place = Some(record);
         }
