@@ -1,4 +1,4 @@
-//! What a change costs.
+//! What the advised configuration costs.
 
 use serde::Serialize;
 

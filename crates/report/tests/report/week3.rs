@@ -6,10 +6,10 @@ use crate::synthetic::{
     configuration, labelled, main_job, measurement, records, reference_of, trial,
 };
 use resvg::tiny_skia::Pixmap;
-use slotune_core::{Bound, Constraint, Direction, Estimate, Measurement, Outcome, State};
+use slotune_core::{Bound, Estimate, Outcome, State};
 use slotune_report::week3::{self, ReportError};
 use slotune_results::{ResultSet, StoredTrial};
-use slotune_serving::{Caveat, CaveatClass, Provenance, RequestRecord};
+use slotune_serving::{Provenance, RequestRecord};
 
 /// Headings of the template that the page fills, in its order.
 const HEADINGS: [&str; 35] = [
@@ -67,14 +67,14 @@ fn without_week2() -> Vec<&'static str> {
 }
 
 /// A set whose search beats the default beyond noise.
-fn with_winner() -> ResultSet {
+pub(crate) fn with_winner() -> ResultSet {
     let mut set = main_job();
     set.trials[1] = labelled("default", reference_of(1, configuration(512, 0.9, true)));
     set
 }
 
 /// A set in which no configuration meets the targets.
-fn none_feasible() -> ResultSet {
+pub(crate) fn none_feasible() -> ResultSet {
     let mut set = main_job();
     set.manifest.objective.constraints[0].bound = Bound::AtLeast(5000.0);
     set
@@ -104,11 +104,11 @@ fn odd_sets() -> Vec<ResultSet> {
     vec![empty, no_studies, few, pending, bare, untargeted]
 }
 
-fn page(set: &ResultSet) -> String {
+pub(crate) fn page(set: &ResultSet) -> String {
     week3::page(set).expect("the page can be filled")
 }
 
-fn write(set: &ResultSet, folder: &Path) -> week3::Written {
+pub(crate) fn write(set: &ResultSet, folder: &Path) -> week3::Written {
     week3::write(set, |t| Ok::<_, Infallible>(records(t)), folder).expect("the folder is writable")
 }
 
@@ -217,38 +217,6 @@ fn what_the_gain_costs_is_said_beside_it() {
 }
 
 #[test]
-fn the_same_caveat_of_many_trials_is_one_lesson_that_names_them() {
-    let mut set = main_job();
-    let unsettled = Caveat::new(CaveatClass::NotSteady, "latency did not settle");
-    for trial in set.trials.iter_mut().filter(|t| t.study != "random" && t.entry.trial.id.0 < 4) {
-        trial.caveats.push(unsettled.clone());
-    }
-    set.trials[0].caveats.push(Caveat::new(CaveatClass::ClientLate, "sent 7 ms late"));
-    set.trials[1].caveats.push(Caveat::new(CaveatClass::ClientLate, "sent 9 ms late"));
-    let folder = tempfile::tempdir().expect("a folder");
-    let written = write(&set, folder.path());
-    let page = fs::read_to_string(written.page).expect("text");
-    for lesson in [
-        "- 10 of 122 trials carry the note `not_steady` (`reference` 0, 1; `bayesian` 0 to 3; `grid` 0 to 3): latency did not settle.\n",
-        "- 2 of 122 trials carry the note `client_late` (`reference` 0, 1): the first says: sent 7 ms late.\n",
-    ] {
-        assert!(page.contains(lesson), "{lesson}\n{page}");
-    }
-    // The table of all trials has what is the same once, too, and what differs in each row.
-    let html = fs::read_to_string(written.html).expect("text");
-    assert_eq!(html.matches("latency did not settle").count(), 1);
-    assert_eq!(html.matches("<p>not_steady</p>").count(), 10);
-    assert!(html.contains("<p>client_late: sent 9 ms late</p>"));
-    // A list that nobody reads is a number.
-    for trial in set.trials.iter_mut().filter(|t| t.study == "grid" && t.entry.trial.id.0 % 2 == 1)
-    {
-        trial.caveats.push(Caveat::new(CaveatClass::Rejected, "one request was refused"));
-    }
-    let lesson = "- 30 of 122 trials carry the note `rejected` (30 trials of `grid`): one request was refused.\n";
-    assert!(slotune_report::week3::page(&set).unwrap().contains(lesson));
-}
-
-#[test]
 fn targets_scaled_to_another_baseline_are_explained() {
     let explained = "that of week 2; on output throughput and on P95 E2E latency, very long (500+ tokens), the bound is scaled so that it asks for the same gain as week 2 does.";
     let mut set = main_job();
@@ -297,156 +265,6 @@ fn the_origin_of_the_numbers_is_said_plainly() {
     let measured = page(&set);
     assert!(measured.contains("> **Numbers are measured** on a real server."));
     assert!(!measured.to_lowercase().contains("simulated"));
-}
-
-#[test]
-fn week_2_stays_as_documented_beside_the_sets_own_baseline() {
-    let page = page(&main_job());
-    for row in [
-        "| **Queue Time %** | 85.0% | 85 ± 1% | 2 ± 1% | 2 ± 1% |",
-        "| **P95 Latency** | 2.544 s | 14.1 ± 0.2 s |",
-        "| **Long Seq (500+ tok)** | 4.396 s |",
-        "| **Throughput** | 949 tok/s | 949 tok/s | 1,453 tok/s | 1,487 tok/s | 57% higher (uncertainty unknown) | 2.4% higher (uncertainty unknown) |",
-        "| **Request Capacity** | 4.6 req/s |",
-    ] {
-        assert!(page.contains(row), "{row}");
-    }
-}
-
-/// The set with a baseline that measured this.
-fn with_baseline(measurement: Measurement) -> ResultSet {
-    let mut set = main_job();
-    let baseline = configuration(256, 0.9, true);
-    set.trials[0] =
-        labelled("baseline", trial("reference", 0, baseline, Outcome::Completed(measurement)));
-    set
-}
-
-#[test]
-fn what_week_2_concluded_stands_where_the_baseline_agrees() {
-    // 85 % in the queue, P95 at 3 times P50, and no class of lengths.
-    let agrees = Measurement::new()
-        .with("queue_share", 0.85)
-        .with("queue_time_p50_s", 10.47)
-        .with("e2e_p50_s", 1.0)
-        .with("e2e_p95_s", 3.0)
-        .with("request_throughput_per_s", 4.6);
-    let page = page(&with_baseline(agrees));
-    for said in [
-        "P50 E2E latency 1.00 s (simulated). The queue has 85% of the latency: requests wait longer than they are served.\n",
-        "(simulated). The slowest 5% have at least 3.00 times the median E2E latency.\n",
-        "(simulated). That is 397,440 requests a day.\n",
-    ] {
-        assert!(page.contains(said), "{said}\n{page}");
-    }
-    assert!(!page.contains("Not so in this study"), "{page}");
-}
-
-#[test]
-fn what_week_2_concluded_is_contradicted_where_the_baseline_does() {
-    let differs = Measurement::new()
-        .with("queue_share", 0.3724)
-        .with("e2e_p50_s", 5.0)
-        .with("e2e_p95_s", 8.0)
-        .with("queue_time_p95_s", 0.5)
-        .with("e2e_p95_tiny_s", 1.0)
-        .with("e2e_p95_very_long_s", 2.5)
-        .with("request_throughput_per_s", 13.8);
-    let page = page(&with_baseline(differs));
-    for said in [
-        "requests do not spend most of their time waiting (37% of it), so a queue before `max_num_seqs` = 256 is not the primary bottleneck.",
-        "very long outputs take 2.50 s at P95, which is < 3.0 s; very long outputs have at least 10 times the tokens of tiny ones and take 2.50 times as long, so the latency grows more slowly than the length, not faster; the baseline has chunked prefill.",
-        "the tail is short: P95 is 1.60 times P50, where week 2 has 2.99 times; the queue hardly adds to it, with a P95 queue time of 0.500 s.",
-        "the baseline serves 1,192,320 requests a day, 3.00 times as many.",
-    ] {
-        assert!(
-            page.contains(&format!("\n\n**Not so in this study**: {said}\n\n")),
-            "{said}\n{page}"
-        );
-    }
-    // The quotes stay as they are.
-    assert!(page.contains("**Root Cause**: Default `max_num_seqs` parameter (likely 256)"));
-}
-
-#[test]
-fn a_set_with_nothing_to_set_side_by_side_says_so() {
-    let mut set = main_job();
-    set.manifest.studies.retain(|study| study.name == "grid");
-    set.trials.retain(|trial| trial.study == "grid");
-    let page = page(&set);
-    assert!(
-        page.contains("This set has no baseline, no default and no search to set side by side.")
-    );
-    assert!(!page.contains("| Metric |"), "{page}");
-}
-
-#[test]
-fn a_change_from_what_may_be_nothing_is_a_difference() {
-    let mut set = with_winner();
-    let default = &mut set.trials[1];
-    if let State::Told { outcome: Outcome::Completed(measurement), .. } = &mut default.entry.state {
-        let share = Estimate::new(0.000_01, 0.000_01);
-        *measurement = std::mem::take(measurement).with_estimate("queue_share", share);
-    }
-    let page = page(&set);
-    let row = page.lines().find(|line| line.starts_with("| **Queue Time %** |")).expect("a row");
-    assert!(row.ends_with("| 1.80 pp more (worse) |"), "{row}");
-}
-
-#[test]
-fn lessons_come_from_the_numbers() {
-    let won = page(&with_winner());
-    for lesson in [
-        "`max_num_seqs` matters: the median P95 E2E latency is 1.86 s with 1024 and 4.59 s with 256.",
-        "The search was as good as the best of all 60 trials of the grid (1.65 s) after 3; the grid needed 35.",
-        "15 of 122 trials could not run (memory).",
-        "5 of 26 measured search trials missed the target queue share of E2E latency ≤ 50%, always with another target.",
-        "`stream_interval` made no difference to speak of",
-        "More is not better for `max_num_seqs`: the median P95 E2E latency is best at 1024 and 69% higher at 4096.",
-        "The simulated baseline is furthest from week 2 in P50 E2E latency: 12.2 s against 0.850 s documented.",
-    ] {
-        assert!(won.contains(lesson), "{lesson}");
-    }
-    // A level that no target allows is not held up as the best to have.
-    let mut strict = with_winner();
-    let bound = Constraint::at_least("output_throughput_tok_per_s", 1e9);
-    strict.manifest.objective.constraints = vec![bound];
-    assert!(page(&strict).contains("with 1024 (no trial with that meets every target) and 4.59 s"));
-    // Without a grid nothing is claimed of single parameters.
-    let mut search_only = with_winner();
-    search_only.trials.retain(|t| t.study != "grid");
-    search_only.manifest.studies.retain(|s| s.name != "grid");
-    let page = page(&search_only);
-    assert!(!page.contains("matters: the median"));
-}
-
-#[test]
-fn lessons_know_which_way_is_better() {
-    let mut set = with_winner();
-    set.manifest.objective.metric = "request_throughput_per_s".to_owned();
-    set.manifest.objective.direction = Direction::Maximise;
-    let lesson = "Most of the improvement comes with vLLM's defaults: request throughput goes from 4.52 req/s to ";
-    assert!(page(&set).contains(lesson), "{}", page(&set));
-    // The default is worse than the baseline, so nothing comes with it.
-    set.manifest.objective.direction = Direction::Minimise;
-    assert!(!page(&set).contains("Most of the improvement"));
-}
-
-#[test]
-fn an_empty_comparison_hides_no_other() {
-    let mut set = with_winner();
-    set.trials.retain(|t| t.study != "random");
-    let page = page(&set);
-    assert!(page.contains("- After 30 trials "), "of the grid: {page}");
-}
-
-#[test]
-fn a_search_behind_the_grid_is_admitted() {
-    let mut set = with_winner();
-    set.trials.retain(|t| t.study != "bayesian" || t.entry.trial.id.0 < 2);
-    assert!(page(&set).contains(
-        "The search did not reach the best of all 60 trials of the grid (1.65 s) in 2 trials."
-    ));
 }
 
 #[test]
