@@ -3,7 +3,7 @@
 use rand_distr::{Distribution, StandardNormal};
 use slotune_core::{
     Configuration, Constraint, Estimate, Measurement, Objective, Origin, Outcome, Parameter,
-    Problem, Recommendation, SearchSpace, Study, random::stream, sampler::Bayesian,
+    Problem, Recommendation, SearchSpace, Study, Trial, random::stream, sampler::Bayesian,
 };
 
 /// A standard normal number of a trial and a metric.
@@ -75,6 +75,32 @@ fn what_may_be_the_best_is_measured_again() {
     let count = |seed| repeats(&study_of(coarse(), 0.05, true, seed)).len();
     let counts: Vec<usize> = (0..4).map(count).collect();
     assert!(counts.iter().all(|count| (2..=29).contains(count)), "{counts:?} of 30 trials");
+}
+
+/// The trial after ten, of which the best that is feasible has 1.1 times the target, where measurements
+/// tell an error of this share of their value.
+fn eleventh(error: f64) -> Trial {
+    let mut study = Study::new(coarse(), Box::new(Bayesian::default()), 6).expect("valid");
+    let at = |x: f64, y: f64| Configuration::new().with("x", x).with("y", y);
+    let design = [0.2, 0.35, 0.5, 0.65, 0.8].into_iter().flat_map(|x| [at(x, 0.8), at(x, 0.35)]);
+    for configuration in design {
+        study.enqueue(configuration).expect("in the space");
+        let trial = study.ask().expect("enqueued").expect("enqueued");
+        let [latency, throughput] = truth(&trial.configuration);
+        let measurement = Measurement::new()
+            .with_estimate("latency", Estimate::new(latency, error * latency))
+            .with_estimate("throughput", Estimate::new(throughput, error * throughput));
+        study.tell(trial.id, Outcome::Completed(measurement), 1.0).expect("a usable outcome");
+    }
+    study.ask().expect("a suggestion").expect("something new")
+}
+
+#[test]
+fn what_would_be_recommended_is_measured_again_where_it_may_miss_a_target() {
+    let doubtful = eleventh(0.1);
+    assert_eq!(doubtful.origin, Origin::Repeat, "one error above the target");
+    assert_eq!(doubtful.configuration, Configuration::new().with("x", 0.5).with("y", 0.35));
+    assert_eq!(eleventh(0.01).origin, Origin::Model, "ten errors above it");
 }
 
 #[test]

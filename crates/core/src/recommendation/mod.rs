@@ -20,6 +20,10 @@ const HALF_WIDTH: f64 = 1.959_963_984_540_054;
 /// since what is compared with trial 0 is the best of many.
 const BEYOND_NOISE: f64 = 2.575_829_303_548_901;
 
+/// What is recommended meets the targets by its own measurements with at least this probability: the model,
+/// which makes little of one configuration among many, may not overrule them.
+const LIKELY: f64 = 0.7;
+
 /// What the trials of a study come to. Where the objective has two goals, this is by the first; what
 /// trades them off, [`Study::recommend_front`](crate::Study::recommend_front) tells.
 ///
@@ -78,7 +82,11 @@ impl Recommendation {
     pub(crate) fn of(problem: &Problem, history: &History) -> Result<Self, SuggestError> {
         let surrogate =
             Surrogate::fit(problem, history, &[], Manner::new(Noise::MeasuredAndLearnt))?;
-        let view = View::new(problem, history, &surrogate);
+        Ok(Self::by(&surrogate, problem, history))
+    }
+
+    fn by(surrogate: &Surrogate, problem: &Problem, history: &History) -> Self {
+        let view = View::new(problem, history, surrogate);
         let seen = view.see_all(history);
         let usable: Vec<&Seen> = seen.iter().filter(|seen| seen.is_usable()).collect();
         let best = best(&usable, problem.objective());
@@ -86,9 +94,9 @@ impl Recommendation {
         let default = seen.iter().find(is_first).filter(|seen| seen.may_meet_targets());
         match (default, best) {
             (Some(default), best) if !best.is_some_and(|best| best.beyond_noise) => {
-                Ok(Self::KeepDefault(default.candidate.clone()))
+                Self::KeepDefault(default.candidate.clone())
             }
-            (_, Some(best)) => Ok(Self::Better(best.candidate.clone())),
+            (_, Some(best)) => Self::Better(best.candidate.clone()),
             (_, None) => {
                 // The first of those that most probably meet them.
                 let closest = seen.iter().reduce(|closest, next| {
@@ -96,9 +104,26 @@ impl Recommendation {
                 });
                 let binding = closest.and_then(|seen| view.binding(&seen.point));
                 let closest = closest.map(|seen| seen.candidate.clone());
-                Ok(Self::NoneMeetsTargets { closest, binding })
+                Self::NoneMeetsTargets { closest, binding }
             }
         }
+    }
+
+    /// The configuration that would be recommended now, if it was measured fewer than `enough` times and
+    /// its measurements leave open whether it meets the targets.
+    pub(crate) fn in_doubt(
+        surrogate: &Surrogate,
+        problem: &Problem,
+        history: &History,
+        enough: usize,
+    ) -> Option<Configuration> {
+        let recommended = Self::by(surrogate, problem, history);
+        let first = recommended.candidate()?.trial;
+        let all = evaluated(history);
+        let its = all.iter().find(|evaluated| evaluated.trial.id == first)?;
+        let chance = its.measured_chance(problem.objective());
+        let is_open = chance > 1.0 - SURE && chance < SURE && its.measurements.len() < enough;
+        is_open.then(|| its.trial.configuration.clone())
     }
 
     /// The configurations among which to choose, as
@@ -194,7 +219,7 @@ impl Seen {
 
     /// Whether it surely meets the targets and starts, and its measurements do not speak against it.
     fn is_usable(&self) -> bool {
-        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= 0.5
+        self.candidate.meets_targets >= SURE && self.valid >= SURE && self.measured >= LIKELY
     }
 
     /// Whether its measurements leave it open that it meets the targets. The model has no say: it makes

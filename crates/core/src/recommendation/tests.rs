@@ -37,6 +37,20 @@ fn a_clear_gain_is_recommended_with_its_interval() {
 }
 
 #[test]
+fn a_recommendation_is_in_doubt_until_it_was_measured_often_enough_or_is_sure() {
+    let doubtful = |noise: f64, enough: usize| {
+        let study = study(1000.0, noise, |width| 12.0 - 0.8 * width);
+        let manner = Manner::new(Noise::Learnt);
+        let surrogate = Surrogate::fit(study.problem(), study.history(), &[], manner).unwrap();
+        Recommendation::in_doubt(&surrogate, study.problem(), study.history(), enough)
+    };
+    let width = doubtful(0.04, 2).expect("it may miss 1000").integer("width").unwrap();
+    assert!((4..=6).contains(&width), "{width}");
+    assert_eq!(doubtful(0.04, 1), None, "once is enough");
+    assert_eq!(doubtful(0.001, 2), None, "all are far from 1000 or meet it");
+}
+
+#[test]
 fn without_a_gain_beyond_noise_the_default_is_kept() {
     let study = study(600.0, 0.05, |_| 10.0);
     let Recommendation::KeepDefault(default) = study.recommend().unwrap() else {

@@ -41,8 +41,9 @@ use threads::Threads;
 ///
 /// Where measurements have an error and the space has more than 20 configurations, the first
 /// configuration is measured twice at the start, and one that may be the best is measured again when
-/// that promises more than a new one. No other configuration is proposed twice, but once more where
-/// its trial failed.
+/// that promises more than a new one. At most every fifth trial measures again what would be recommended,
+/// up to six times in all, while it is open whether it meets the targets. No other configuration is
+/// proposed twice, but once more where its trial failed.
 ///
 /// With more than 20 parameters, the model's suggestions come from a region around the incumbent, which
 /// grows while they are better than all before and shrinks while they are not (Eriksson and Poloczek
@@ -166,11 +167,15 @@ impl Sampler for Bayesian {
         } else {
             Region::Whole
         };
-        let mut repeat = if self.has(Part::Repeats) {
-            repeat::candidate(problem, history, &surrogate)
-        } else {
-            None
-        };
+        let mut repeat = None;
+        if self.has(Part::Repeats) {
+            match repeat::in_doubt(problem, history, &surrogate) {
+                Some(configuration) if suggestions.is_empty() => {
+                    suggestions.push(Suggestion { configuration, origin: Origin::Repeat });
+                }
+                _ => repeat = repeat::candidate(problem, history, &surrogate),
+            }
+        }
         let pending = history.entries().iter().filter(|entry| entry.is_pending());
         let pending = pending.map(|entry| &entry.trial.configuration);
         for configuration in pending.chain(suggestions.iter().map(|s| &s.configuration)) {

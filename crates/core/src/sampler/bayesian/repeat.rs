@@ -1,12 +1,36 @@
-//! Which evaluated configuration is worth one more measurement.
+//! Which evaluated configuration is worth one more measurement: since it may be the best, or since it would
+//! be recommended and may miss a target.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::surrogate::{Surrogate, matrix};
-use crate::{Configuration, History, Measurement, Objective, Problem, front::non_dominated};
+use crate::{
+    Configuration, History, Measurement, Objective, Origin, Problem, Recommendation,
+    front::non_dominated,
+};
 
 /// A space of no more configurations than this is swept: each is measured before any is again.
 const SWEPT: u128 = 20;
+
+/// Measurements of one configuration after which a doubt is left alone.
+const ENOUGH: usize = 6;
+
+/// Trials of which at most one is spent on a doubt.
+const SPELL: usize = 5;
+
+/// The configuration that would be recommended now, where its own measurements leave open whether it meets
+/// the targets. The model of them all speaks too soon of the one that it favours.
+pub(super) fn in_doubt(
+    problem: &Problem,
+    history: &History,
+    surrogate: &Surrogate,
+) -> Option<Configuration> {
+    let mut last = history.entries().iter().rev().take(SPELL - 1);
+    let is_due = last.all(|entry| entry.trial.origin != Origin::Repeat);
+    let doubtful = (is_due && is_worth_it(problem, history))
+        .then(|| Recommendation::in_doubt(surrogate, problem, history, ENOUGH))??;
+    (!is_pending(history, &doubtful)).then_some(doubtful)
+}
 
 /// The completed configuration that may be the best: best in the posterior mean of those that meet the
 /// targets more likely than not; of two goals, the one of their front of which a repeat promises most.
@@ -37,19 +61,20 @@ pub(super) fn candidate(
             non_dominated(&both).into_iter().map(|position| likely[position]).collect()
         }
     };
-    let is_pending = |one: &Configuration| {
-        let mut entries = history.entries().iter();
-        entries.any(|entry| entry.is_pending() && entry.trial.configuration == *one)
-    };
     let promise = |i: usize| {
         let score = surrogate.scores(&points[i..=i])[0];
         (i, surrogate.repeated(score, &points[i]))
     };
     best.into_iter()
-        .filter(|&i| !is_pending(evaluated[i]))
+        .filter(|&i| !is_pending(history, evaluated[i]))
         .map(promise)
         .max_by(|(_, a), (_, b)| a.compare(b))
         .map(|(i, _)| evaluated[i].clone())
+}
+
+fn is_pending(history: &History, configuration: &Configuration) -> bool {
+    let mut pending = history.entries().iter().filter(|entry| entry.is_pending());
+    pending.any(|entry| entry.trial.configuration == *configuration)
 }
 
 /// Whether repeats may tell something, in a space too large to be swept.
