@@ -20,8 +20,8 @@ const HALF_WIDTH: f64 = 1.959_963_984_540_054;
 /// since what is compared with trial 0 is the best of many.
 const BEYOND_NOISE: f64 = 2.575_829_303_548_901;
 
-/// What is recommended meets the targets by its own measurements with at least this probability: the model,
-/// which makes little of one configuration among many, may not overrule them.
+/// By its own measurements alone what is recommended meets the targets with at least this probability: the
+/// model, which makes little of one configuration among many, may not overrule them.
 const LIKELY: f64 = 0.7;
 
 /// What the trials of a study come to. Where the objective has two goals, this is by the first; what
@@ -32,7 +32,8 @@ const LIKELY: f64 = 0.7;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Recommendation {
     /// The best configuration among those that meet the targets, and start, with a probability of at
-    /// least 0.95: better than that of trial 0 beyond noise, or trial 0 is no choice.
+    /// least 0.95, of at least 0.7 by their own measurements alone: better than that of trial 0 beyond
+    /// noise, or trial 0 is no choice.
     Better(Candidate),
     /// Nothing is better than the configuration of trial 0 beyond noise. Trial 0 is no choice where it
     /// was not measured, or where by its measurements it misses a target with a probability of more than
