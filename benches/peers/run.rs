@@ -191,7 +191,7 @@ pub(crate) fn run(
     }
     let by_model = |trial: &Trial| match contender {
         Contender::Python(_) => trial.id.0 >= given as u64,
-        _ => trial.origin == Origin::Model,
+        _ => matches!(trial.origin, Origin::Model | Origin::Repeat),
     };
     judged(benchmark, &study, by_model, asking, asks)
 }
