@@ -89,16 +89,10 @@ impl Recommendation {
     fn by(surrogate: &Surrogate, problem: &Problem, history: &History) -> Self {
         let view = View::new(problem, history, surrogate);
         let seen = view.see_all(history);
-        let usable: Vec<&Seen> = seen.iter().filter(|seen| seen.is_usable()).collect();
-        let best = best(&usable, problem.objective());
-        let is_first = |seen: &&Seen| seen.candidate.trial == TrialId(0);
-        let default = seen.iter().find(is_first).filter(|seen| seen.may_meet_targets());
-        match (default, best) {
-            (Some(default), best) if !best.is_some_and(|best| best.beyond_noise) => {
-                Self::KeepDefault(default.candidate.clone())
-            }
-            (_, Some(best)) => Self::Better(best.candidate.clone()),
-            (_, None) => {
+        match chosen(&seen, problem.objective()) {
+            Some(Chosen::Default(default)) => Self::KeepDefault(default.candidate.clone()),
+            Some(Chosen::Best(best)) => Self::Better(best.candidate.clone()),
+            None => {
                 // The first of those that most probably meet them.
                 let closest = seen.iter().reduce(|closest, next| {
                     if next.chance() > closest.chance() { next } else { closest }
@@ -118,13 +112,10 @@ impl Recommendation {
         history: &History,
         enough: usize,
     ) -> Option<Configuration> {
-        let recommended = Self::by(surrogate, problem, history);
-        let first = recommended.candidate()?.trial;
-        let all = evaluated(history);
-        let its = all.iter().find(|evaluated| evaluated.trial.id == first)?;
-        let chance = its.measured_chance(problem.objective());
-        let is_open = chance > 1.0 - SURE && chance < SURE && its.measurements.len() < enough;
-        is_open.then(|| its.trial.configuration.clone())
+        let seen = View::new(problem, history, surrogate).see_all(history);
+        let (Chosen::Default(seen) | Chosen::Best(seen)) = chosen(&seen, problem.objective())?;
+        let is_open = seen.measured > 1.0 - SURE && seen.measured < SURE;
+        (is_open && seen.measurements < enough).then(|| seen.candidate.configuration.clone())
     }
 
     /// The configurations among which to choose, as
@@ -207,6 +198,8 @@ struct Seen {
     candidate: Candidate,
     point: Vec<f64>,
     valid: f64,
+    /// How often it was measured.
+    measurements: usize,
     /// The probability that all targets are met, from its measurements alone.
     measured: f64,
     /// Whether it is better than trial 0 beyond noise, or there is no trial 0 to compare with.
@@ -276,7 +269,8 @@ impl<'a> View<'a> {
         };
         let valid = self.surrogate.validity(&point);
         let measured = evaluated.measured_chance(self.problem.objective());
-        Seen { candidate, point, valid, measured, beyond_noise }
+        let measurements = evaluated.measurements.len();
+        Seen { candidate, point, valid, measurements, measured, beyond_noise }
     }
 
     /// The constraint least likely to be met.
@@ -284,6 +278,28 @@ impl<'a> View<'a> {
         let constraints = self.problem.objective().constraints.iter();
         let each = constraints.zip(self.surrogate.feasibilities(point));
         each.min_by(|a, b| a.1.total_cmp(&b.1)).map(|(constraint, _)| constraint.metric.clone())
+    }
+}
+
+/// Which configuration is recommended.
+enum Chosen<'a> {
+    /// That of trial 0.
+    Default(&'a Seen),
+    /// The best of those that are usable.
+    Best(&'a Seen),
+}
+
+/// `None` where none is usable and trial 0 is no choice.
+fn chosen<'a>(seen: &'a [Seen], objective: &Objective) -> Option<Chosen<'a>> {
+    let usable: Vec<&Seen> = seen.iter().filter(|seen| seen.is_usable()).collect();
+    let best = best(&usable, objective);
+    let is_first = |seen: &&Seen| seen.candidate.trial == TrialId(0);
+    let default = seen.iter().find(is_first).filter(|seen| seen.may_meet_targets());
+    match (default, best) {
+        (Some(default), best) if !best.is_some_and(|best| best.beyond_noise) => {
+            Some(Chosen::Default(default))
+        }
+        (_, best) => best.map(Chosen::Best),
     }
 }
 
