@@ -248,7 +248,7 @@ async fn slotune(
         schedule: Arc::clone(schedule),
         seed,
         record_chunk_times: true,
-        give_up: None,
+        give_up: vec![],
     };
     let run = server.evaluate(&request, &Silent).await?;
     let completed = || run.records.iter().filter(|record| record.is_completed());

@@ -7,7 +7,7 @@ use std::{fs, ops::Range, sync::Mutex};
 
 use slotune::{
     Finished, Observer,
-    core::{History, Objective, Trial, sampler::Sampler},
+    core::{History, Objective, State, Trial, sampler::Sampler},
     serving::{Progress, Silent, Stage, metrics::Metric},
 };
 use slotune_examples::{Error, Scenario, baseline, default_configuration};
@@ -51,7 +51,19 @@ pub fn objective(scenario: &Scenario) -> Result<Objective, Error> {
     scenario.objective(&measurement.ok_or("the baseline was not measured")?)
 }
 
-/// The best feasible objective after each trial of a study that begins with vLLM's default.
+/// Where a study stands after a trial.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The best feasible objective, seconds.
+    pub best: Option<f64>,
+    /// Server time of all trials so far, seconds.
+    pub cost_s: f64,
+    /// How many of them were pruned.
+    pub pruned: usize,
+}
+
+/// Where a study that begins with vLLM's default stands after each trial, of which some are pruned by an
+/// opening of so many requests, if any.
 ///
 /// # Errors
 /// When the study cannot be run.
@@ -61,17 +73,21 @@ pub fn incumbents(
     sampler: Box<dyn Sampler>,
     seed: u64,
     trials: usize,
-) -> Result<Vec<Option<f64>>, Error> {
+    pruning: Option<u32>,
+) -> Result<Vec<Standing>, Error> {
     let given = [default_configuration()];
     let mut tuner = scenario.tuner(objective, sampler, seed, History::new(), &given)?;
+    if let Some(requests) = pruning {
+        tuner = tuner.pruning_after(requests)?;
+    }
     let curve = Curve::default();
     tuner.run_blocking(trials, &curve)?;
     Ok(curve.0.into_inner()?)
 }
 
-/// Notes the incumbent after each trial.
+/// Notes where the study stands after each trial.
 #[derive(Default)]
-struct Curve(Mutex<Vec<Option<f64>>>);
+struct Curve(Mutex<Vec<Standing>>);
 
 impl Progress for Curve {
     fn stage(&self, _: Stage) {}
@@ -82,8 +98,15 @@ impl Observer for Curve {
 
     fn finished(&self, finished: &Finished<'_>) -> Result<(), Error> {
         let best = finished.history.best(finished.objective);
-        let value = best.and_then(|best| best.measurement()?.value(&finished.objective.metric));
-        self.0.lock().map_err(|error| error.to_string())?.push(value);
+        let best = best.and_then(|best| best.measurement()?.value(&finished.objective.metric));
+        let cost_s = match finished.entry.state {
+            State::Told { cost, .. } => cost,
+            State::Pending => 0.0,
+        };
+        let mut curve = self.0.lock().map_err(|error| error.to_string())?;
+        let before = curve.last().map_or((0.0, 0), |standing| (standing.cost_s, standing.pruned));
+        let pruned = before.1 + usize::from(finished.entry.is_pruned());
+        curve.push(Standing { best, cost_s: before.0 + cost_s, pruned });
         Ok(())
     }
 }

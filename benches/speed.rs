@@ -137,7 +137,7 @@ fn simulate_chat(requests: u32) -> Run {
             schedule: chat(requests).into(),
             seed: 0,
             record_chunk_times: false,
-            give_up: None,
+            give_up: vec![],
         })
         .expect("vLLM's defaults start")
 }

@@ -15,7 +15,7 @@ use slotune::{
     core::sampler::{Bayesian, Random, Sampler},
     serving::metrics::percentile,
 };
-use slotune_benches::{incumbents, objective, parse_seeds};
+use slotune_benches::{Standing, incumbents, objective, parse_seeds};
 use slotune_examples::{Error, RATE_PER_S, Scenario};
 
 /// Compares the search with the grid and with random search on the Week-3 scenario.
@@ -30,6 +30,9 @@ struct Options {
     /// Mean arrival rate, requests/s
     #[arg(long, default_value_t = RATE_PER_S)]
     rate: f64,
+    /// Prune the search's trials by an opening of so many requests
+    #[arg(long, value_name = "REQUESTS")]
+    pruning: Option<u32>,
     /// Prints one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -41,6 +44,12 @@ struct Comparison {
     /// Trials until the search was as good as the grid's best; `None` if it was not within a third
     /// of the grid's trials.
     trials_to_reach_grid: Option<usize>,
+    /// Server time until then, seconds.
+    server_s_to_reach_grid: Option<f64>,
+    /// Server time of a third of the grid's trials, seconds.
+    server_s: f64,
+    /// How many of them were pruned.
+    pruned: usize,
     search: f64,
     random: f64,
 }
@@ -51,22 +60,27 @@ fn main() -> Result<(), Error> {
     let objective = objective(&scenario)?;
     let grid = scenario.grid()?;
     let grid_trials = scenario.size(&grid, &objective)?;
-    let best = |curve: &[Option<f64>]| curve.last().copied().flatten().unwrap_or(f64::INFINITY);
+    let best = |curve: &[Standing]| curve.last().and_then(|s| s.best).unwrap_or(f64::INFINITY);
     let third = grid_trials / 3;
+    let trials = options.trials.max(third);
     // The default, given to every study, is not of the grid: one trial more.
-    let grid_best = best(&incumbents(&scenario, &objective, Box::new(grid), 0, grid_trials + 1)?);
+    let grid = incumbents(&scenario, &objective, Box::new(grid), 0, grid_trials + 1, None)?;
+    let grid_best = best(&grid);
 
     let compare = |seed: u64| -> Result<Comparison, Error> {
-        let run = |sampler: Box<dyn Sampler>, trials| {
-            incumbents(&scenario, &objective, sampler, seed, trials)
+        let run = |sampler: Box<dyn Sampler>, trials, pruning| {
+            incumbents(&scenario, &objective, sampler, seed, trials, pruning)
         };
-        let search = run(Box::<Bayesian>::default(), options.trials.max(third))?;
-        let reached = |value: &Option<f64>| value.is_some_and(|value| value <= grid_best);
+        let search = run(Box::<Bayesian>::default(), trials, options.pruning)?;
+        let reached = |at: &Standing| at.best.is_some_and(|value| value <= grid_best);
         Ok(Comparison {
             seed,
             trials_to_reach_grid: search.iter().position(reached).map(|position| position + 1),
+            server_s_to_reach_grid: search.iter().find(|at| reached(at)).map(|at| at.cost_s),
+            server_s: search.last().map_or(0.0, |at| at.cost_s),
+            pruned: search.last().map_or(0, |at| at.pruned),
             search: best(&search[..options.trials.min(search.len())]),
-            random: best(&run(Box::new(Random), options.trials)?),
+            random: best(&run(Box::new(Random), options.trials, None)?),
         })
     };
     let seeds: Vec<u64> = options.seeds.clone().collect();
@@ -88,6 +102,7 @@ fn main() -> Result<(), Error> {
     let wins = comparisons.iter().filter(|c| c.search < c.random).count();
     let (search, random) = (sorted(|c| c.search), sorted(|c| c.random));
     let median = |values: &[f64]| percentile(values, 50.0);
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
 
     if options.json {
         let rows: Vec<_> = comparisons
@@ -96,6 +111,9 @@ fn main() -> Result<(), Error> {
                 json!({
                     "seed": c.seed,
                     "trials_to_reach_grid": c.trials_to_reach_grid,
+                    "server_s_to_reach_grid": c.server_s_to_reach_grid,
+                    "server_s": c.server_s,
+                    "pruned": c.pruned,
                     "search_e2e_p95_s": c.search,
                     "random_e2e_p95_s": c.random,
                 })
@@ -136,6 +154,15 @@ fn main() -> Result<(), Error> {
         quartile(50.0),
         quartile(75.0),
         quartile(100.0)
+    );
+    let server_s = sorted(|c| c.server_s_to_reach_grid.unwrap_or(f64::INFINITY));
+    println!(
+        "server time to reach the grid: median {:.0} s, mean {:.0} s; of {trials} trials: mean {:.0} s, {:.1} of them pruned; of the grid: {:.0} s",
+        median(&server_s).unwrap_or(f64::NAN),
+        mean(&server_s),
+        mean(&sorted(|c| c.server_s)),
+        mean(&sorted(|c| c.pruned as f64)),
+        grid.last().map_or(f64::NAN, |at| at.cost_s)
     );
     println!(
         "after {} trials: search better than random in {wins} of {n} seeds; median P95 {:.2} s against {:.2} s",

@@ -164,7 +164,7 @@ async fn first_measurement(
         schedule: Arc::clone(schedule),
         seed,
         record_chunk_times: true,
-        give_up: None,
+        give_up: vec![],
     };
     let mut attempts = 0;
     loop {
@@ -411,6 +411,7 @@ impl Observer for Narrator {
                 };
                 format!("P95 {p95_s:.3} s{met}")
             }
+            Outcome::Pruned(_) => "pruned".to_owned(),
             Outcome::Infeasible(reason) => format!("infeasible: {}", reason.message),
             Outcome::Failed(reason) => format!("failed: {}", reason.message),
         };

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Measurement, Objective, Outcome, Trial, TrialId, front::front_of};
+use crate::{
+    Estimate, Measurement, Objective, Outcome, Trial, TrialId, front::front_of, trial::opening,
+};
 
 /// All trials of a study in the order they were asked for.
 ///
@@ -47,12 +49,28 @@ impl Entry {
         }
     }
 
+    /// What the trial's opening had of a metric, be it completed or pruned.
+    pub fn opening(&self, metric: &str) -> Option<Estimate> {
+        match &self.state {
+            State::Told {
+                outcome: Outcome::Completed(measurement) | Outcome::Pruned(measurement),
+                ..
+            } => measurement.get(&opening(metric)),
+            _ => None,
+        }
+    }
+
+    /// Whether the trial was ended after its opening.
+    pub fn is_pruned(&self) -> bool {
+        matches!(self.state, State::Told { outcome: Outcome::Pruned(_), .. })
+    }
+
     /// Whether the outcome is not yet known.
     pub fn is_pending(&self) -> bool {
         self.state == State::Pending
     }
 
-    /// Whether the outcome is a fact about the configuration: neither pending nor failed.
+    /// Whether the outcome is the whole truth about the configuration: it was measured, or cannot work.
     pub fn is_fact(&self) -> bool {
         self.measurement().is_some() || self.is_infeasible()
     }

@@ -64,4 +64,4 @@ pub use space::{
     Rule, SearchSpace, SpaceError, Value,
 };
 pub use study::{AskError, Study, StudyError, TellError};
-pub use trial::{Estimate, Measurement, Origin, Outcome, Reason, Trial, TrialId};
+pub use trial::{Estimate, Measurement, Origin, Outcome, Reason, Trial, TrialId, opening};

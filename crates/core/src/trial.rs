@@ -65,6 +65,9 @@ impl Origin {
 pub enum Outcome {
     /// It was measured.
     Completed(Measurement),
+    /// It was ended after its opening, which promised too little: what that had of the
+    /// [opening of the objective](opening), on which the search models the rest.
+    Pruned(Measurement),
     /// The configuration cannot work: a fact about the configuration, which the search learns.
     Infeasible(Reason),
     /// The world was in the way: says nothing about the configuration, and is never learnt.
@@ -76,10 +79,18 @@ impl Outcome {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Completed(_) => "completed",
+            Self::Pruned(_) => "pruned",
             Self::Infeasible(_) => "infeasible",
             Self::Failed(_) => "failed",
         }
     }
+}
+
+/// The name of a metric as the opening of a trial has it: its first requests, measured like a trial of
+/// its own. Cheap to have, and related to what the whole trial has, if not the same. A measurement may hold
+/// it beside the metric itself.
+pub fn opening(metric: &str) -> String {
+    format!("opening_{metric}")
 }
 
 /// Why there is no measurement.

@@ -76,7 +76,7 @@ impl Reference {
             configuration: trial.entry.trial.configuration.clone(),
             outcome: outcome.name(),
             reason: match outcome {
-                Outcome::Completed(_) => String::new(),
+                Outcome::Completed(_) | Outcome::Pruned(_) => String::new(),
                 Outcome::Infeasible(reason) | Outcome::Failed(reason) => reason.message.clone(),
             },
             metrics: metrics.cloned(),

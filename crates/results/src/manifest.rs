@@ -111,6 +111,14 @@ impl Manifest {
         self
     }
 
+    /// The same, whose trials may hold one more metric, such as the
+    /// [opening](slotune_core::opening) of the objective.
+    #[must_use]
+    pub fn with_metric(mut self, metric: impl Into<String>) -> Self {
+        self.metrics.push(metric.into());
+        self
+    }
+
     /// What keeps the manifest from naming files and columns, and the remedy, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let mut studies = BTreeSet::new();

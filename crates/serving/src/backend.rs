@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngineArguments, Run, Schedule};
+use crate::{Caveat, CaveatClass, EngineArguments, RequestRecord, Run, Schedule};
 
 /// Evaluates engine arguments under a workload: a real server or a simulated one.
 ///
@@ -43,15 +43,18 @@ pub struct TrialRequest {
     pub seed: u64,
     /// Whether to keep the arrival time of every chunk, which inter-token latencies need.
     pub record_chunk_times: bool,
-    /// When the outcome is decided and the rest of the run need not be measured, if ever. A
-    /// backend for which time costs nothing need not look.
-    pub give_up: Option<GiveUp>,
+    /// When the outcome is decided and the rest of the run need not be measured: as soon as one of these
+    /// is. A backend for which time costs nothing need not look.
+    pub give_up: Vec<GiveUp>,
 }
 
 /// A run is decided once it is certain that a percentile of a latency, over all requests of the
-/// schedule, exceeds a limit.
+/// schedule or over its first ones, exceeds a limit. Requests that failed enter no latency, so they exceed
+/// nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct GiveUp {
+    /// Over how many of the first requests; `None` over all.
+    pub of_first: Option<u32>,
     /// Which latency.
     pub latency: Latency,
     /// Which percentile, 0 to 100.
@@ -71,10 +74,24 @@ pub enum Latency {
 }
 
 impl GiveUp {
+    /// Over how many requests out of `scheduled`.
+    pub fn counted(&self, scheduled: usize) -> usize {
+        self.of_first.map_or(scheduled, |first| scheduled.min(first as usize))
+    }
+
+    /// Whether a latency of the request, seconds, exceeds the limit; not while that is not known.
+    pub fn is_exceeded_by(&self, record: &RequestRecord) -> bool {
+        let latency_s = match self.latency {
+            Latency::E2e => record.e2e_s(),
+            Latency::Ttft => record.ttft_s(),
+        };
+        latency_s.is_some_and(|latency_s| latency_s > self.above_s)
+    }
+
     /// Most requests out of `scheduled` that may exceed the limit while the percentile (of type 7)
     /// may still be below it.
     pub fn tolerated(&self, scheduled: usize) -> usize {
-        let last = scheduled.saturating_sub(1);
+        let last = self.counted(scheduled).saturating_sub(1);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -82,6 +99,40 @@ impl GiveUp {
         )]
         let below = (last as f64 * (self.percent / 100.0).clamp(0.0, 1.0)).floor() as usize;
         last - below
+    }
+
+    /// When it was decided, seconds from the start of the run; `None` if it never was. A request exceeds
+    /// the limit as soon as it has been under way for so long, in a run that ended early too.
+    pub fn decided_s(&self, run: &Run) -> Option<f64> {
+        let scheduled = run.records.len();
+        let first = run.records.iter().take(self.counted(scheduled));
+        let exceeded_s = first.filter_map(|record| {
+            let at_s = record.intended_s + self.above_s;
+            let has_token = self.latency == Latency::Ttft && record.first_token_s.is_some();
+            let waited = record.is_unfinished() && !has_token && run.end_s > at_s;
+            (waited || self.is_exceeded_by(record)).then_some(at_s)
+        });
+        let mut exceeded_s: Vec<f64> = exceeded_s.collect();
+        exceeded_s.sort_by(f64::total_cmp);
+        exceeded_s.get(self.tolerated(scheduled)).copied()
+    }
+
+    /// What is said of a run of so many requests that was stopped for it.
+    pub fn caveat(&self, stopped_s: f64, scheduled: usize) -> Caveat {
+        let Self { percent, above_s, .. } = self;
+        let name = match self.latency {
+            Latency::E2e => "E2E latency",
+            Latency::Ttft => "TTFT",
+        };
+        let requests = match self.of_first {
+            Some(_) => format!("the first {} requests", self.counted(scheduled)),
+            None => format!("{scheduled} requests"),
+        };
+        let exceeded = self.tolerated(scheduled) + 1;
+        let message = format!(
+            "stopped after {stopped_s:.1} s: {exceeded} of {requests} took longer than {above_s:.3} s, so P{percent} of their {name} is certain to",
+        );
+        Caveat::new(CaveatClass::Decided, message)
     }
 }
 

@@ -60,6 +60,39 @@ impl RequestRecord {
         }
     }
 
+    /// As it would be known if the run had ended at this time, seconds from its start.
+    pub(crate) fn cut(&mut self, at_s: f64) {
+        let is_as_it_was = match self.status {
+            RequestStatus::Completed => self.last_token_s.is_some_and(|last_s| last_s <= at_s),
+            RequestStatus::Unfinished => false,
+            RequestStatus::Rejected(_) | RequestStatus::Failed(_) => self.sent_s <= at_s,
+            RequestStatus::NotSent => true,
+        };
+        if is_as_it_was {
+            return;
+        }
+        self.first_token_s = self.first_token_s.filter(|&first_s| first_s <= at_s);
+        self.chunk_times_s.retain(|&time_s| time_s <= at_s);
+        self.queue_time_s = None;
+        let (tokens, last_s) = match (self.first_token_s, self.last_token_s) {
+            (Some(first_s), Some(last_s)) if last_s > first_s => {
+                let share = ((at_s - first_s) / (last_s - first_s)).min(1.0);
+                let more = f64::from(self.output_tokens.saturating_sub(1)) * share;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "from 0 to the tokens of the whole output"
+                )]
+                (1 + more as u32, Some(last_s.min(at_s)))
+            }
+            _ => (0, None),
+        };
+        self.output_tokens = tokens;
+        self.last_token_s = last_s;
+        self.status =
+            if self.sent_s <= at_s { RequestStatus::Unfinished } else { RequestStatus::NotSent };
+    }
+
     /// Whether it was under way when the run ended.
     pub fn is_unfinished(&self) -> bool {
         self.status == RequestStatus::Unfinished

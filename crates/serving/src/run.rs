@@ -28,6 +28,33 @@ pub struct Run {
     pub caveats: Vec<Caveat>,
 }
 
+impl Run {
+    /// The run as it would have been if it had been stopped at this time, seconds from its start. What the
+    /// server counted by its end is not known then; of the output of a request under way, as much had come as
+    /// if its tokens had come evenly.
+    #[must_use]
+    pub fn cut(mut self, at_s: f64) -> Self {
+        if at_s >= self.end_s {
+            return self;
+        }
+        for record in &mut self.records {
+            record.cut(at_s);
+        }
+        self.cost_s -= self.end_s - at_s;
+        self.end_s = at_s;
+        self.timeline.retain(|sample| sample.time_s <= at_s);
+        let ServerFacts { arguments, vllm_version, start_up_s, kv_blocks, .. } = self.server;
+        self.server = ServerFacts {
+            arguments,
+            vllm_version,
+            start_up_s,
+            kv_blocks,
+            ..ServerFacts::default()
+        };
+        self
+    }
+}
+
 /// What the server told of itself; `None` where it does not tell. Counts are of the run alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerFacts {

@@ -85,7 +85,7 @@ fn trial(arguments: EngineArguments, schedule: &Schedule) -> TrialRequest {
         schedule: Arc::new(schedule.clone()),
         seed: 11,
         record_chunk_times: true,
-        give_up: None,
+        give_up: vec![],
     }
 }
 

@@ -196,7 +196,7 @@ fn requests_under_way_count_with_the_time_they_had() {
 #[test]
 fn a_run_is_decided_only_when_the_percentile_must_exceed_the_limit() {
     for (percent, scheduled) in [(95.0, 100), (95.0, 99), (99.0, 4000), (50.0, 3), (95.0, 1)] {
-        let give_up = GiveUp { latency: Latency::E2e, percent, above_s: 1.0 };
+        let give_up = GiveUp { of_first: None, latency: Latency::E2e, percent, above_s: 1.0 };
         let tolerated = give_up.tolerated(scheduled);
         let with_above = |above: usize| {
             let mut values = vec![0.0; scheduled - above];

@@ -41,7 +41,7 @@ enum Machine {
 ///     schedule: Arc::new(Schedule { load: Load::Open, requests: vec![request] }),
 ///     seed: 0,
 ///     record_chunk_times: false,
-///     give_up: None,
+///     give_up: vec![],
 /// })?;
 /// assert!(run.records[0].is_completed());
 /// # Ok::<(), slotune_serving::BackendError>(())

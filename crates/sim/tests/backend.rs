@@ -23,7 +23,7 @@ fn trial(arguments: EngineArguments) -> TrialRequest {
         })
         .collect();
     let schedule = Arc::new(Schedule { load: Load::Open, requests });
-    TrialRequest { arguments, schedule, seed: 1, record_chunk_times: false, give_up: None }
+    TrialRequest { arguments, schedule, seed: 1, record_chunk_times: false, give_up: vec![] }
 }
 
 #[derive(Default)]

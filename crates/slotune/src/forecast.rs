@@ -188,7 +188,7 @@ impl Question {
             schedule: Arc::new(Schedule { load: Load::Open, requests }),
             seed: seed.unwrap_or_default(),
             record_chunk_times: true,
-            give_up: None,
+            give_up: vec![],
         };
         let run = match simulator.run(&trial) {
             Ok(run) => run,

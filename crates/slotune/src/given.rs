@@ -5,7 +5,7 @@ use slotune_results::StoredTrial;
 use slotune_serving::{EngineArguments, Run};
 
 use crate::{
-    Evaluation, Evaluator, Finished, Observer, Recorder, TuneError, session::SessionError,
+    Evaluation, Evaluator, Finished, Observer, Patience, Recorder, TuneError, session::SessionError,
 };
 
 /// How a configuration that was given is evaluated.
@@ -27,7 +27,7 @@ pub(crate) async fn evaluate(
     observer.begun(&trial);
     let arguments = given.fixed.updated(&trial.configuration)?;
     let Evaluation { outcome, run, cost_s } =
-        given.evaluator.evaluate(arguments, trial.seed, None, observer).await?;
+        given.evaluator.evaluate(arguments, trial.seed, &Patience::default(), observer).await?;
     if let (Some(run), Some(space)) = (&run, given.completed) {
         trial.configuration = completed(trial.configuration, &in_effect(run, space));
     }

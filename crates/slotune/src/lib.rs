@@ -45,7 +45,7 @@ mod recorder;
 mod tuner;
 
 pub use recorder::Recorder;
-pub use tuner::{Evaluation, Evaluator, Finished, Observer, TuneError, Tuner};
+pub use tuner::{Evaluation, Evaluator, Finished, Observer, Opening, Patience, TuneError, Tuner};
 
 /// Compiles and runs the README's code.
 #[cfg(doctest)]

@@ -1,6 +1,8 @@
 //! A finished trial in one line, for people who watch.
 
-use slotune_core::{Entry, Goal, Measurement, Objective, Origin, Outcome, Scale, State, Trial};
+use slotune_core::{
+    Entry, Goal, Measurement, Objective, Origin, Outcome, Scale, State, Trial, opening,
+};
 use slotune_report::{analysis::misses, quantity};
 
 use crate::Finished;
@@ -31,6 +33,15 @@ fn outcome(entry: &Entry, objective: &Objective) -> String {
             let values = metrics().map(|metric| value(metric, measurement));
             let values: Vec<String> = values.collect();
             format!("{}  {}", values.join("  "), targets(measurement, objective))
+        }
+        State::Told { outcome: Outcome::Pruned(measurement), .. } => {
+            let opening = opening(&objective.metric);
+            let more = if measurement.get(&opening).is_some_and(|e| e.is_lower_bound) {
+                "at least "
+            } else {
+                ""
+            };
+            format!("pruned: {more}{}", value(&opening, measurement))
         }
         State::Told { outcome: Outcome::Infeasible(reason) | Outcome::Failed(reason), .. } => {
             let kind = if entry.is_infeasible() { "infeasible" } else { "failed" };

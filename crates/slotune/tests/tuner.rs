@@ -8,8 +8,9 @@ use std::sync::{
 use slotune::{
     Finished, Observer, TuneError, Tuner,
     core::{
-        Constraint, Objective, Outcome, Parameter, Problem, SearchSpace, State, Study, Trial,
-        sampler::Random,
+        Constraint, Entry, Objective, Outcome, Parameter, Problem, SearchSpace, State, Study,
+        Trial,
+        sampler::{Bayesian, Random},
     },
     serving::{
         Backend, BackendError, BackendInfo, ClientFacts, EngineArguments, GiveUp, InfeasibleClass,
@@ -26,7 +27,7 @@ struct Scripted {
     /// Evaluations that a busy client spoils.
     spoilt: usize,
     /// When each evaluation might be given up.
-    give_ups: Mutex<Vec<Option<GiveUp>>>,
+    give_ups: Mutex<Vec<Vec<GiveUp>>>,
     simulator: Simulator,
 }
 
@@ -61,7 +62,7 @@ impl Backend for Scripted {
         progress: &dyn Progress,
     ) -> Result<Run, BackendError> {
         let before = self.asked.fetch_add(1, Ordering::Relaxed);
-        self.give_ups.lock().expect("no test panics here").push(request.give_up);
+        self.give_ups.lock().expect("no test panics here").push(request.give_up.clone());
         let next = self.script.lock().expect("no test panics here").pop();
         if let Some(error) = next {
             return Err(error);
@@ -162,7 +163,8 @@ fn a_trial_may_be_given_up_when_it_is_far_behind_the_incumbent() {
     let first = tuner.study().history().entries()[0].measurement().expect("completed");
     let best_s = first.value("e2e_p95_s").expect("measured");
     let give_ups = backend.give_ups.lock().expect("no test panics here");
-    let [None, Some(give_up)] = give_ups[..] else {
+    let [first, second] = &give_ups[..] else { panic!("two trials: {give_ups:?}") };
+    let ([], [give_up]) = (&first[..], &second[..]) else {
         panic!("only the second trial has an incumbent: {give_ups:?}")
     };
     assert_eq!((give_up.latency, give_up.percent.to_bits()), (Latency::E2e, 95.0_f64.to_bits()));
@@ -260,4 +262,48 @@ fn a_loop_within_a_runtime_is_refused() {
     assert!(tuner.study().history().is_empty());
     runtime.block_on(tuner.run(1, &Silent)).unwrap();
     assert_eq!(tuner.study().history().completed().count(), 1);
+}
+
+#[test]
+fn a_trial_whose_opening_promises_too_little_is_pruned() {
+    let parameters = vec![
+        Parameter::integer("max_num_seqs", 1, 64).log(),
+        Parameter::integer("max_num_batched_tokens", 512, 8192).log(),
+    ];
+    let space = SearchSpace::new(parameters, vec![]).expect("a plain space");
+    let problem = Problem::new(space, Objective::minimise("e2e_p95_s"));
+    let study = Study::new(problem, Box::<Bayesian>::default(), 1).expect("a plain study");
+    let request = |index: u32| RequestSpec {
+        arrival_s: f64::from(index) * 0.1,
+        prompt_tokens: 200 + 40 * (index % 7),
+        output_tokens: 20 + 30 * (index % 5),
+        shared_prefix: vec![],
+    };
+    let schedule = Schedule { load: Load::Open, requests: (0..300).map(request).collect() };
+    let (fixed, options) = (EngineArguments::default(), MeasureOptions::default());
+    let backend = Scripted::new(vec![]);
+    let tuner = Tuner::new(study, backend, Arc::new(schedule), fixed, options).expect("plain");
+    let mut tuner = tuner.pruning_after(60).expect("a percentile of a latency");
+    tuner.run_blocking(16, &Silent).expect("the simulator works");
+
+    let history = tuner.study().history();
+    let opening = |entry: &Entry| entry.opening("e2e_p95_s").expect("each trial has one").value;
+    let cost = |entry: &Entry| match entry.state {
+        State::Told { cost, .. } => cost,
+        State::Pending => panic!("told"),
+    };
+    let best = history.best(tuner.study().problem().objective()).expect("one completed");
+    let pruned: Vec<&Entry> = history.entries().iter().filter(|e| e.is_pruned()).collect();
+    assert!(!pruned.is_empty(), "{history:?}");
+    for entry in pruned {
+        assert!(entry.trial.id.0 >= 4, "four trials are whole: {entry:?}");
+        assert!(opening(entry) > opening(best) && cost(entry) < cost(best), "{entry:?}");
+    }
+}
+
+#[test]
+fn what_has_no_percentile_of_a_latency_is_not_pruned() {
+    let error = tuner(study("tpot_mean_s", "max_num_seqs"), Scripted::new(vec![])).unwrap();
+    let error = error.pruning_after(10).map(|_| ()).unwrap_err();
+    assert!(error.to_string().contains("`tpot_mean_s`"), "{error}");
 }

@@ -45,7 +45,7 @@ fn trial(schedule: Schedule) -> TrialRequest {
         schedule: Arc::new(schedule),
         seed: 7,
         record_chunk_times: false,
-        give_up: None,
+        give_up: vec![],
     }
 }
 
@@ -167,8 +167,8 @@ async fn an_overloaded_server_and_a_decided_trial_end_early() {
     let stub = support::start(slow);
     let mut server = attached(&stub).await;
     let schedule = open(60, 0.02);
-    let limit = GiveUp { latency: Latency::E2e, percent: 95.0, above_s: 0.4 };
-    let decided = TrialRequest { give_up: Some(limit), ..trial(schedule.clone()) };
+    let limit = GiveUp { of_first: None, latency: Latency::E2e, percent: 95.0, above_s: 0.4 };
+    let decided = TrialRequest { give_up: vec![limit], ..trial(schedule.clone()) };
     let run = server.evaluate(&decided, &Silent).await.unwrap();
     assert!(run.caveats.iter().any(|caveat| caveat.class == CaveatClass::Decided));
     let over = run.records.iter().filter(|r| !r.is_completed()).count();

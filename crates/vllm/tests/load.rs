@@ -203,8 +203,8 @@ async fn a_run_ends_once_its_percentile_is_decided() {
     for request in &mut schedule.requests {
         request.output_tokens = 100;
     }
-    let give_up = GiveUp { latency: Latency::E2e, percent: 95.0, above_s: 0.3 };
-    let outcome = run(&stub, &schedule, &Options { give_up: Some(give_up), ..options() }).await;
+    let give_up = GiveUp { of_first: None, latency: Latency::E2e, percent: 95.0, above_s: 0.3 };
+    let outcome = run(&stub, &schedule, &Options { give_up: vec![give_up], ..options() }).await;
     let caveat = outcome.stopped.expect("decided");
     assert_eq!(caveat.class, CaveatClass::Decided);
     assert!(outcome.end_s < 5.0, "a request takes 10 s, but the run took {} s", outcome.end_s);

@@ -59,7 +59,7 @@ fn trial(arguments: EngineArguments) -> TrialRequest {
         schedule: Arc::new(Schedule { load: Load::Open, requests: (0..40).map(request).collect() }),
         seed: 5,
         record_chunk_times: true,
-        give_up: None,
+        give_up: vec![],
     }
 }
 

@@ -7,7 +7,7 @@ mod sobol;
 mod unseen;
 
 pub use bayesian::{Bayesian, Part, RemainingGain};
-pub(crate) use bayesian::{Manner, Noise, SURE, Surrogate};
+pub(crate) use bayesian::{Manner, Noise, SURE, Surrogate, promising_opening};
 pub use grid::Grid;
 pub use random::Random;
 pub use sobol::Sobol;

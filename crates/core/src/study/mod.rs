@@ -6,7 +6,8 @@ use crate::{
     Candidate, Configuration, ConfigurationError, Estimate, History, Measurement, Origin, Outcome,
     Problem, Recommendation, Simpler, State, Trial, TrialId,
     random::derive,
-    sampler::{RemainingGain, Sampler, SuggestError, Suggestion},
+    sampler::{RemainingGain, Sampler, SuggestError, Suggestion, promising_opening},
+    trial::opening,
 };
 
 /// Numbers beyond this are taken for a mistake, and would overflow where they are squared.
@@ -130,6 +131,12 @@ impl Study {
     pub fn tell(&mut self, id: TrialId, outcome: Outcome, cost: f64) -> Result<(), TellError> {
         let asked = self.history.len() as u64;
         check(&self.problem, id, &outcome, cost)?;
+        let opening = opening(&self.problem.objective().metric);
+        if let Outcome::Pruned(measurement) = &outcome
+            && measurement.get(&opening).is_none()
+        {
+            return Err(missing(id, &opening, measurement));
+        }
         let entry = self.history.get_mut(id).ok_or(TellError::NeverAsked { id, asked })?;
         match &entry.state {
             State::Pending => {
@@ -183,6 +190,18 @@ impl Study {
         RemainingGain::of(&self.problem, &self.history, self.seed)
     }
 
+    /// How good the [opening](crate::opening) of a pending trial must be for the trial to go on: the worst
+    /// value of the objective's, in its unit, after which the whole trial still beats the incumbent with a
+    /// probability of 0.05. `None` where that cannot be told: before four trials are completed, without an
+    /// incumbent, while the openings of the trials so far say too little of how they ended, or of two goals; and
+    /// of what is wanted whole, a configuration that was given or a repeat.
+    ///
+    /// # Errors
+    /// When the models of the outcomes cannot be fitted.
+    pub fn promising_opening(&self, trial: &Trial) -> Result<Option<f64>, SuggestError> {
+        promising_opening(&self.problem, &self.history, trial)
+    }
+
     /// What is optimised, and where.
     pub fn problem(&self) -> &Problem {
         &self.problem
@@ -214,7 +233,9 @@ fn check(problem: &Problem, id: TrialId, outcome: &Outcome, cost: f64) -> Result
     if !(cost.is_finite() && cost >= 0.0) {
         return Err(TellError::Cost { id, cost });
     }
-    let Outcome::Completed(measurement) = outcome else { return Ok(()) };
+    let (Outcome::Completed(measurement) | Outcome::Pruned(measurement)) = outcome else {
+        return Ok(());
+    };
     for (metric, estimate) in measurement.iter() {
         let Estimate { value, standard_error, .. } = estimate;
         let (field, value) = if !is_usable(value) {
@@ -226,14 +247,17 @@ fn check(problem: &Problem, id: TrialId, outcome: &Outcome, cost: f64) -> Result
         };
         return Err(TellError::OutOfRange { id, metric: metric.to_owned(), field, value });
     }
-    match problem.objective().metrics().find(|metric| measurement.get(metric).is_none()) {
-        Some(metric) => Err(TellError::MissingMetric {
-            id,
-            metric: metric.to_owned(),
-            measured: names(measurement),
-        }),
+    // A trial that was pruned by one objective may be read under another, of which it says nothing.
+    let is_whole = matches!(outcome, Outcome::Completed(_));
+    let mut needed = problem.objective().metrics().filter(|_| is_whole);
+    match needed.find(|metric| measurement.get(metric).is_none()) {
+        Some(metric) => Err(missing(id, metric, measurement)),
         None => Ok(()),
     }
+}
+
+fn missing(id: TrialId, metric: &str, measurement: &Measurement) -> TellError {
+    TellError::MissingMetric { id, metric: metric.to_owned(), measured: names(measurement) }
 }
 
 /// NaN is not.

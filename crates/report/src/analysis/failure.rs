@@ -58,7 +58,7 @@ fn ends<'v>(values: impl Iterator<Item = &'v Value>) -> Option<(&'v Value, &'v V
     })
 }
 
-/// Groups the trials without a measurement: infeasible configurations first, then by class.
+/// Groups the trials that could not be measured: infeasible configurations first, then by class.
 pub fn failure_groups<'a>(
     trials: impl IntoIterator<Item = &'a StoredTrial>,
 ) -> Vec<FailureGroup<'a>> {
@@ -66,7 +66,7 @@ pub fn failure_groups<'a>(
     for trial in trials {
         let State::Told { outcome, .. } = &trial.entry.state else { continue };
         let (infeasible, reason) = match outcome {
-            Outcome::Completed(_) => continue,
+            Outcome::Completed(_) | Outcome::Pruned(_) => continue,
             Outcome::Infeasible(reason) => (true, reason),
             Outcome::Failed(reason) => (false, reason),
         };

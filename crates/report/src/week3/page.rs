@@ -277,13 +277,14 @@ fn execution_log(analysis: &Analysis<'_>) -> String {
             State::Pending => 0.0,
         });
         format!(
-            "- [{tick}] Study `{}`, sampler {}, seed {}: {told} of {}{what}{}{}, {} {kind} in all",
+            "- [{tick}] Study `{}`, sampler {}, seed {}: {told} of {}{what}{}{}{}, {} {kind} in all",
             study.name,
             study.sampler,
             study.seed,
             count(usize::try_from(study.trials).unwrap_or(usize::MAX), "trial"),
             outcomes(|o| matches!(o, Outcome::Infeasible(_)), "could not run"),
             outcomes(|o| matches!(o, Outcome::Failed(_)), "failed"),
+            outcomes(|o| matches!(o, Outcome::Pruned(_)), "pruned"),
             span(cost.sum()),
         )
     });

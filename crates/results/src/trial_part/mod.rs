@@ -46,7 +46,7 @@ pub(crate) fn write(manifest: &Manifest, stored: &StoredTrial) -> Result<Table, 
         return Err(WriteError::Pending { study: study.clone(), trial: trial.id });
     };
     let (measurement, reason) = match outcome {
-        Outcome::Completed(measurement) => (Some(measurement), None),
+        Outcome::Completed(measurement) | Outcome::Pruned(measurement) => (Some(measurement), None),
         Outcome::Infeasible(reason) | Outcome::Failed(reason) => (None, Some(reason)),
     };
     let mut table = Table::default();
@@ -244,6 +244,7 @@ fn read_outcome(columns: &mut Columns, manifest: &Manifest) -> Result<Outcome, P
     let reason = class.zip(message).map(|(class, message)| Reason { class, message });
     match (columns.get_full::<String>("outcome")?.as_str(), reason) {
         ("completed", None) => Ok(Outcome::Completed(measurement)),
+        ("pruned", None) => Ok(Outcome::Pruned(measurement)),
         ("infeasible", Some(reason)) => Ok(Outcome::Infeasible(reason)),
         ("failed", Some(reason)) => Ok(Outcome::Failed(reason)),
         (name, _) => Err(PartProblem::column(

@@ -6,7 +6,9 @@ use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed},
 };
-use slotune_core::{Configuration, Estimate, Measurement, Outcome, Reason, TrialId, Value};
+use slotune_core::{
+    Configuration, Estimate, Measurement, Outcome, Reason, TrialId, Value, opening,
+};
 use slotune_results::{Manifest, MissingTrial, ResultSet, Rows, StoredTrial, WriteError};
 
 use crate::support::{manifest, records, timeline, trial, trials};
@@ -90,6 +92,17 @@ fn a_study_has_a_history_unless_a_trial_is_missing() {
     set.trials.remove(2);
     let missing = MissingTrial { study: "search-1".to_owned(), trial: 1 };
     assert_eq!(set.history("search-1"), Err(missing));
+}
+
+#[test]
+fn a_pruned_trial_comes_back() {
+    let manifest = manifest().with_metric(opening("e2e_p95_s"));
+    let bound = Estimate { is_lower_bound: true, ..Estimate::new(2.5, 0.0) };
+    let had = Measurement::new().with_estimate(opening("e2e_p95_s"), bound);
+    let stored = trial("reference", 0, Configuration::new(), Outcome::Pruned(had));
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), &manifest, std::slice::from_ref(&stored));
+    assert_eq!(ResultSet::read(folder.path()).unwrap().set.trials, [stored]);
 }
 
 #[test]

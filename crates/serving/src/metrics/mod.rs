@@ -24,7 +24,7 @@ use rand::RngExt;
 use slotune_core::{Estimate, Measurement, random::stream};
 
 use self::{sample::Sample, statistics::standard_deviation};
-use crate::Run;
+use crate::{Latency, RequestRecord, Run};
 
 pub use catalogue::{Metric, Statistic, UnknownMetric};
 pub use request::Slo;
@@ -79,6 +79,27 @@ pub fn measure(run: &Run, options: &MeasureOptions) -> Result<Measurement, Measu
         add(metric, value);
     }
     Ok(measurement)
+}
+
+/// A percentile, 0 to 100, of a latency over the first so many requests, seconds: what a trial's opening has
+/// of it. A lower bound where the run ended while some of them were under way; `None` where none of them is
+/// known to have taken any time.
+pub fn opening(run: &Run, requests: u32, latency: Latency, percent: f64) -> Option<Estimate> {
+    let first = || run.records.iter().take(requests as usize);
+    let is_open = |record: &RequestRecord| {
+        let has_token = latency == Latency::Ttft && record.first_token_s.is_some();
+        record.is_unfinished() && !has_token
+    };
+    let known_s = |record: &RequestRecord| match latency {
+        _ if is_open(record) => Some((run.end_s - record.intended_s).max(0.0)),
+        Latency::E2e => record.e2e_s(),
+        Latency::Ttft if record.is_unfinished() => Some(record.first_token_s? - record.intended_s),
+        Latency::Ttft => record.ttft_s(),
+    };
+    let mut latencies_s: Vec<f64> = first().filter_map(known_s).collect();
+    latencies_s.sort_by(f64::total_cmp);
+    let value = percentile(&latencies_s, percent)?;
+    Some(Estimate { value, standard_error: 0.0, is_lower_bound: first().any(is_open) })
 }
 
 /// The bootstrap replicates of one metric, those that [`measure`] takes its standard error from;

@@ -68,8 +68,12 @@ impl Imported {
 impl ImportedTrial {
     fn new(study: &str, trial: usize, reading: &Reading) -> Self {
         let (origin, reason) = match (&reading.outcome, &reading.run) {
-            (Outcome::Completed(_), Some(_)) => (Origin::Requests, String::new()),
-            (Outcome::Completed(_), None) => (Origin::Aggregates, String::new()),
+            (Outcome::Completed(_) | Outcome::Pruned(_), Some(_)) => {
+                (Origin::Requests, String::new())
+            }
+            (Outcome::Completed(_) | Outcome::Pruned(_), None) => {
+                (Origin::Aggregates, String::new())
+            }
             (Outcome::Failed(reason) | Outcome::Infeasible(reason), _) => {
                 (Origin::None, reason.message.clone())
             }

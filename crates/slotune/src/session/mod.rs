@@ -19,7 +19,9 @@ use std::{
     time::Instant,
 };
 
-use slotune_core::{Configuration, Problem, SearchSpace, State, Study, sampler::RemainingGain};
+use slotune_core::{
+    Configuration, Problem, SearchSpace, State, Study, opening, sampler::RemainingGain,
+};
 use slotune_results::{
     DEFAULT, Loaded, Manifest, ResultSet, StoredTrial, StudyManifest, StudyRole, WriteError, Writer,
 };
@@ -121,6 +123,9 @@ impl Session {
             }
             other => SessionError::Workload(other),
         })?;
+        if let Some(pruning) = file.pruning {
+            pruning.check_within(schedule.requests.len())?;
+        }
         let backend = file.backend.start(&folder.join(LOGS)).await?;
         let manifest = manifest(&work, backend.describe(), studies, command);
         let writer = match ResultSet::create(folder, &manifest) {
@@ -207,6 +212,9 @@ impl Session {
             *options,
         )?
         .looking_ahead()?;
+        if let Some(pruning) = self.work.file.pruning {
+            tuner = tuner.pruning_after(pruning.requests)?;
+        }
         let budget = &self.work.file.budget;
         loop {
             let history = tuner.study().history();
@@ -278,6 +286,10 @@ fn manifest(
         workload.relative_to(&work.folder),
         backend,
     );
+    let set = match work.file.pruning {
+        Some(_) => set.with_metric(opening(&objective.metric)),
+        None => set,
+    };
     let set = set.with_command(command).with_study(reference);
     studies.iter().cloned().fold(set, Manifest::with_study)
 }

@@ -11,9 +11,10 @@ use slotune_serving::{
 };
 
 use super::{
-    Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, SloTable, StudyFile, check_limits,
-    check_unit,
+    Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, PruningTable, SloTable, StudyFile,
+    check_limits, check_unit,
 };
+use crate::tuner::latency_to_minimise;
 
 /// A study file as the values that the rest of the library takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,9 @@ impl StudyFile {
         problems.keep(check_budget(&self.budget));
         let space = self.search_space(&mut problems);
         let objective = self.objective(&mut problems);
+        if let (Some(pruning), Some(objective)) = (self.pruning, &objective) {
+            problems.keep(pruning.check(objective));
+        }
         let workload = problems.keep(self.workload.workload(folder, self.seed));
         let slo = problems.keep(self.slo.limits(&["slo"]));
         let finals = problems.keep(self.finals(folder));
@@ -253,6 +257,31 @@ fn check_budget(budget: &Budget) -> Result<(), FieldError> {
     positive(&["budget", "wall_time_s"], budget.wall_time_s)?;
     positive(&["budget", "server_time_s"], budget.server_time_s)?;
     positive(&["budget", "remaining_gain"], budget.remaining_gain)
+}
+
+impl PruningTable {
+    fn check(self, objective: &Objective) -> Result<(), FieldError> {
+        if self.requests == 0 {
+            return Err(FieldError::new(["pruning", "requests"], "is 0; give 1 or more"));
+        }
+        if latency_to_minimise(objective).is_none() {
+            let problem = "needs an objective that is one percentile of E2E latency or TTFT, minimised; drop it, or minimise such as `e2e_p95_s`";
+            return Err(FieldError::of_name(["pruning"], problem));
+        }
+        Ok(())
+    }
+
+    /// Whether so many requests leave something to spare.
+    pub(crate) fn check_within(self, scheduled: usize) -> Result<(), FieldError> {
+        if (self.requests as usize) < scheduled {
+            return Ok(());
+        }
+        let problem = format!(
+            "is {}, but the workload has {scheduled} requests; give fewer, such as a fifth of them, or drop `pruning`",
+            self.requests
+        );
+        Err(FieldError::new(["pruning", "requests"], problem))
+    }
 }
 
 /// A number, where one is given, must be finite and above 0.

@@ -4,7 +4,7 @@ mod evaluator;
 
 use std::sync::Arc;
 
-pub use evaluator::{Evaluation, Evaluator};
+pub use evaluator::{Evaluation, Evaluator, Opening, Patience};
 
 use slotune_core::{
     AskError, Direction, Entry, History, Objective, Origin, Study, TellError, Trial,
@@ -29,6 +29,8 @@ pub struct Tuner {
     /// Whether trials are told with what further ones may gain, from the model's first on.
     looks_ahead: bool,
     remaining_gain: Option<RemainingGain>,
+    /// Requests of the opening by which trials are pruned.
+    opening: Option<u32>,
 }
 
 /// Hears of each trial. What it returns as an error ends the loop, so a trial that could not be
@@ -101,7 +103,7 @@ impl Tuner {
         }
         let evaluator = Evaluator::new(backend, schedule, options, record_chunk_times);
         let (looks_ahead, remaining_gain) = (false, None);
-        Ok(Self { study, evaluator, fixed, looks_ahead, remaining_gain })
+        Ok(Self { study, evaluator, fixed, looks_ahead, remaining_gain, opening: None })
     }
 
     /// The same, which also works out after each trial, from the model's first on, what further ones may
@@ -112,6 +114,20 @@ impl Tuner {
     pub fn looking_ahead(mut self) -> Result<Self, TuneError> {
         self.looks_ahead = true;
         self.look_ahead()?;
+        Ok(self)
+    }
+
+    /// The same, which prunes trials by their opening: one ends as soon as its first `requests` requests make it
+    /// unlikely that the whole trial beats the incumbent ([`Study::promising_opening`]).
+    ///
+    /// # Errors
+    /// [`TuneError::NoOpening`] where the objective is not one percentile of E2E latency or TTFT, minimised.
+    pub fn pruning_after(mut self, requests: u32) -> Result<Self, TuneError> {
+        let objective = self.study.problem().objective();
+        if latency_to_minimise(objective).is_none() {
+            return Err(TuneError::NoOpening { metric: objective.metric.clone() });
+        }
+        self.opening = Some(requests);
         Ok(self)
     }
 
@@ -178,8 +194,9 @@ impl Tuner {
 
     async fn evaluate(&mut self, trial: &Trial, observer: &dyn Observer) -> Result<(), TuneError> {
         let arguments = self.fixed.updated(&trial.configuration)?;
+        let patience = self.patience(trial)?;
         let Evaluation { outcome, run, cost_s } =
-            self.evaluator.evaluate(arguments, trial.seed, self.give_up(), observer).await?;
+            self.evaluator.evaluate(arguments, trial.seed, &patience, observer).await?;
         self.study.tell(trial.id, outcome, cost_s)?;
         self.look_ahead()?;
         let history = self.study.history();
@@ -197,24 +214,40 @@ impl Tuner {
     }
 
     /// When a trial cannot become the best one any more. A run that is given up gives a lower bound,
-    /// from which the search learns; so it goes on far beyond the incumbent. Of two goals, one that is bad
-    /// may be the price of the other.
-    fn give_up(&self) -> Option<GiveUp> {
+    /// from which the search learns; so it goes on far beyond the incumbent.
+    fn patience(&self, trial: &Trial) -> Result<Patience, TuneError> {
         let objective = self.study.problem().objective();
-        if objective.against.is_some() {
-            return None;
-        }
-        let (latency, percent) = match Metric::from_name(&objective.metric).ok()? {
-            Metric::E2e(statistic) => (Latency::E2e, statistic.percent()?),
-            Metric::Ttft(statistic) => (Latency::Ttft, statistic.percent()?),
-            _ => return None,
+        let Some((latency, percent)) = latency_to_minimise(objective) else {
+            return Ok(Patience::default());
         };
-        let best = self.study.history().best(objective)?.measurement()?.value(&objective.metric)?;
-        (objective.direction == Direction::Minimise && best > 0.0).then_some(GiveUp {
-            latency,
-            percent,
-            above_s: HOPELESS * best,
-        })
+        let best = self.study.history().best(objective).and_then(Entry::measurement);
+        let best = best.and_then(|best| best.value(&objective.metric)).filter(|best| *best > 0.0);
+        let hopeless =
+            best.map(|best| GiveUp { of_first: None, latency, percent, above_s: HOPELESS * best });
+        let opening = match self.opening {
+            None => None,
+            Some(requests) => Some(Opening {
+                requests,
+                metric: objective.metric.clone(),
+                latency,
+                percent,
+                limit_s: self.study.promising_opening(trial).map_err(AskError::from)?,
+            }),
+        };
+        Ok(Patience { hopeless, opening })
+    }
+}
+
+/// The percentile, 0 to 100, of a latency that is minimised alone: of two goals, one that is bad may be the
+/// price of the other.
+pub(crate) fn latency_to_minimise(objective: &Objective) -> Option<(Latency, f64)> {
+    if objective.against.is_some() || objective.direction != Direction::Minimise {
+        return None;
+    }
+    match Metric::from_name(&objective.metric).ok()? {
+        Metric::E2e(statistic) => Some((Latency::E2e, statistic.percent()?)),
+        Metric::Ttft(statistic) => Some((Latency::Ttft, statistic.percent()?)),
+        _ => None,
     }
 }
 
@@ -237,6 +270,14 @@ pub enum TuneError {
     /// The objective is of good requests, and nothing says which are good.
     #[error("the objective needs `goodput_per_s`, which needs an SLO; set `MeasureOptions::slo`")]
     GoodputWithoutSlo,
+    /// Trials of this objective cannot be pruned.
+    #[error(
+        "trials cannot be pruned by the opening's `{metric}`; minimise a percentile of E2E latency or TTFT alone, or do not prune"
+    )]
+    NoOpening {
+        /// The objective's metric.
+        metric: String,
+    },
     /// A run could not be measured.
     #[error(transparent)]
     Measure(#[from] MeasureError),

@@ -25,6 +25,38 @@ fn init_writes_the_example_and_never_overwrites() {
     ok(folder.path(), &["init", "other.toml"]);
 }
 
+/// Sixteen trials of a study, of which some are pruned: told, stored, read back, reported.
+#[test]
+fn a_study_that_prunes_tells_stores_and_reports_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    let path = write_study(here, 16, 300);
+    // Few sequences at a time are bad enough.
+    let text =
+        fs::read_to_string(&path).unwrap().replace("range = [32, 4096]", "range = [1, 4096]");
+    let pruning = |requests| format!("{text}\n[pruning]\nrequests = {requests}\n");
+
+    fs::write(&path, pruning(300)).unwrap();
+    let refused = slotune(here, &["tune", "study.toml"]);
+    let said = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("`pruning.requests`: is 300, but the workload has 300"), "{said}");
+
+    fs::write(&path, pruning(60)).unwrap();
+    let output = slotune(here, &["tune", "study.toml", "--json"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    let set = ResultSet::read(here.join("study-results")).unwrap().set;
+    let pruned = set.study("search").filter(|trial| trial.entry.is_pruned()).count();
+    assert!(pruned > 0, "{said}");
+    assert_eq!(said.matches("  pruned: at least opening_e2e_p95_s ").count(), pruned, "{said}");
+    assert_eq!(json(&ok(here, &["recommend", "study-results", "--json"])), json(&stdout(&output)));
+    ok(here, &["report", "study-results", "--out", "page"]);
+    let page = fs::read_to_string(here.join("page/week3.md")).unwrap();
+    assert!(page.contains(&format!("16 of 16 trials, {pruned} pruned")), "{page}");
+    ok(here, &["analyse", "study-results"]);
+}
+
 #[test]
 fn from_a_study_file_to_a_configuration() {
     let folder = tempfile::tempdir().unwrap();

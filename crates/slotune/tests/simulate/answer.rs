@@ -37,7 +37,7 @@ fn the_answer_is_the_librarys() {
         schedule: Arc::new(Schedule { load: Load::Open, requests }),
         seed: 0,
         record_chunk_times: true,
-        give_up: None,
+        give_up: vec![],
     };
     let run = Simulator::new(server).with_cache_reset_to(warm).run(&trial).unwrap();
     let measured = measure(&run, &MeasureOptions::default()).unwrap();

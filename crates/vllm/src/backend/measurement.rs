@@ -135,7 +135,7 @@ async fn warm_up(
         arguments: request.arguments.clone(),
         seed: derive(request.seed, "vllm/warm-up", 0),
         record_chunk_times: false,
-        give_up: None,
+        give_up: vec![],
     };
     let options = options(service, configuration, &warm_up);
     let origin: Instant = now();
@@ -155,7 +155,7 @@ fn options(
         seed: request.seed,
         vocabulary: service.vocabulary.clone(),
         record_chunk_times: request.record_chunk_times,
-        give_up: request.give_up,
+        give_up: request.give_up.clone(),
         overrun_limit_s: configuration.overrun_limit_s.unwrap_or(arrivals_s.max(LEAST_OVERRUN_S)),
         silence_limit_s: configuration.silence_limit_s,
     }

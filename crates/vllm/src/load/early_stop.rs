@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slotune_serving::{Caveat, CaveatClass, GiveUp, Latency, Load, RequestRecord, Schedule};
+use slotune_serving::{Caveat, CaveatClass, GiveUp, Latency, Load, Schedule};
 
 use super::{Options, Report};
 
@@ -14,15 +14,23 @@ const LEAST_ENDS: usize = 10;
 #[derive(Debug)]
 pub(super) struct EarlyStop {
     scheduled: usize,
-    give_up: Option<GiveUp>,
-    /// Requests that ended beyond the limit of `give_up`.
-    exceeded: usize,
-    /// Intended times of requests under way that may yet exceed it.
-    awaited: BTreeMap<u32, f64>,
+    watches: Vec<Watch>,
     overrun: Option<Overrun>,
     sent: usize,
     /// When requests ended, in order.
     ends_s: Vec<f64>,
+}
+
+/// What is known of a limit.
+#[derive(Debug)]
+struct Watch {
+    give_up: GiveUp,
+    /// Of how many of the first requests.
+    counted: usize,
+    /// Requests that ended beyond it.
+    exceeded: usize,
+    /// Intended times of requests under way that may yet exceed it.
+    awaited: BTreeMap<u32, f64>,
 }
 
 /// When an open loop must have ended.
@@ -37,11 +45,16 @@ impl EarlyStop {
         let arrivals = schedule.requests.iter().map(|request| request.arrival_s);
         let last_arrival_s = arrivals.fold(0.0, f64::max);
         let overrun = Overrun { last_arrival_s, limit_s: options.overrun_limit_s };
-        Self {
-            scheduled: schedule.requests.len(),
-            give_up: options.give_up,
+        let scheduled = schedule.requests.len();
+        let watch = |give_up: &GiveUp| Watch {
+            give_up: *give_up,
+            counted: give_up.counted(scheduled),
             exceeded: 0,
             awaited: BTreeMap::new(),
+        };
+        Self {
+            scheduled,
+            watches: options.give_up.iter().map(watch).collect(),
             overrun: (schedule.load == Load::Open).then_some(overrun),
             sent: 0,
             ends_s: vec![],
@@ -49,57 +62,20 @@ impl EarlyStop {
     }
 
     pub(super) fn hear(&mut self, report: &Report) {
+        self.watches.iter_mut().for_each(|watch| watch.hear(report));
         match report {
-            Report::Sent { index, intended_s } => {
-                self.sent += 1;
-                self.awaited.insert(*index, *intended_s);
-            }
-            Report::FirstToken { index } => {
-                // What follows the first token does not change how late that was: it is told with
-                // the record, if the request completes.
-                if self.give_up.is_some_and(|give_up| give_up.latency == Latency::Ttft) {
-                    self.awaited.remove(index);
-                }
-            }
-            Report::Ended { record, at_s, .. } => {
-                self.awaited.remove(&record.index);
-                self.ends_s.push(*at_s);
-                self.exceeded += usize::from(self.has_exceeded(record));
-            }
+            Report::Sent { .. } => self.sent += 1,
+            Report::FirstToken { .. } => {}
+            Report::Ended { at_s, .. } => self.ends_s.push(*at_s),
         }
-    }
-
-    fn has_exceeded(&self, record: &RequestRecord) -> bool {
-        self.give_up.is_some_and(|give_up| {
-            let latency_s = match give_up.latency {
-                Latency::E2e => record.e2e_s(),
-                Latency::Ttft => record.ttft_s(),
-            };
-            latency_s.is_some_and(|latency_s| latency_s > give_up.above_s)
-        })
     }
 
     /// Why the run need not go on, if so.
     pub(super) fn verdict(&self, now_s: f64) -> Option<Caveat> {
-        self.decided(now_s).or_else(|| self.overload(now_s))
-    }
-
-    /// Requests that failed enter no latency, so they exceed nothing.
-    fn decided(&self, now_s: f64) -> Option<Caveat> {
-        let give_up = self.give_up?;
-        let waiting = self.awaited.values().filter(|&&since_s| now_s - since_s > give_up.above_s);
-        let exceeded = self.exceeded + waiting.count();
-        let name = match give_up.latency {
-            Latency::E2e => "E2E latency",
-            Latency::Ttft => "TTFT",
-        };
-        (exceeded > give_up.tolerated(self.scheduled)).then(|| {
-            let message = format!(
-                "stopped after {now_s:.1} s: {exceeded} of {} requests took longer than {:.3} s, so P{} of the {name} is certain to",
-                self.scheduled, give_up.above_s, give_up.percent,
-            );
-            Caveat::new(CaveatClass::Decided, message)
-        })
+        let decided = self.watches.iter().find(|watch| watch.is_decided(now_s, self.scheduled));
+        decided
+            .map(|watch| watch.give_up.caveat(now_s, self.scheduled))
+            .or_else(|| self.overload(now_s))
     }
 
     fn overload(&self, now_s: f64) -> Option<Caveat> {
@@ -136,9 +112,39 @@ impl EarlyStop {
     }
 }
 
+impl Watch {
+    fn hear(&mut self, report: &Report) {
+        match report {
+            Report::Sent { index, intended_s } => {
+                if (*index as usize) < self.counted {
+                    self.awaited.insert(*index, *intended_s);
+                }
+            }
+            Report::FirstToken { index } => {
+                // What follows the first token does not change how late that was: it is told with
+                // the record, if the request completes.
+                if self.give_up.latency == Latency::Ttft {
+                    self.awaited.remove(index);
+                }
+            }
+            Report::Ended { record, .. } => {
+                self.awaited.remove(&record.index);
+                let counts = (record.index as usize) < self.counted;
+                self.exceeded += usize::from(counts && self.give_up.is_exceeded_by(record));
+            }
+        }
+    }
+
+    fn is_decided(&self, now_s: f64, scheduled: usize) -> bool {
+        let above_s = self.give_up.above_s;
+        let waiting = self.awaited.values().filter(|&&since_s| now_s - since_s > above_s).count();
+        self.exceeded + waiting > self.give_up.tolerated(scheduled)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use slotune_serving::{RequestSpec, RequestStatus};
+    use slotune_serving::{RequestRecord, RequestSpec, RequestStatus};
 
     use super::*;
 
@@ -154,6 +160,7 @@ mod tests {
     }
 
     fn early_stop(load: Load, give_up: Option<GiveUp>) -> EarlyStop {
+        let give_up = give_up.into_iter().collect();
         let options = Options { give_up, overrun_limit_s: 30.0, ..Options::new("m", 0..9) };
         EarlyStop::new(&schedule(load), &options)
     }
@@ -229,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_percentile_is_decided_by_those_that_ended_and_those_still_waiting() {
-        let give_up = GiveUp { latency: Latency::E2e, percent: 99.5, above_s: 1.0 };
+        let give_up = GiveUp { of_first: None, latency: Latency::E2e, percent: 99.5, above_s: 1.0 };
         let tolerated = u32::try_from(give_up.tolerated(1000)).expect("few");
         let mut stop = early_stop(Load::Open, Some(give_up));
         for index in 0..=tolerated {
@@ -251,8 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn an_opening_is_decided_by_its_own_requests_alone() {
+        let give_up =
+            GiveUp { of_first: Some(20), latency: Latency::E2e, percent: 95.0, above_s: 1.0 };
+        let mut stop = early_stop(Load::Open, Some(give_up));
+        for index in 18..30 {
+            stop.hear(&Report::Sent { index, intended_s: 0.0 });
+        }
+        stop.hear(&ended(25, 0.0, 0.5, RequestStatus::Completed));
+        stop.hear(&ended(26, 0.0, 9.0, RequestStatus::Completed));
+        assert_eq!(stop.verdict(1.0), None, "those after the first 20 do not count");
+        let caveat = stop.verdict(1.1).expect("two of the first 20 wait too long");
+        assert!(caveat.message.contains("2 of the first 20 requests"), "{}", caveat.message);
+    }
+
+    #[test]
     fn a_first_token_in_time_cannot_exceed_a_limit_of_ttft_any_more() {
-        let give_up = GiveUp { latency: Latency::Ttft, percent: 100.0, above_s: 1.0 };
+        let give_up =
+            GiveUp { of_first: None, latency: Latency::Ttft, percent: 100.0, above_s: 1.0 };
         let mut stop = early_stop(Load::Open, Some(give_up));
         stop.hear(&Report::Sent { index: 0, intended_s: 0.0 });
         stop.hear(&Report::FirstToken { index: 0 });

@@ -60,7 +60,7 @@ pub struct Options {
     /// Whether to keep the arrival time of every event with tokens.
     pub record_chunk_times: bool,
     /// When the outcome is decided.
-    pub give_up: Option<GiveUp>,
+    pub give_up: Vec<GiveUp>,
     /// Longest that an open loop may go on after its last arrival, seconds.
     pub overrun_limit_s: f64,
     /// Longest that a request may be without any byte of an answer, seconds; it has failed then.
@@ -98,7 +98,7 @@ impl Options {
             seed: 0,
             vocabulary,
             record_chunk_times: false,
-            give_up: None,
+            give_up: vec![],
             overrun_limit_s: 60.0,
             silence_limit_s: 600.0,
         }

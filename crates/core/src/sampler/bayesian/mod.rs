@@ -9,6 +9,7 @@
 mod maximise;
 mod model;
 mod modelling;
+mod opening;
 mod outcome;
 mod part;
 mod price;
@@ -25,6 +26,7 @@ use super::{Sampler, Sobol, SuggestError, Suggestion, unseen::Unseen};
 use crate::{
     Configuration, Entry, History, Origin, Outcome, Problem, State, Trial, random::derive,
 };
+pub(crate) use opening::promising_opening;
 pub use part::Part;
 use price::{Budget, Price};
 use region::Region;

@@ -82,6 +82,15 @@ impl Model {
         posterior
     }
 
+    /// What lies on top of the trend at a point, and how much of a change of the trend's one member it lies
+    /// on; `None` where it has not one member.
+    pub(super) fn beside_trend(&self, point: &[f64]) -> Option<(f64, Posterior)> {
+        let mut weights = self.trend.weights();
+        let (Some(weight), None) = (weights.next(), weights.next()) else { return None };
+        let each: Vec<Posterior> = self.processes.iter().map(|gp| gp.posterior_at(point)).collect();
+        Some((weight, mixture(each.iter().copied())))
+    }
+
     /// At every row of `points` (t × d).
     pub(super) fn at_each(&self, points: &Array2<f64>) -> Vec<Posterior> {
         let each: Vec<Vec<Posterior>> =

@@ -21,12 +21,14 @@ pub(super) type Completed<'a> = (Vec<f64>, &'a Measurement);
 pub(super) struct Modelling<'a> {
     pub(super) problem: &'a Problem,
     pub(super) completed: &'a [Completed<'a>],
+    /// What the openings of trials, pruned ones too, had of the objective, by design point.
+    pub(super) openings: &'a [(Vec<f64>, Estimate)],
     pub(super) past: &'a [History],
     pub(super) manner: Manner,
     pub(super) structure: Structure,
 }
 
-impl Modelling<'_> {
+impl<'a> Modelling<'a> {
     /// The models of the objective's goals; `None` until a trial met every target.
     pub(super) fn goals(&self) -> Result<(Option<Improvement>, Option<Tradeoff>), SuggestError> {
         let objective = self.problem.objective();
@@ -54,7 +56,10 @@ impl Modelling<'_> {
             Direction::Minimise => worst,
             Direction::Maximise => f64::INFINITY,
         };
-        let past = self.past_processes(metric, scale, &|value| scale.forward(value));
+        let mut past = self.past_processes(metric, scale, &|value| scale.forward(value));
+        if *metric == self.problem.objective().metric {
+            past.extend(self.opening_process(scale));
+        }
         let model = self.model(metric, &seen, ceiling, &past)?;
         let (best, least_gain) = (direction.as_cost(worst), 0.0);
         let metric = metric.clone();
@@ -62,7 +67,7 @@ impl Modelling<'_> {
     }
 
     /// What feasible trials have of a goal, as costs on the scale that is modelled.
-    fn feasible_costs<'a>(&'a self, goal: &'a Goal) -> impl Iterator<Item = f64> + Clone + 'a {
+    fn feasible_costs<'s>(&'s self, goal: &'s Goal) -> impl Iterator<Item = f64> + Clone + 's {
         let scale = self.scale(goal);
         let objective = self.problem.objective();
         let feasible = self.completed.iter().filter(|(_, m)| objective.is_feasible(m));
@@ -98,7 +103,7 @@ impl Modelling<'_> {
         Ok(Some(Limited { metric, model, bound }))
     }
 
-    fn values<'a>(&'a self, metric: &'a str) -> impl Iterator<Item = f64> + 'a {
+    fn values<'s>(&'s self, metric: &'s str) -> impl Iterator<Item = f64> + 's {
         self.completed.iter().filter_map(move |(_, measurement)| measurement.value(metric))
     }
 
@@ -127,6 +132,25 @@ impl Modelling<'_> {
     ) -> Vec<Arc<Gp>> {
         let process = |past| self.past_process(past, metric, scale, seen);
         self.past.iter().filter_map(process).collect()
+    }
+
+    /// The process that the openings of trials have of the objective, on the scale that this is modelled
+    /// on. What the whole trials had lies on top of it, with a learnt scale: the autoregressive model of
+    /// two fidelities (Kennedy and O'Hagan 2000, equation 1). As a past study, it is believed as far as it
+    /// ranks the trials.
+    fn opening_process(&self, scale: Scale) -> Option<Arc<Gp>> {
+        let values = self.openings.iter().map(|(_, estimate)| estimate.value);
+        if self.openings.is_empty() || scale.usable_for(values) != scale {
+            return None;
+        }
+        let reading = |(point, estimate): &'a (Vec<f64>, Estimate)| Reading {
+            point,
+            value: scale.forward(estimate.value),
+            standard_error: 0.0,
+            is_lower_bound: estimate.is_lower_bound,
+        };
+        let readings: Vec<Reading<'_>> = self.openings.iter().map(reading).collect();
+        fit(&readings, &self.problem.space().columns(), f64::INFINITY).ok().map(Arc::new)
     }
 
     fn past_process(

@@ -15,8 +15,8 @@ use super::{
     tradeoff::Tradeoff,
 };
 use crate::{
-    Bound, Direction, History, Problem, Scale, Trial, gp::Posterior, sampler::SuggestError,
-    validity::Validity,
+    Bound, Direction, Entry, Estimate, History, Problem, Scale, Trial, gp::Posterior,
+    sampler::SuggestError, validity::Validity,
 };
 
 /// What errors call the model of what can be measured.
@@ -123,18 +123,23 @@ impl Surrogate {
         let started: Vec<(Vec<f64>, bool)> = history
             .entries()
             .iter()
-            .filter(|entry| entry.measurement().is_some() || entry.is_infeasible())
+            .filter(|entry| entry.is_fact() || entry.is_pruned())
             .map(|entry| (encode(&entry.trial), !entry.is_infeasible()))
             .collect();
         let tried: Vec<Vec<f64>> = started.iter().map(|(point, _)| point.clone()).collect();
         let valid: Vec<bool> = started.iter().map(|&(_, valid)| valid).collect();
         let completed: Vec<Completed<'_>> =
             history.completed().map(|(trial, measurement)| (encode(trial), measurement)).collect();
+        let opening = |entry: &Entry| entry.opening(&problem.objective().metric);
+        let openings = history.entries().iter();
+        let openings = openings.filter_map(|entry| Some((encode(&entry.trial), opening(entry)?)));
+        let openings: Vec<(Vec<f64>, Estimate)> = openings.collect();
         let may_differ = repeat::may_differ(problem.objective(), history);
         let is_table = space.parameters().iter().all(|p| p.domain().levels().is_some());
         let structure =
             if is_table && manner.has(Part::Draws) { Structure::Table } else { Structure::Smooth };
-        let modelling = Modelling { problem, completed: &completed, past, manner, structure };
+        let (completed, openings) = (&completed, &openings);
+        let modelling = Modelling { problem, completed, openings, past, manner, structure };
         let threads = manner.threads;
         let columns = space.columns();
         let validity = || {
@@ -166,7 +171,7 @@ impl Surrogate {
             true => LEAST_GAIN,
             false => LEAST_EXACT_GAIN / completed.len().max(1) as f64,
         };
-        surrogate.choose_incumbents(problem, &completed, may_differ, least_gain);
+        surrogate.choose_incumbents(problem, completed, may_differ, least_gain);
         Ok(surrogate)
     }
 

@@ -69,6 +69,11 @@ impl Trend {
         Self { members }
     }
 
+    /// How much of a change of each past study's mean is expected, one a member.
+    pub(super) fn weights(&self) -> impl Iterator<Item = f64> {
+        self.members.iter().map(|(weight, _)| *weight)
+    }
+
     pub(super) fn at(&self, point: &[f64]) -> f64 {
         self.members.iter().map(|(weight, gp)| weight * gp.posterior_at(point).mean).sum()
     }

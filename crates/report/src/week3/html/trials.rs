@@ -97,6 +97,9 @@ fn outcome(analysis: &Analysis<'_>, state: &State) -> String {
         State::Pending => "not finished".to_owned(),
         State::Told { outcome: Outcome::Infeasible(reason), .. } => of("cannot run", reason),
         State::Told { outcome: Outcome::Failed(reason), .. } => of("failed", reason),
+        State::Told { outcome: Outcome::Pruned(_), .. } => {
+            "pruned: its opening promised too little".to_owned()
+        }
         State::Told { outcome: Outcome::Completed(measurement), .. } => {
             let missed: Vec<String> =
                 misses(analysis.objective(), measurement).iter().map(miss).collect();

@@ -291,6 +291,27 @@ fn seconds_that_may_be_meant_are_let_pass() {
 }
 
 #[test]
+fn pruning_needs_requests_and_a_percentile_of_a_latency() {
+    let with = |pruning: &str, objective: &str| {
+        let text = example_with("[budget]", &format!("[pruning]\n{pruning}\n[budget]"));
+        text.replace("minimise = \"e2e_p95_s\"", objective)
+    };
+    let p95 = "minimise = \"e2e_p95_s\"";
+    StudyFile::parse("study.toml", &with("requests = 100", p95)).unwrap();
+    for (pruning, objective, field, problem) in [
+        ("requests = 0", p95, "pruning.requests", "give 1 or more"),
+        ("", p95, "pruning", "missing field `requests`"),
+        ("request = 9", p95, "pruning.request", "did you mean `requests`?"),
+        ("requests = 9", "minimise = \"tpot_mean_s\"", "pruning", "one percentile"),
+        ("requests = 9", "maximise = \"output_throughput_tok_per_s\"", "pruning", "minimised"),
+    ] {
+        let error = error_of(&with(pruning, objective));
+        assert_eq!(error.path.join("."), field, "{error}");
+        assert!(error.problem.contains(problem), "{error}");
+    }
+}
+
+#[test]
 fn each_mistake_of_a_workload_is_located() {
     let start = EXAMPLE.find("[workload.trace]").unwrap();
     let end = EXAMPLE.find("# ... or requests drawn").unwrap();
