@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use tokio::runtime::Builder;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::INTERRUPTED;
 
@@ -23,7 +26,9 @@ pub(super) fn listen() -> Arc<AtomicBool> {
         // Where there are no signals, Ctrl-C ends the process as it always did.
         let Ok(runtime) = Builder::new_current_thread().enable_io().build() else { return };
         runtime.block_on(async {
-            while tokio::signal::ctrl_c().await.is_ok() {
+            // One stream for all of them: one pressed between two would be missed.
+            let Ok(mut presses) = signal(SignalKind::interrupt()) else { return };
+            while presses.recv().await.is_some() {
                 match pressed(&watched) {
                     Ending::AfterTheTrial => eprintln!(
                         "\nending after this trial, which is kept; Ctrl-C again ends at once"
