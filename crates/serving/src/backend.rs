@@ -73,6 +73,23 @@ pub enum Latency {
     Ttft,
 }
 
+impl Latency {
+    /// That of a completed request, seconds.
+    pub(crate) fn of(self, record: &RequestRecord) -> Option<f64> {
+        match self {
+            Self::E2e => record.e2e_s(),
+            Self::Ttft => record.ttft_s(),
+        }
+    }
+
+    /// Whether the run ended before a request had its: then that is known only to be longer than the request
+    /// had been under way.
+    pub(crate) fn is_open(self, record: &RequestRecord) -> bool {
+        let has_token = self == Self::Ttft && record.first_token_s.is_some();
+        record.is_unfinished() && !has_token
+    }
+}
+
 impl GiveUp {
     /// Over how many requests out of `scheduled`.
     pub fn counted(&self, scheduled: usize) -> usize {
@@ -81,11 +98,7 @@ impl GiveUp {
 
     /// Whether a latency of the request, seconds, exceeds the limit; not while that is not known.
     pub fn is_exceeded_by(&self, record: &RequestRecord) -> bool {
-        let latency_s = match self.latency {
-            Latency::E2e => record.e2e_s(),
-            Latency::Ttft => record.ttft_s(),
-        };
-        latency_s.is_some_and(|latency_s| latency_s > self.above_s)
+        self.latency.of(record).is_some_and(|latency_s| latency_s > self.above_s)
     }
 
     /// Most requests out of `scheduled` that may exceed the limit while the percentile (of type 7)
@@ -108,8 +121,7 @@ impl GiveUp {
         let first = run.records.iter().take(self.counted(scheduled));
         let exceeded_s = first.filter_map(|record| {
             let at_s = record.intended_s + self.above_s;
-            let has_token = self.latency == Latency::Ttft && record.first_token_s.is_some();
-            let waited = record.is_unfinished() && !has_token && run.end_s > at_s;
+            let waited = self.latency.is_open(record) && run.end_s > at_s;
             (waited || self.is_exceeded_by(record)).then_some(at_s)
         });
         let mut exceeded_s: Vec<f64> = exceeded_s.collect();

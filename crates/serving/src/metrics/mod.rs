@@ -86,15 +86,11 @@ pub fn measure(run: &Run, options: &MeasureOptions) -> Result<Measurement, Measu
 /// known to have taken any time.
 pub fn opening(run: &Run, requests: u32, latency: Latency, percent: f64) -> Option<Estimate> {
     let first = || run.records.iter().take(requests as usize);
-    let is_open = |record: &RequestRecord| {
-        let has_token = latency == Latency::Ttft && record.first_token_s.is_some();
-        record.is_unfinished() && !has_token
-    };
+    let is_open = |record: &RequestRecord| latency.is_open(record);
     let known_s = |record: &RequestRecord| match latency {
         _ if is_open(record) => Some((run.end_s - record.intended_s).max(0.0)),
-        Latency::E2e => record.e2e_s(),
         Latency::Ttft if record.is_unfinished() => Some(record.first_token_s? - record.intended_s),
-        Latency::Ttft => record.ttft_s(),
+        _ => latency.of(record),
     };
     let mut latencies_s: Vec<f64> = first().filter_map(known_s).collect();
     latencies_s.sort_by(f64::total_cmp);

@@ -12,7 +12,7 @@ use slotune_serving::{
 
 use super::{
     Budget, FieldError, FinalsPlan, Goal, ObjectiveTable, PruningTable, SloTable, StudyFile,
-    check_limits, check_unit,
+    check_limits, check_unit, workload::check_count,
 };
 use crate::tuner::latency_to_minimise;
 
@@ -251,9 +251,7 @@ impl SloTable {
 }
 
 fn check_budget(budget: &Budget) -> Result<(), FieldError> {
-    if budget.trials == 0 {
-        return Err(FieldError::new(["budget", "trials"], "is 0; give 1 or more"));
-    }
+    check_count(&["budget", "trials"], Some(budget.trials))?;
     positive(&["budget", "wall_time_s"], budget.wall_time_s)?;
     positive(&["budget", "server_time_s"], budget.server_time_s)?;
     positive(&["budget", "remaining_gain"], budget.remaining_gain)
@@ -261,9 +259,7 @@ fn check_budget(budget: &Budget) -> Result<(), FieldError> {
 
 impl PruningTable {
     fn check(self, objective: &Objective) -> Result<(), FieldError> {
-        if self.requests == 0 {
-            return Err(FieldError::new(["pruning", "requests"], "is 0; give 1 or more"));
-        }
+        check_count(&["pruning", "requests"], Some(self.requests))?;
         if latency_to_minimise(objective).is_none() {
             let problem = "needs an objective that is one percentile of E2E latency or TTFT, minimised; drop it, or minimise such as `e2e_p95_s`";
             return Err(FieldError::of_name(["pruning"], problem));

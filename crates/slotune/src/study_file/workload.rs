@@ -176,7 +176,7 @@ impl SyntheticTable {
 }
 
 /// A number of requests, where one is given, must not be 0.
-fn check_count(path: &[&str], count: Option<u32>) -> Result<(), FieldError> {
+pub(super) fn check_count(path: &[&str], count: Option<u32>) -> Result<(), FieldError> {
     match count {
         Some(0) => Err(FieldError::new(path.iter().copied(), "is 0; give 1 or more")),
         _ => Ok(()),

@@ -170,8 +170,7 @@ impl Evaluator {
         }
         match measure(&run, &self.options) {
             Ok(measurement) => {
-                let opening = patience.opening.as_ref();
-                let measurement = match opening {
+                let measurement = match &patience.opening {
                     Some(opening) => opening.noted(&run, measurement),
                     None => measurement,
                 };

@@ -76,10 +76,14 @@ impl Model {
     }
 
     pub(crate) fn at(&self, point: &[f64]) -> Posterior {
-        let each: Vec<Posterior> = self.processes.iter().map(|gp| gp.posterior_at(point)).collect();
-        let mut posterior = mixture(each.iter().copied());
+        let mut posterior = self.above_trend(point);
         posterior.mean += self.trend.at(point);
         posterior
+    }
+
+    fn above_trend(&self, point: &[f64]) -> Posterior {
+        let each: Vec<Posterior> = self.processes.iter().map(|gp| gp.posterior_at(point)).collect();
+        mixture(each.iter().copied())
     }
 
     /// What lies on top of the trend at a point, and how much of a change of the trend's one member it lies
@@ -87,8 +91,7 @@ impl Model {
     pub(super) fn beside_trend(&self, point: &[f64]) -> Option<(f64, Posterior)> {
         let mut weights = self.trend.weights();
         let (Some(weight), None) = (weights.next(), weights.next()) else { return None };
-        let each: Vec<Posterior> = self.processes.iter().map(|gp| gp.posterior_at(point)).collect();
-        Some((weight, mixture(each.iter().copied())))
+        Some((weight, self.above_trend(point)))
     }
 
     /// At every row of `points` (t × d).
