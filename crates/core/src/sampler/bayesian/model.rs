@@ -34,28 +34,21 @@ pub(super) enum Structure {
 }
 
 impl Model {
-    /// Of readings; no value counts for more than `ceiling`. `past` are the processes that past
-    /// studies have of the same metric.
+    /// Of readings. `past` are the processes that past studies have of the same metric.
     pub(super) fn fit(
         readings: &[Reading<'_>],
         columns: &[Column],
-        ceiling: f64,
         past: &[Arc<Gp>],
         structure: Structure,
     ) -> Result<Self, GpError> {
-        let trend = Self::trend(readings, columns, ceiling, past)?;
-        let learn = |readings: &[Reading<'_>], ceiling| match structure {
-            Structure::Smooth => Ok(vec![fit(readings, columns, ceiling)?]),
-            Structure::Table => sample(readings, columns, ceiling),
-        };
-        let processes = if trend.is_none() {
-            learn(readings, ceiling)?
-        } else {
-            let mut residuals = readings.to_vec();
-            for residual in &mut residuals {
-                residual.value = residual.value.min(ceiling) - trend.at(residual.point);
-            }
-            learn(&residuals, f64::INFINITY)?
+        let trend = Self::trend(readings, columns, past)?;
+        let mut residuals = readings.to_vec();
+        for residual in &mut residuals {
+            residual.value -= trend.at(residual.point);
+        }
+        let processes = match structure {
+            Structure::Smooth => vec![fit(&residuals, columns)?],
+            Structure::Table => sample(&residuals, columns)?,
         };
         Ok(Self { processes, trend })
     }
@@ -63,15 +56,14 @@ impl Model {
     fn trend(
         readings: &[Reading<'_>],
         columns: &[Column],
-        ceiling: f64,
         past: &[Arc<Gp>],
     ) -> Result<Trend, GpError> {
         if past.is_empty() {
             return Ok(Trend::none());
         }
         let points: Vec<&[f64]> = readings.iter().map(|reading| reading.point).collect();
-        let values: Vec<f64> = readings.iter().map(|reading| reading.value.min(ceiling)).collect();
-        let own = fit(readings, columns, ceiling)?.leave_one_out();
+        let values: Vec<f64> = readings.iter().map(|reading| reading.value).collect();
+        let own = fit(readings, columns)?.leave_one_out();
         Ok(Trend::learn(&points, &values, &own, past))
     }
 

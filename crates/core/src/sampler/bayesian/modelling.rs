@@ -10,8 +10,8 @@ use super::{
     tradeoff::{Tradeoff, reference},
 };
 use crate::{
-    Bound, Constraint, Direction, Estimate, Front, Goal, History, Measurement, Problem, Scale,
-    gp::Gp, sampler::SuggestError,
+    Bound, Constraint, Estimate, Front, Goal, History, Measurement, Problem, Scale, gp::Gp,
+    sampler::SuggestError,
 };
 
 /// A completed trial: its design point and what it measured.
@@ -34,33 +34,25 @@ impl<'a> Modelling<'a> {
         let objective = self.problem.objective();
         let first = objective.goal();
         let Some(second) = &objective.against else {
-            return Ok((self.improvement(&first, f64::NEG_INFINITY)?, None));
+            return Ok((self.improvement(&first)?, None));
         };
         let reference = [&first, second].map(|goal| reference(self.feasible_costs(goal)));
-        let second = self.improvement(second, reference[1])?;
+        let second = self.improvement(second)?;
         let tradeoff = second.map(|second| Tradeoff { second, front: Front::new(&[], reference) });
-        Ok((self.improvement(&first, reference[0])?, tradeoff))
+        Ok((self.improvement(&first)?, tradeoff))
     }
 
-    /// A goal's model; `None` until a trial met every target. What is worse than all of those counts as
-    /// the worst, or as `limit` where that is worse still, a cost on the scale that is modelled.
-    fn improvement(&self, goal: &Goal, limit: f64) -> Result<Option<Improvement>, SuggestError> {
+    /// A goal's model; `None` until a trial met every target.
+    fn improvement(&self, goal: &Goal) -> Result<Option<Improvement>, SuggestError> {
         let Goal { metric, direction, .. } = goal;
         let (scale, direction) = (self.scale(goal), *direction);
-        let cost = |value| direction.as_cost(scale.forward(value));
         let Some(worst) = self.feasible_costs(goal).reduce(f64::max) else { return Ok(None) };
-        let worst = worst.max(limit);
-        let worst = if self.manner.has(Part::Ceiling) { worst } else { f64::INFINITY };
-        let seen = |value| direction.as_cost(cost(value).min(worst));
-        let ceiling = match direction {
-            Direction::Minimise => worst,
-            Direction::Maximise => f64::INFINITY,
-        };
-        let mut past = self.past_processes(metric, scale, &|value| scale.forward(value));
+        let seen = |value| scale.forward(value);
+        let mut past = self.past_processes(metric, scale, &seen);
         if *metric == self.problem.objective().metric {
             past.extend(self.opening_process(scale));
         }
-        let model = self.model(metric, &seen, ceiling, &past)?;
+        let model = self.model(metric, &seen, &past)?;
         let (best, least_gain) = (direction.as_cost(worst), 0.0);
         let metric = metric.clone();
         Ok(Some(Improvement { metric, model, scale, direction, best, least_gain }))
@@ -99,7 +91,7 @@ impl<'a> Modelling<'a> {
             lens.map_or(value, |lens| lens.forward(value))
         };
         let past = self.past_processes(&metric, scale, &seen);
-        let model = self.model(&metric, &seen, f64::INFINITY, &past)?;
+        let model = self.model(&metric, &seen, &past)?;
         Ok(Some(Limited { metric, model, bound }))
     }
 
@@ -112,12 +104,11 @@ impl<'a> Modelling<'a> {
         &self,
         metric: &str,
         seen: &dyn Fn(f64) -> f64,
-        ceiling: f64,
         past: &[Arc<Gp>],
     ) -> Result<Model, SuggestError> {
         let columns = self.problem.space().columns();
         let readings = readings(self.completed, metric, seen, self.manner.noise);
-        Model::fit(&readings, &columns, ceiling, past, self.structure)
+        Model::fit(&readings, &columns, past, self.structure)
             .map_err(|source| SuggestError::Surrogate { metric: metric.to_owned(), source })
     }
 
@@ -150,7 +141,7 @@ impl<'a> Modelling<'a> {
             is_lower_bound: estimate.is_lower_bound,
         };
         let readings: Vec<Reading<'_>> = self.openings.iter().map(reading).collect();
-        fit(&readings, &self.problem.space().columns(), f64::INFINITY).ok().map(Arc::new)
+        fit(&readings, &self.problem.space().columns()).ok().map(Arc::new)
     }
 
     fn past_process(
@@ -173,7 +164,7 @@ impl<'a> Modelling<'a> {
             return None;
         }
         let readings = readings(&completed, metric, seen, Noise::Learnt);
-        fit(&readings, &space.columns(), f64::INFINITY).ok().map(Arc::new)
+        fit(&readings, &space.columns()).ok().map(Arc::new)
     }
 }
 

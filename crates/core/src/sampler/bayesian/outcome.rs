@@ -21,23 +21,14 @@ pub(super) struct Reading<'a> {
     pub(super) is_lower_bound: bool,
 }
 
-/// The most likely Gaussian process of readings; no value counts for more than `ceiling`.
-pub(super) fn fit(
-    readings: &[Reading<'_>],
-    columns: &[Column],
-    ceiling: f64,
-) -> Result<Gp, GpError> {
-    GpSpec::new(columns.to_vec()).fit(&observations(readings, columns, ceiling)?)
+/// The most likely Gaussian process of readings.
+pub(super) fn fit(readings: &[Reading<'_>], columns: &[Column]) -> Result<Gp, GpError> {
+    GpSpec::new(columns.to_vec()).fit(&observations(readings, columns)?)
 }
 
-/// Gaussian processes of readings, each as likely as the others; no value counts for more than
-/// `ceiling`.
-pub(super) fn sample(
-    readings: &[Reading<'_>],
-    columns: &[Column],
-    ceiling: f64,
-) -> Result<Vec<Gp>, GpError> {
-    GpSpec::new(columns.to_vec()).sample(&observations(readings, columns, ceiling)?)
+/// Gaussian processes of readings, each as likely as the others.
+pub(super) fn sample(readings: &[Reading<'_>], columns: &[Column]) -> Result<Vec<Gp>, GpError> {
+    GpSpec::new(columns.to_vec()).sample(&observations(readings, columns)?)
 }
 
 /// What readings say.
@@ -46,33 +37,25 @@ pub(super) fn sample(
 /// to the bounds themselves, and each is replaced by `E[Y | Y > b]`, Y being what that process
 /// predicts there from all other readings. One such step of expectation and maximisation is enough:
 /// what matters is that an overloaded configuration is known to be no better than its bound.
-fn observations(
-    readings: &[Reading<'_>],
-    columns: &[Column],
-    ceiling: f64,
-) -> Result<Observations, GpError> {
+fn observations(readings: &[Reading<'_>], columns: &[Column]) -> Result<Observations, GpError> {
     let points: Vec<Vec<f64>> = readings.iter().map(|reading| reading.point.to_vec()).collect();
     let variances = || readings.iter().map(|reading| reading.standard_error.powi(2)).collect();
     let with = |values: Vec<f64>| {
         Observations::with_noise(matrix(&points, columns.len()), values, variances())
     };
-    let seen = with(readings.iter().map(|reading| reading.value.min(ceiling)).collect())?;
+    let seen = with(readings.iter().map(|reading| reading.value).collect())?;
     if readings.iter().all(|reading| !reading.is_lower_bound) {
         return Ok(seen);
     }
     let beyond = |(reading, predicted): (&Reading<'_>, Posterior)| {
         if !reading.is_lower_bound {
-            return reading.value.min(ceiling);
+            return reading.value;
         }
         let above = Bound::AtLeast(reading.value);
         // d log P(Y > b) / d mean is the hazard at b in units of the deviation.
         let hazard = log_feasibility(predicted.mean, predicted.variance.sqrt(), above).d_mean;
         let mean = predicted.mean + predicted.variance * hazard;
-        if mean.is_finite() {
-            mean.max(reading.value).min(ceiling)
-        } else {
-            reading.value.min(ceiling)
-        }
+        if mean.is_finite() { mean.max(reading.value) } else { reading.value }
     };
     let process = GpSpec::new(columns.to_vec()).fit(&seen)?;
     with(readings.iter().zip(process.leave_one_out()).map(beyond).collect())
@@ -146,7 +129,7 @@ mod tests {
                     is_lower_bound: i == 6 && is_lower_bound,
                 })
                 .collect();
-            fit(&readings, &[Column::Ordered], f64::INFINITY).unwrap()
+            fit(&readings, &[Column::Ordered]).unwrap()
         };
         let mean = |is_lower_bound| process(is_lower_bound).posterior_at(&[0.75]).mean;
         assert!(mean(true) > 5.0, "{}", mean(true));

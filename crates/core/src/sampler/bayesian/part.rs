@@ -10,8 +10,6 @@ pub enum Part {
     LeastGain,
     /// The lens through which a constrained metric is seen.
     Lens,
-    /// That an objective worse than that of every feasible trial counts as the worst of those.
-    Ceiling,
     /// Where all parameters have a few levels, that likely hyperparameters are drawn, instead of the most
     /// likely alone.
     Draws,
@@ -23,8 +21,8 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::LeastGain, Self::Lens, Self::Ceiling, Self::Draws, Self::Repeats, Self::Region];
+    pub const ALL: [Self; 5] =
+        [Self::LeastGain, Self::Lens, Self::Draws, Self::Repeats, Self::Region];
 }
 
 /// Its name, such as `least-gain`.
@@ -33,7 +31,6 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::LeastGain => "least-gain",
             Self::Lens => "lens",
-            Self::Ceiling => "ceiling",
             Self::Draws => "draws",
             Self::Repeats => "repeats",
             Self::Region => "region",

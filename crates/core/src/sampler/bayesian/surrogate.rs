@@ -41,10 +41,8 @@ const WORTH_A_THREAD: usize = 10;
 
 /// Models of every outcome.
 ///
-/// An objective worse than that of every feasible trial says only "bad" and counts as the worst of
-/// those; of two goals each by itself, and what is beyond the reference point as that. A constrained
-/// metric is seen through a [lens](super::outcome::Lens). Left as they are, a few extreme trials would set
-/// the scale and bury the differences that decide.
+/// A constrained metric is seen through a [lens](super::outcome::Lens): left as it is, a few extreme trials
+/// would set the scale and bury the differences that decide.
 pub(crate) struct Surrogate {
     /// `None` until a feasible trial is known: then feasibility alone is sought.
     pub(super) improvement: Option<Improvement>,

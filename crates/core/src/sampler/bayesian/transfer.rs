@@ -37,10 +37,6 @@ impl Trend {
         Self { members: Vec::new() }
     }
 
-    pub(super) fn is_none(&self) -> bool {
-        self.members.is_empty()
-    }
-
     /// From n points with their values, what these predict of each other, and past processes.
     pub(super) fn learn(
         points: &[&[f64]],
