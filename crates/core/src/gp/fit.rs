@@ -3,7 +3,7 @@
 use ndarray::{Array2, Axis};
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
 
-use super::{GpError, Hyperparameters, inference::Inference, prior::LogNormal};
+use super::{GpError, Hyperparameters, inference::Inference, prior::LogNormal, warp::Warp};
 use crate::{
     Column,
     minimise::{Bounds, Effort, Minimum, minimise},
@@ -37,17 +37,23 @@ pub(super) const REFINEMENT: Effort = Effort { evaluations: 60, tolerance: 1e-4 
 
 /// Draws from the posterior of the hyperparameters, and steps of the random walk to each.
 const DRAWS: usize = 8;
-const STEPS: usize = 25;
+const STEPS: usize = 50;
 
-/// The length of a step in deviations of the posterior: 2.4 / √dimensions is best for a normal one
-/// (Gelman, Roberts and Gilks 1996), of which 8 dimensions are usual.
-const STEP: f64 = 0.7;
+/// The length of a step in deviations of the posterior, times √dimensions. For a normal posterior 2.4 is best
+/// (Gelman, Roberts and Gilks 1996); this one is narrower in some directions than along its axes.
+const STEP: f64 = 2.0;
 
 /// No deviation is taken for longer than this: the posterior is not normal.
 const LONGEST: f64 = 2.0;
 
-/// How far a hyperparameter is moved to see how its slope changes.
-const NUDGE: f64 = 1e-3;
+/// How far a hyperparameter is moved to see how the density bends.
+const NUDGE: f64 = 0.05;
+
+/// Standard deviation a priori of the logarithms of a warp's parameters, whose median, 1, warps nothing.
+const WARPING: f64 = 0.5;
+
+/// Bounds of those logarithms.
+const LOG_SHAPES: Bounds = (-4.0, 4.0);
 
 /// p(θ | y) up to a constant, for points (n × d), standardised targets (n) and their known noise variances (n).
 #[derive(Clone, Copy, Debug)]
@@ -64,21 +70,25 @@ impl HyperparameterPosterior<'_> {
         Ok(natural(&self.maximise(REFINEMENT)?.x))
     }
 
-    /// Draws from the posterior of θ by a random walk (Metropolis et al. 1953) from its maximum, each
-    /// as likely as the others; the maximum alone where there are so many targets that the posterior is
-    /// narrow. Few targets can be explained in several ways, and the most likely one alone is too sure.
+    /// Draws from the posterior of θ and of a warp by a random walk (Metropolis et al. 1953) from where it
+    /// is highest without a warp, each as likely as the others; that start alone where there are so many
+    /// targets that the posterior is narrow. Few targets can be explained in several ways, and the most
+    /// likely one alone is too sure.
     ///
     /// The prior of log l and of log v is normal around the logarithm of the prior's mode, so that the
     /// most likely θ is that of [`most_likely`](Self::most_likely).
-    pub(super) fn draws(&self) -> Result<Vec<Hyperparameters>, GpError> {
-        let Minimum { x: mut theta, value } = self.maximise(REFINEMENT)?;
+    pub(super) fn draws(&self) -> Result<Vec<(Hyperparameters, Warp)>, GpError> {
+        let Minimum { x: mut state, .. } = self.maximise(REFINEMENT)?;
         let n = self.y.len();
         if n > ONE_START_ABOVE {
-            return Ok(vec![natural(&theta)]);
+            return Ok(vec![(natural(&state), Warp::default())]);
         }
-        let bounds = self.bounds();
-        let lengths = self.step_lengths(&theta)?;
-        let mut log_density = -value;
+        let ordered = self.columns.iter().filter(|column| **column == Column::Ordered).count();
+        let mut bounds = self.bounds();
+        state.resize(state.len() + Warp::PARAMETERS * ordered, 0.0);
+        bounds.resize(state.len(), LOG_SHAPES);
+        let mut log_density = self.warped_value(&state)?;
+        let lengths = self.step_lengths(&state, log_density)?;
         let mut random = stream(0, "hyperparameters", n as u64);
         let mut draws = Vec::with_capacity(DRAWS);
         while draws.len() < DRAWS {
@@ -87,34 +97,51 @@ impl HyperparameterPosterior<'_> {
                     let z: f64 = StandardNormal.sample(&mut random);
                     here + length * z
                 };
-                let next: Vec<f64> = theta.iter().zip(&lengths).map(&mut step).collect();
+                let next: Vec<f64> = state.iter().zip(&lengths).map(&mut step).collect();
                 let share: f64 = StandardUniform.sample(&mut random);
                 let is_within =
                     next.iter().zip(&bounds).all(|(x, (low, high))| low <= x && x <= high);
                 // Where the numerics fail there is nothing to draw.
-                let Some(there) = is_within.then(|| self.value(&next).ok()).flatten() else {
+                let Some(there) = is_within.then(|| self.warped_value(&next).ok()).flatten() else {
                     continue;
                 };
                 if there - log_density > share.ln() {
-                    (theta, log_density) = (next, there);
+                    (state, log_density) = (next, there);
                 }
             }
-            draws.push(natural(&theta));
+            let (theta, shapes) = self.parts(&state);
+            draws.push((natural(theta), Warp::new(self.columns, shapes)));
         }
         Ok(draws)
     }
 
-    /// How far the random walk steps along each of θ, by the curvature at its maximum.
-    fn step_lengths(&self, theta: &[f64]) -> Result<Vec<f64>, GpError> {
-        let (_, slopes) = self.value_and_gradient(theta)?;
+    /// How far the random walk steps along each axis, by how the density bends along it where the walk
+    /// starts.
+    fn step_lengths(&self, state: &[f64], log_density: f64) -> Result<Vec<f64>, GpError> {
         let length = |j: usize| {
-            let mut moved = theta.to_vec();
-            moved[j] += NUDGE;
-            let slope = self.value_and_gradient(&moved)?.1[j];
-            let curvature = (slopes[j] - slope) / NUDGE;
-            Ok(STEP * curvature.max(LONGEST.powi(-2)).sqrt().recip())
+            let at = |step: f64| {
+                let mut moved = state.to_vec();
+                moved[j] += step;
+                self.warped_value(&moved)
+            };
+            let curvature = (2.0 * log_density - at(NUDGE)? - at(-NUDGE)?) / NUDGE.powi(2);
+            let deviation = curvature.max(LONGEST.powi(-2)).sqrt().recip();
+            Ok(STEP * deviation / (state.len() as f64).sqrt())
         };
-        (0..theta.len()).map(length).collect()
+        (0..state.len()).map(length).collect()
+    }
+
+    /// log p(y | θ, warp) + log p(θ) + log p(warp), up to a constant.
+    fn warped_value(&self, state: &[f64]) -> Result<f64, GpError> {
+        let (theta, shapes) = self.parts(state);
+        let x = Warp::new(self.columns, shapes).points(self.x).into_owned();
+        let prior: f64 = shapes.iter().map(|shape| -0.5 * (shape / WARPING).powi(2)).sum();
+        Ok(HyperparameterPosterior { x: &x, ..*self }.value(theta)? + prior)
+    }
+
+    /// What the random walk moves: θ, and the parameters of a warp.
+    fn parts<'s>(&self, state: &'s [f64]) -> (&'s [f64], &'s [f64]) {
+        state.split_at(self.columns.len() + 2)
     }
 
     /// The θ with the highest posterior density, and the negative logarithm of that.

@@ -10,6 +10,7 @@
 //! | v, V | , n × n | learned noise variance; V = v I + the known noise variances on the diagonal |
 //! | m | | constant mean |
 //! | θ | d + 2 | (log l, log v, m) |
+//! | a, b | d | parameters of the warp 1 − (1 − xᵃ)ᵇ of ordered columns, in draws alone |
 //! | K | n × n | covariances `k(x_i, x_j)` |
 //! | L | n × n | Cholesky factor: K + V = L Lᵀ |
 //! | α | n | (K + V)⁻¹ (y − m) |
@@ -39,6 +40,9 @@ mod linalg;
 mod linfa_traits;
 mod prior;
 mod targets;
+mod warp;
+
+use std::borrow::Cow;
 
 use ndarray::Array2;
 use rand_distr::{Distribution, StandardNormal};
@@ -51,6 +55,7 @@ use kernel::ByColumns;
 use linalg::{Cholesky, dot};
 pub use targets::Observations;
 use targets::Standardisation;
+use warp::Warp;
 
 /// How points are compared: what a Gaussian process is before it has seen data.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +69,8 @@ pub struct Gp {
     columns: Vec<Column>,
     hyperparameters: Hyperparameters,
     standardisation: Standardisation,
-    /// n × d.
+    warp: Warp,
+    /// n × d, warped.
     x: Array2<f64>,
     /// n, standardised.
     y: Vec<f64>,
@@ -128,15 +134,19 @@ impl GpSpec {
     /// Processes with hyperparameters drawn from their posterior, each as likely as the others: eight of
     /// up to 64 observations, and the most likely one of more, which leave little doubt. A prediction
     /// that averages over them knows how unsure the hyperparameters are (Snoek, Larochelle and Adams
-    /// 2012, section 3.2).
+    /// 2012, section 3.2). Of eight each has its own warp of the ordered columns, drawn with them, so that
+    /// an outcome may change faster along one part of an axis than along another (Snoek, Swersky, Zemel
+    /// and Adams 2014, arXiv:1402.0929).
     ///
     /// # Errors
     /// As for [`fit`](Self::fit).
     pub fn sample(&self, observations: &Observations) -> Result<Vec<Gp>, GpError> {
         self.check_columns(observations)?;
-        let (y, known_noise) = standardised(observations, Standardisation::of(&observations.y));
+        let standardisation = Standardisation::of(&observations.y);
+        let (y, known_noise) = standardised(observations, standardisation);
         let draws = self.posterior(observations, &y, &known_noise).draws()?;
-        draws.into_iter().map(|draw| self.condition(observations, draw)).collect()
+        let process = |(draw, warp)| self.exact(observations, standardisation, draw, warp);
+        draws.into_iter().map(process).collect()
     }
 
     /// Of the hyperparameters, given standardised targets and their known noise variances.
@@ -159,7 +169,8 @@ impl GpSpec {
         observations: &Observations,
         hyperparameters: Hyperparameters,
     ) -> Result<Gp, GpError> {
-        self.exact(observations, Standardisation::of(&observations.y), hyperparameters)
+        let standardisation = Standardisation::of(&observations.y);
+        self.exact(observations, standardisation, hyperparameters, Warp::default())
     }
 
     fn exact(
@@ -167,14 +178,15 @@ impl GpSpec {
         observations: &Observations,
         standardisation: Standardisation,
         hyperparameters: Hyperparameters,
+        warp: Warp,
     ) -> Result<Gp, GpError> {
         self.check_columns(observations)?;
         hyperparameters.check(self.columns.len())?;
         let (y, known_noise) = standardised(observations, standardisation);
-        let x = observations.x.clone();
+        let x = warp.points(&observations.x).into_owned();
         let inference = Inference::new(&self.columns, &x, &y, &known_noise, &hyperparameters)?;
         let columns = self.columns.clone();
-        Ok(Gp { columns, hyperparameters, standardisation, x, y, known_noise, inference })
+        Ok(Gp { columns, hyperparameters, standardisation, warp, x, y, known_noise, inference })
     }
 
     fn check_columns(&self, observations: &Observations) -> Result<(), GpError> {
@@ -232,8 +244,8 @@ impl Gp {
     /// # Panics
     /// When the point has not one coordinate for each column.
     pub fn posterior_at(&self, point: &[f64]) -> Posterior {
-        self.check_point(point);
-        let k = self.inference.covariances(point);
+        let point = self.placed(point);
+        let k = self.inference.covariances(&point);
         let mut half = k.clone();
         self.inference.cholesky.half_solve(&mut half);
         self.natural(dot(&k, &self.inference.alpha), dot(&half, &half))
@@ -244,8 +256,7 @@ impl Gp {
     /// # Panics
     /// When a point has not one coordinate for each column.
     pub fn covariance(&self, a: &[f64], b: &[f64]) -> f64 {
-        self.check_point(a);
-        self.check_point(b);
+        let (a, b) = (&*self.placed(a), &*self.placed(b));
         let Inference { kernel, cholesky, .. } = &self.inference;
         let half = |point: &[f64]| {
             let mut half = self.inference.covariances(point);
@@ -273,17 +284,18 @@ impl Gp {
         random: &mut Pcg64,
     ) -> Result<Array2<f64>, GpError> {
         let points = points.as_standard_layout().into_owned();
+        let points = &*self.placed_all(&points);
         let t = points.nrows();
         let Inference { kernel, cholesky, .. } = &self.inference;
-        let mut k = self.covariances_with(&points);
+        let mut k = self.covariances_with(points);
         let means = self.explained_means(&k);
         cholesky.half_solve_columns(&mut k);
         let halves = k.reversed_axes().as_standard_layout().into_owned();
-        let others = ByColumns::new(&points);
+        let others = ByColumns::new(points);
         let mut covariance = Array2::zeros((t, t));
         for (i, mut entries) in covariance.rows_mut().into_iter().enumerate() {
             let entries = entries.as_slice_mut().expect("rows of a standard array are contiguous");
-            kernel.values(row(&points, i), &others, &mut entries[..=i]);
+            kernel.values(row(points, i), &others, &mut entries[..=i]);
             let pairs = entries.iter_mut().zip(halves.rows());
             pairs.take(i + 1).for_each(|(k, half)| *k -= half.dot(&halves.row(i)));
         }
@@ -309,7 +321,7 @@ impl Gp {
     /// # Panics
     /// When `points` has not one column for each of the process.
     pub fn posterior(&self, points: &Array2<f64>) -> Vec<Posterior> {
-        let mut k = self.covariances_with(points);
+        let mut k = self.covariances_with(&self.placed_all(points));
         let means = self.explained_means(&k);
         self.inference.cholesky.half_solve_columns(&mut k);
         let mut explained = vec![0.0; points.nrows()];
@@ -325,7 +337,7 @@ impl Gp {
     /// # Panics
     /// When `points` has not one column for each of the process.
     pub fn means(&self, points: &Array2<f64>) -> Vec<f64> {
-        let means = self.explained_means(&self.covariances_with(points));
+        let means = self.explained_means(&self.covariances_with(&self.placed_all(points)));
         means.into_iter().map(|mean| self.natural(mean, 0.0).mean).collect()
     }
 
@@ -338,9 +350,8 @@ impl Gp {
         means
     }
 
-    /// Covariances of the training points with every row of `points` (t × d): n × t.
+    /// Covariances of the training points with every row of `points` (t × d, warped): n × t.
     fn covariances_with(&self, points: &Array2<f64>) -> Array2<f64> {
-        assert_eq!(points.ncols(), self.columns.len(), "one coordinate for each column");
         let others = ByColumns::new(points);
         let mut k = Array2::zeros((self.y.len(), points.nrows()));
         for (i, mut covariances) in k.rows_mut().into_iter().enumerate() {
@@ -356,7 +367,8 @@ impl Gp {
     /// # Panics
     /// When the point has not one coordinate for each column.
     pub fn posterior_with_gradient(&self, point: &[f64]) -> (Posterior, PosteriorGradient) {
-        self.check_point(point);
+        let unwarped = point;
+        let point = &*self.placed(unwarped);
         let n = self.y.len();
         let Inference { kernel, training, alpha, .. } = &self.inference;
         let (mut k, mut slopes) = (vec![0.0; n], vec![0.0; n]);
@@ -373,6 +385,8 @@ impl Gp {
         kernel.add_point_gradient(point, training, &weighted(scale, alpha), &mut mean);
         let by_slope = weighted(-2.0 * scale * scale, &weights);
         kernel.add_point_gradient(point, training, &by_slope, &mut variance);
+        self.warp.pull_back(unwarped, &mut mean);
+        self.warp.pull_back(unwarped, &mut variance);
         let posterior = self.natural(dot(&k, alpha), dot(&k, &weights));
         (posterior, PosteriorGradient { mean, variance })
     }
@@ -413,6 +427,7 @@ impl Gp {
                 return Err(GpError::NotFinite { field, row, value });
             }
         }
+        let point = &*self.warp.point(point);
         let mut x = self.x.clone();
         x.push_row(ndarray::ArrayView1::from(point)).map_err(|_| GpError::Length {
             field: "columns",
@@ -428,8 +443,8 @@ impl Gp {
             None => Inference::new(&self.columns, &x, &y, &known_noise, &self.hyperparameters)?,
         };
         let (columns, hyperparameters) = (self.columns.clone(), self.hyperparameters.clone());
-        let standardisation = self.standardisation;
-        Ok(Self { columns, hyperparameters, standardisation, x, y, known_noise, inference })
+        let (standardisation, warp) = (self.standardisation, self.warp.clone());
+        Ok(Self { columns, hyperparameters, standardisation, warp, x, y, known_noise, inference })
     }
 
     /// What the fit found, on the scale of standardised targets.
@@ -464,8 +479,16 @@ impl Gp {
         }
     }
 
-    fn check_point(&self, point: &[f64]) {
+    /// A point where it is compared with those of training.
+    fn placed<'a>(&self, point: &'a [f64]) -> Cow<'a, [f64]> {
         assert_eq!(point.len(), self.columns.len(), "one coordinate for each column");
+        self.warp.point(point)
+    }
+
+    /// The same for every row of `points` (t × d).
+    fn placed_all<'a>(&self, points: &'a Array2<f64>) -> Cow<'a, Array2<f64>> {
+        assert_eq!(points.ncols(), self.columns.len(), "one coordinate for each column");
+        self.warp.points(points)
     }
 }
 

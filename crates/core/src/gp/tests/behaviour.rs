@@ -63,23 +63,26 @@ fn a_refinement_ends_near_the_maximum() {
 fn gradients_agree_with_finite_differences() {
     let (observations, gp) = wavy(0.5);
     let step = 1e-5;
-    for point in [[0.3, 0.6, 1.0], [0.05, 0.9, 0.0]] {
-        let (_, gradient) = gp.posterior_with_gradient(&point);
-        for j in 0..2 {
-            let shifted = |by: f64| {
-                let mut point = point;
-                point[j] += by;
-                gp.posterior_at(&point)
-            };
-            let (ahead, behind) = (shifted(step), shifted(-step));
-            assert_close(gradient.mean[j], (ahead.mean - behind.mean) / (2.0 * step), 1e-6);
-            assert_close(
-                gradient.variance[j],
-                (ahead.variance - behind.variance) / (2.0 * step),
-                1e-6,
-            );
+    let warped = GpSpec::new(gp.columns.clone()).sample(&observations).unwrap();
+    for gp in warped.iter().chain([&gp]) {
+        for point in [[0.3, 0.6, 1.0], [0.05, 0.9, 0.0]] {
+            let (_, gradient) = gp.posterior_with_gradient(&point);
+            for j in 0..2 {
+                let shifted = |by: f64| {
+                    let mut point = point;
+                    point[j] += by;
+                    gp.posterior_at(&point)
+                };
+                let (ahead, behind) = (shifted(step), shifted(-step));
+                assert_close(gradient.mean[j], (ahead.mean - behind.mean) / (2.0 * step), 1e-6);
+                assert_close(
+                    gradient.variance[j],
+                    (ahead.variance - behind.variance) / (2.0 * step),
+                    1e-6,
+                );
+            }
+            assert!(gradient.mean[2].abs() + gradient.variance[2].abs() <= 0.0);
         }
-        assert!(gradient.mean[2].abs() + gradient.variance[2].abs() <= 0.0);
     }
     let posterior = HyperparameterPosterior {
         columns: &gp.columns,
@@ -96,6 +99,48 @@ fn gradients_agree_with_finite_differences() {
             posterior.value_and_gradient(&theta).unwrap().0
         };
         assert_close(slope, (shifted(step) - shifted(-step)) / (2.0 * step), 1e-6);
+    }
+}
+
+/// A fall behind the last but one of six levels hides nothing of what happens between the others.
+#[test]
+fn draws_are_warped_where_an_axis_changes_in_one_part_alone() {
+    let level = |i: usize| (i % 6) as f64 / 5.0;
+    let truth = |p: &[f64]| if p[0] > 0.9 { -3.0 } else { (3.0 * p[0]).sin() + 0.5 * p[1] };
+    let seen = Array2::from_shape_fn((20, 2), |(i, j)| level(if j == 0 { i } else { i * i / 3 }));
+    let y = seen.rows().into_iter().map(|p| truth(&[p[0], p[1]])).collect();
+    let observations = Observations::new(seen, y).unwrap();
+    let spec = GpSpec::new(vec![Column::Ordered; 2]);
+    let error = |processes: &[Gp]| -> f64 {
+        let square = |point: [f64; 2]| {
+            let mean = processes.iter().map(|gp| gp.posterior_at(&point).mean).sum::<f64>();
+            (mean / processes.len() as f64 - truth(&point)).powi(2)
+        };
+        let before_the_fall = (0..36).map(|i| [level(i / 6), level(i)]).filter(|p| p[0] < 0.9);
+        (before_the_fall.map(square).sum::<f64>() / 30.0).sqrt()
+    };
+    let warped = spec.sample(&observations).unwrap();
+    assert_eq!(warped.len(), 8);
+    let (warped, straight) = (error(&warped), error(&[spec.fit(&observations).unwrap()]));
+    assert!(warped < 0.8 * straight, "{warped} {straight}");
+}
+
+/// Each way to ask a process says the same, of one whose axes are warped too.
+#[test]
+fn a_warped_process_agrees_with_itself() {
+    let (observations, gp) = wavy(0.5);
+    let (point, other) = ([0.3, 0.6, 1.0], [0.9, 0.1, 0.0]);
+    for gp in GpSpec::new(gp.columns).sample(&observations).unwrap() {
+        let alone = gp.posterior_at(&point);
+        let rows = Array2::from_shape_fn((2, 3), |(i, j)| [point, other][i][j]);
+        assert_close(gp.posterior(&rows)[0].mean, alone.mean, 1e-12);
+        assert_close(gp.posterior(&rows)[0].variance, alone.variance, 1e-9);
+        assert_close(gp.means(&rows)[0], alone.mean, 1e-12);
+        assert_close(gp.covariance(&point, &point), alone.variance, 1e-9);
+        let told = gp.with_observation(&point, alone.mean + 2.0).unwrap();
+        let expected = alone.variance / (alone.variance + gp.noise_variance());
+        let moved = told.posterior_at(&point).mean - alone.mean;
+        assert_close(moved, 2.0 * expected, 1e-9);
     }
 }
 

@@ -119,8 +119,9 @@ impl Case {
         let x = matrix(&inputs["X"]);
         let observations = Observations::new(x.clone(), numbers(&inputs["y"])).unwrap();
         let hyperparameters = hyperparameters(inputs);
-        let gp =
-            GpSpec::new(columns.to_vec()).exact(&observations, IDENTITY, hyperparameters).unwrap();
+        let gp = GpSpec::new(columns.to_vec())
+            .exact(&observations, IDENTITY, hyperparameters, Warp::default())
+            .unwrap();
         Self { json, gp, test: matrix(&inputs["X_test"]), x }
     }
 }
@@ -345,7 +346,12 @@ fn a_target_that_is_not_finite_is_refused_by_row() {
     let keep: Vec<usize> = (0..y.len()).filter(|&i| i != bad).collect();
     let (x, y) = (x.select(ndarray::Axis(0), &keep), keep.iter().map(|&i| y[i]).collect());
     let gp = GpSpec::new(ORDERED.to_vec())
-        .exact(&Observations::new(x.clone(), y).unwrap(), IDENTITY, hyperparameters(case))
+        .exact(
+            &Observations::new(x.clone(), y).unwrap(),
+            IDENTITY,
+            hyperparameters(case),
+            Warp::default(),
+        )
         .unwrap();
     let expected = &case["if_row_removed"];
     assert_close(gp.log_marginal_likelihood(), number(&expected["log_marginal_likelihood"]), 1e-12);
@@ -400,7 +406,7 @@ fn repeated_points_without_noise_get_a_reported_jitter_and_with_a_floor_the_floo
     {
         let observations = Observations::new(x.clone(), numbers(&case[targets])).unwrap();
         let mut given = hyperparameters(case);
-        let gp = spec.exact(&observations, IDENTITY, given.clone()).unwrap();
+        let gp = spec.exact(&observations, IDENTITY, given.clone(), Warp::default()).unwrap();
         assert!(gp.jitter() > 0.0);
         for (t, posterior) in gp.posterior(&test).into_iter().enumerate() {
             assert!(posterior.mean.is_finite() && posterior.variance >= 0.0);
@@ -415,7 +421,7 @@ fn repeated_points_without_noise_get_a_reported_jitter_and_with_a_floor_the_floo
             }
         }
         given.noise_variance = number(&case["noise_floor"]);
-        let gp = spec.exact(&observations, IDENTITY, given).unwrap();
+        let gp = spec.exact(&observations, IDENTITY, given, Warp::default()).unwrap();
         let expected = &case[at_floor];
         assert!(gp.jitter() <= 0.0);
         assert_close(
