@@ -19,7 +19,7 @@ use crate::{
 const COST: &str = "(cost)";
 
 /// Costs differ between configurations where each is predicted from the others with at most this share of
-/// the variance of their logarithms left, of n costs at most 1 − 2/n of this: where more is left, most of it
+/// the variance of their logarithms left, of n costs at most 1 − 4/n of this: where more is left, most of it
 /// may be noise, and a handful can seem to follow the configuration by chance.
 const UNEXPLAINED: f64 = 0.5;
 
@@ -98,7 +98,7 @@ impl Price {
             .map_err(|source| SuggestError::Surrogate { metric: COST.to_owned(), source })?;
         let predicted = process.leave_one_out();
         let errors = predicted.iter().zip(&logs).map(|(at, log)| (at.mean - log).powi(2));
-        let differ = errors.sum::<f64>() <= UNEXPLAINED * (1.0 - 2.0 / n) * spread;
+        let differ = errors.sum::<f64>() <= UNEXPLAINED * (1.0 - 4.0 / n) * spread;
         Ok(differ.then_some(Self { process, weight }))
     }
 
