@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "a bench talks to its user")]
 
 mod benchmark;
+mod in_flight;
 mod numpy_random;
 mod python;
 mod run;
@@ -51,7 +52,7 @@ struct Options {
     /// Standard deviations of the logarithm of every outcome, such as 0,0.05
     #[arg(long, default_value = "0", value_delimiter = ',')]
     noise: Vec<f64>,
-    /// `slotune`, without one of its parts `slotune-without-least-gain`, `-lens`, `-ceiling`, `-draws`,
+    /// `slotune`, without one of its parts `slotune-without-least-gain`, `-lens`, `-draws`,
     /// `-repeats` or `-region`, `sobol`, `random`, and with --python `optuna-tpe`, `optuna-gp`, `botorch`, `egobox`,
     /// `smac3` or `python-random`, separated by commas
     #[arg(long, default_value = "slotune,random", value_delimiter = ',')]
@@ -65,6 +66,10 @@ struct Options {
     /// Trials in flight at a time
     #[arg(long, default_value_t = 1)]
     in_flight: usize,
+    /// Standard deviation of the logarithm of how long an evaluation takes, in virtual time: trials in flight
+    /// end in the order of that
+    #[arg(long, default_value_t = 0.0)]
+    duration_spread: f64,
     /// Begin with the sampler's own initial design instead of the protocol's
     #[arg(long)]
     own_design: bool,
@@ -88,6 +93,7 @@ fn main() -> Result<(), Error> {
             evaluations: options.evaluations,
             noise,
             in_flight: options.in_flight,
+            duration_spread: options.duration_spread,
             protocol_design: !options.own_design,
             default_is_optimum: options.default_is_optimum,
             crash_share: options.crash_share,

@@ -1,6 +1,6 @@
 //! One run: a sampler on a problem from one seed.
 
-use std::{collections::VecDeque, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use rand_distr::{Distribution, StandardNormal};
 use slotune_core::{
@@ -12,6 +12,7 @@ use slotune_core::{
 use crate::{
     Error,
     benchmark::Benchmark,
+    in_flight::InFlight,
     python::{Peer, Worker},
 };
 
@@ -77,6 +78,8 @@ pub(crate) struct Setting {
     pub(crate) noise: f64,
     /// Trials in flight.
     pub(crate) in_flight: usize,
+    /// Standard deviation of the logarithm of how long an evaluation takes.
+    pub(crate) duration_spread: f64,
     /// Whether the peers' random configurations come first, or the sampler's own initial design.
     pub(crate) protocol_design: bool,
     /// Whether trial 0 is the optimum, as if the user's default were.
@@ -167,7 +170,7 @@ pub(crate) fn run(
         }
     }
     let (mut asking, mut asks) = (Duration::ZERO, 0);
-    let mut in_flight: VecDeque<Trial> = VecDeque::new();
+    let mut in_flight = InFlight::new(setting.duration_spread);
     loop {
         let wanted = study.history().len() < setting.evaluations;
         if wanted && in_flight.len() < setting.in_flight.max(1) {
@@ -181,13 +184,13 @@ pub(crate) fn run(
             if let Some(trial) = trial? {
                 asks += usize::from(!is_given);
                 asking += if is_given { Duration::ZERO } else { duration };
-                in_flight.push_back(trial);
+                in_flight.start(trial);
                 continue;
             }
         }
-        let Some(trial) = in_flight.pop_front() else { break };
+        let Some((trial, seconds)) = in_flight.finish() else { break };
         let outcome = evaluate(benchmark, &trial, setting.noise);
-        study.tell(trial.id, outcome, 1.0)?;
+        study.tell(trial.id, outcome, seconds)?;
     }
     let by_model = |trial: &Trial| match contender {
         Contender::Python(_) => trial.id.0 >= given as u64,
@@ -272,6 +275,7 @@ mod tests {
             evaluations,
             noise: 0.0,
             in_flight: 1,
+            duration_spread: 0.0,
             protocol_design: true,
             default_is_optimum: false,
             crash_share: 0.0,
@@ -298,7 +302,13 @@ mod tests {
     #[test]
     fn noise_crashes_and_trials_in_flight_are_what_was_asked_for() {
         let problems = storm::problems();
-        let hard = Setting { noise: 0.05, in_flight: 3, crash_share: 0.2, ..setting(14) };
+        let hard = Setting {
+            noise: 0.05,
+            in_flight: 3,
+            duration_spread: 1.0,
+            crash_share: 0.2,
+            ..setting(14)
+        };
         let run = run(&problems[0], Contender::Slotune, 1, &hard).unwrap();
         assert_eq!((run.regrets.len(), run.asks, run.model_crashed.len()), (14, 4, 4));
         let crashing = problems[0].with_crashes(0.2, 1);
