@@ -299,6 +299,31 @@ mod tests {
         assert_eq!([40, 60].map(hits), [12, 13]);
     }
 
+    /// A change of the search must not find less: hits after 20 and 40 trials on E75 and E90, seeds 0 to 7,
+    /// beside those of random search and of slotune as it was on 2026-11-28, before axes were warped.
+    #[test]
+    fn the_search_hits_as_often_as_it_did_and_far_more_often_than_random() {
+        const STORED: [usize; 2] = [3, 15];
+        let problems = storm::problems();
+        let chosen = || problems.iter().filter(|p| ["E75", "E90"].contains(&p.name));
+        let runs = |contender| -> Vec<Run> {
+            let of_seeds = |benchmark| {
+                (0..8).map(move |seed| run(benchmark, contender, seed, &setting(40)).unwrap())
+            };
+            chosen().flat_map(of_seeds).collect()
+        };
+        let hits = |runs: &[Run]| {
+            [20, 40].map(|n| runs.iter().filter(|run| run.regrets[n - 1] <= 0.05).count())
+        };
+        let (search, random) = (runs(Contender::Slotune), runs(Contender::Random));
+        let (found, by_chance) = (hits(&search), hits(&random));
+        assert!(found[0] >= STORED[0] && found[1] >= STORED[1], "{found:?} {STORED:?}");
+        assert!(found[1] >= 3 * by_chance[1].max(1), "{found:?} {by_chance:?}");
+        let mut regrets: Vec<f64> = search.iter().map(|run| run.regrets[39]).collect();
+        regrets.sort_by(f64::total_cmp);
+        assert!(regrets[8] <= 0.0, "the median regret was 0: {regrets:?}");
+    }
+
     #[test]
     fn noise_crashes_and_trials_in_flight_are_what_was_asked_for() {
         let problems = storm::problems();

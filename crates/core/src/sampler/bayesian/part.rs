@@ -10,8 +10,8 @@ pub enum Part {
     LeastGain,
     /// The lens through which a constrained metric is seen.
     Lens,
-    /// Where all parameters have a few levels, that likely hyperparameters are drawn, instead of the most
-    /// likely alone.
+    /// Where all parameters have a few levels, that likely hyperparameters are drawn, each with a warp of the
+    /// axes, instead of the most likely alone.
     Draws,
     /// Measuring a configuration once more.
     Repeats,
