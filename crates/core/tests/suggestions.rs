@@ -151,9 +151,9 @@ const GRID: [&str; 5] = [
     "fill=0.5 kind=b split=false width=64",
 ];
 const BAYESIAN: [&str; 5] = [
-    "kind=b split=false width=36",
-    "kind=c split=false width=61",
-    "kind=b split=false width=35",
+    "kind=b split=false width=37",
+    "kind=c split=false width=64",
+    "kind=b split=false width=34",
     "kind=b split=false width=58",
     "kind=b split=false width=61",
 ];

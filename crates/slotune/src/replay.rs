@@ -216,7 +216,7 @@ fn nearest(
         let pairs = wanted.coordinates().iter().zip(row.coordinates()).zip(&columns);
         pairs
             .map(|((a, b), column)| match column {
-                Column::Ordered => (a - b).powi(2),
+                Column::Ordered | Column::OrderedIf { .. } => (a - b).powi(2),
                 Column::Categorical => f64::from(u8::from((a - b).abs() > 0.0)),
             })
             .sum()

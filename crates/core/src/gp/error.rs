@@ -17,6 +17,14 @@ pub enum GpError {
         /// How many there are.
         got: usize,
     },
+    /// A conditional column names one that is not declared before it.
+    #[error("column {column} depends on column {parent}; let it depend on one before it")]
+    Parent {
+        /// The conditional column, from 0.
+        column: usize,
+        /// What it names.
+        parent: usize,
+    },
     /// A number is NaN, infinite, or a negative variance.
     #[error(
         "the {field} of row {row} is {value}; leave the row out or give a finite number (a variance: 0 or more)"

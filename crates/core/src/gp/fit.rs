@@ -83,9 +83,8 @@ impl HyperparameterPosterior<'_> {
         if n > ONE_START_ABOVE {
             return Ok(vec![(natural(&state), Warp::default())]);
         }
-        let ordered = self.columns.iter().filter(|column| **column == Column::Ordered).count();
         let mut bounds = self.bounds();
-        state.resize(state.len() + Warp::PARAMETERS * ordered, 0.0);
+        state.resize(state.len() + Warp::parameters(self.columns), 0.0);
         bounds.resize(state.len(), LOG_SHAPES);
         let mut log_density = self.warped_value(&state)?;
         let lengths = self.step_lengths(&state, log_density)?;

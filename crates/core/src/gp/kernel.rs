@@ -1,7 +1,9 @@
 //! The covariance function: Matérn-5/2 over ordered columns times a Hamming kernel over
-//! categorical ones.
+//! categorical ones. Conditional columns lie on an arc.
 
 use ndarray::Array2;
+
+use std::f64::consts::FRAC_2_PI;
 
 use super::{exponential::exp_non_positive, linalg::dot};
 use crate::Column;
@@ -9,10 +11,18 @@ use crate::Column;
 /// √5, which scales distance in the Matérn-5/2 kernel.
 const SQRT_5: f64 = 2.236_067_977_499_79;
 
+/// Radius of the quarter of a circle, of length 1, on which the values of a conditional parameter lie; a
+/// point without the parameter lies in its centre.
+const RADIUS: f64 = FRAC_2_PI;
+
 /// `k(a, b) = s (1 + √5 r + 5 r²/3) exp(−√5 r) exp(−Σ_c [a_c ≠ b_c] / l_c)`, where
-/// `r² = Σ_j ((a_j − b_j) / l_j)²` runs over the ordered columns j and the sum in the last factor
+/// `r² = Σ_j (δ_j / l_j)²` runs over the ordered columns j and the sum in the last factor
 /// over the categorical columns c (Rasmussen and Williams 2006, equation 4.17; Hutter, Hoos and
 /// Leyton-Brown 2011 for the categorical factor).
+///
+/// `δ_j = a_j − b_j`, but of a conditional column, with R = 2/π: `2 R sin((a_j − b_j) / 2 R)` where both points
+/// have the parameter, R where one has it, and 0 where none has it (Swersky, Duvenaud, Snoek, Hutter and
+/// Osborne 2014, arXiv:1409.4011).
 #[derive(Clone, Debug)]
 pub(super) struct Kernel {
     columns: Vec<Column>,
@@ -105,6 +115,12 @@ impl Kernel {
                         *sum += difference * difference;
                     }
                 }
+                Column::OrderedIf { .. } => {
+                    let here = Conditional { kernel: self, column: j, point: a };
+                    for (i, sum) in squared.iter_mut().enumerate() {
+                        *sum += here.difference(others, i).squared() * inverse * inverse;
+                    }
+                }
                 Column::Categorical => {
                     mismatches.resize(squared.len(), 0.0);
                     for (sum, &there) in mismatches.iter_mut().zip(&others.columns[j]) {
@@ -135,6 +151,13 @@ impl Kernel {
                     pairs.for_each(|(d, &there)| *d = ((here - there) * inverse).powi(2));
                     dot(by_slope, &differences)
                 }
+                Column::OrderedIf { .. } => {
+                    let here = Conditional { kernel: self, column: j, point: a };
+                    for (i, squared) in differences.iter_mut().enumerate() {
+                        *squared = here.difference(others, i).squared() * inverse * inverse;
+                    }
+                    dot(by_slope, &differences)
+                }
                 Column::Categorical => {
                     pairs.for_each(|(d, &there)| {
                         *d = if differs(here, there) { inverse } else { 0.0 }
@@ -155,11 +178,75 @@ impl Kernel {
         gradient: &mut [f64],
     ) {
         for (j, column) in self.columns.iter().enumerate() {
-            if *column == Column::Ordered {
-                let terms = by_slope.iter().zip(&others.columns[j]);
-                let sum: f64 = terms.map(|(weight, there)| weight * (a[j] - there)).sum();
-                gradient[j] -= sum * self.inverse_lengthscales[j].powi(2);
+            let terms = by_slope.iter().zip(&others.columns[j]);
+            let sum: f64 = match column {
+                Column::Ordered => terms.map(|(weight, there)| weight * (a[j] - there)).sum(),
+                Column::OrderedIf { .. } => {
+                    let here = Conditional { kernel: self, column: j, point: a };
+                    let half_slope = |i: usize| here.difference(others, i).half_slope();
+                    by_slope.iter().enumerate().map(|(i, weight)| weight * half_slope(i)).sum()
+                }
+                Column::Categorical => continue,
+            };
+            gradient[j] -= sum * self.inverse_lengthscales[j].powi(2);
+        }
+    }
+
+    /// Whether a point has the parameter of a column, by its coordinates.
+    fn has(&self, column: usize, coordinate: &dyn Fn(usize) -> f64) -> bool {
+        match self.columns[column] {
+            Column::OrderedIf { parent, at } => {
+                !differs(coordinate(parent), at) && self.has(parent, coordinate)
             }
+            Column::Ordered | Column::Categorical => true,
+        }
+    }
+}
+
+/// A point as a conditional column sees it.
+struct Conditional<'a> {
+    kernel: &'a Kernel,
+    column: usize,
+    point: &'a [f64],
+}
+
+/// Where two points lie to each other on the arc of a conditional parameter.
+enum Difference {
+    BothHave(f64),
+    OneHas,
+    NoneHas,
+}
+
+impl Conditional<'_> {
+    /// To point i of others.
+    fn difference(&self, others: &ByColumns, i: usize) -> Difference {
+        let Self { kernel, column, point } = *self;
+        let here = kernel.has(column, &|k| point[k]);
+        match (here, kernel.has(column, &|k| others.columns[k][i])) {
+            (true, true) => Difference::BothHave(point[column] - others.columns[column][i]),
+            (false, false) => Difference::NoneHas,
+            _ => Difference::OneHas,
+        }
+    }
+}
+
+impl Difference {
+    /// δ².
+    fn squared(&self) -> f64 {
+        match self {
+            Self::BothHave(difference) => {
+                (2.0 * RADIUS * (difference / (2.0 * RADIUS)).sin()).powi(2)
+            }
+            Self::OneHas => RADIUS.powi(2),
+            Self::NoneHas => 0.0,
+        }
+    }
+
+    /// ½ dδ²/da.
+    fn half_slope(&self) -> f64 {
+        match self {
+            Self::BothHave(difference) => RADIUS * (difference / RADIUS).sin(),
+            Self::OneHas | Self::NoneHas => 0.0,
         }
     }
 }

@@ -112,7 +112,8 @@ pub struct PosteriorGradient {
 
 impl GpSpec {
     /// A process over columns compared in these ways: a Matérn-5/2 kernel over the ordered ones, a
-    /// Hamming kernel over the categorical ones, and the product of the two.
+    /// Hamming kernel over the categorical ones, and the product of the two. Conditional columns are compared
+    /// where both points have them (the arc kernel of Swersky et al. 2014, arXiv:1409.4011).
     pub fn new(columns: Vec<Column>) -> Self {
         Self { columns }
     }
@@ -122,8 +123,8 @@ impl GpSpec {
     /// those of 200 of them; predictions always rest on all.
     ///
     /// # Errors
-    /// When points have another number of columns, or when the numerics fail; the error names the
-    /// step.
+    /// When points have another number of columns, when a column depends on one that is not before it, or
+    /// when the numerics fail; the error names the step.
     pub fn fit(&self, observations: &Observations) -> Result<Gp, GpError> {
         self.check_columns(observations)?;
         let (y, known_noise) = standardised(observations, Standardisation::of(&observations.y));
@@ -191,11 +192,17 @@ impl GpSpec {
 
     fn check_columns(&self, observations: &Observations) -> Result<(), GpError> {
         let (expected, got) = (self.columns.len(), observations.x.ncols());
-        if expected == got {
-            Ok(())
-        } else {
-            Err(GpError::Length { field: "columns", expected, got })
+        if expected != got {
+            return Err(GpError::Length { field: "columns", expected, got });
         }
+        for (column, how) in self.columns.iter().enumerate() {
+            if let Column::OrderedIf { parent, .. } = *how
+                && parent >= column
+            {
+                return Err(GpError::Parent { column, parent });
+            }
+        }
+        Ok(())
     }
 }
 

@@ -16,22 +16,24 @@ const NEAREST: f64 = 1e-7;
 /// part of an axis and long in another.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Warp {
-    /// (a, b) of each column, `None` of categorical ones; empty where no axis is warped.
+    /// (a, b) of each column, `None` where it is left alone; empty where all are.
     shapes: Vec<Option<(f64, f64)>>,
 }
 
 impl Warp {
-    /// Parameters of each ordered column: log a and log b.
-    pub(super) const PARAMETERS: usize = 2;
+    /// How many parameters one has: log a and log b of each column that is warped.
+    pub(super) fn parameters(columns: &[Column]) -> usize {
+        2 * (0..columns.len()).filter(|&j| is_warped(columns, j)).count()
+    }
 
-    /// From [`PARAMETERS`](Self::PARAMETERS) of every ordered column, in their order.
+    /// From that many parameters, column by column.
     pub(super) fn new(columns: &[Column], parameters: &[f64]) -> Self {
-        let mut each = parameters.chunks_exact(Self::PARAMETERS);
-        let mut shape = |column: &Column| match column {
-            Column::Ordered => each.next().map(|shape| (shape[0].exp(), shape[1].exp())),
-            Column::Categorical => None,
+        let mut each = parameters.chunks_exact(2);
+        let mut shape = |j: usize| {
+            let shape = if is_warped(columns, j) { each.next()? } else { return None };
+            Some((shape[0].exp(), shape[1].exp()))
         };
-        Self { shapes: columns.iter().map(&mut shape).collect() }
+        Self { shapes: (0..columns.len()).map(&mut shape).collect() }
     }
 
     /// A point where it is compared with others.
@@ -54,14 +56,12 @@ impl Warp {
             // Levels repeat, and powers are dear.
             let mut seen: Vec<(f64, f64)> = Vec::new();
             for x in &mut column {
-                *x = match seen.iter().find(|(from, _)| from == x) {
-                    Some(&(_, to)) => to,
-                    None => {
-                        let to = warped(*x, shape);
-                        seen.push((*x, to));
-                        to
-                    }
-                };
+                let from = *x;
+                let known = seen.iter().find(|(known, _)| known.to_bits() == from.to_bits());
+                *x = known.map_or_else(|| warped(from, shape), |(_, to)| *to);
+                if known.is_none() {
+                    seen.push((from, *x));
+                }
             }
         }
         Cow::Owned(moved)
@@ -73,6 +73,13 @@ impl Warp {
             *slope *= shape.map_or(1.0, |shape| slope_of_warped(x, shape));
         }
     }
+}
+
+/// Ordered columns are, but for those that say where a parameter exists.
+fn is_warped(columns: &[Column], j: usize) -> bool {
+    let decides =
+        |column: &Column| matches!(column, Column::OrderedIf { parent, .. } if *parent == j);
+    columns[j] != Column::Categorical && !columns.iter().any(decides)
 }
 
 fn warped(x: f64, (a, b): (f64, f64)) -> f64 {
@@ -105,6 +112,16 @@ mod tests {
             let along = moved.column(axis).to_vec();
             assert!(along.is_sorted() && along[0] <= 0.0 && along[10] >= 1.0, "{along:?}");
         }
+    }
+
+    #[test]
+    fn what_decides_whether_a_parameter_exists_stays_where_it_is() {
+        let columns = [Column::Ordered, Column::OrderedIf { parent: 0, at: 0.25 }];
+        assert_eq!(Warp::parameters(&columns), 2);
+        let warp = Warp::new(&columns, &[1.0, -1.0]);
+        let moved = warp.point(&[0.25, 0.25]);
+        assert_eq!(moved[0].to_bits(), 0.25_f64.to_bits());
+        assert!((moved[1] - 0.25).abs() > 0.01, "{moved:?}");
     }
 
     #[test]

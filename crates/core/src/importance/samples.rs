@@ -35,7 +35,7 @@ impl Samples {
         let values: Vec<f64> = repeats.iter().map(|repeats| mean(repeats)).collect();
         let columns = space.columns().into_iter().enumerate();
         let categories = columns.map(|(j, column)| match column {
-            Column::Ordered => Vec::new(),
+            Column::Ordered | Column::OrderedIf { .. } => Vec::new(),
             Column::Categorical => by_mean(points.iter().map(|point| point[j]), &values),
         });
         let mut samples =

@@ -1,6 +1,6 @@
 //! Configurations to points of the unit cube and back: the only place where the two meet.
 
-use super::{Configuration, Domain, SearchSpace};
+use super::{Configuration, Domain, Parameter, SearchSpace};
 
 /// Where a parameter does not exist its coordinate is the middle of the axis.
 const INACTIVE: f64 = 0.5;
@@ -25,21 +25,36 @@ impl DesignPoint {
 }
 
 /// How the surrogate compares coordinates of one column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Column {
     /// By distance.
     Ordered,
     /// By equality alone.
     Categorical,
+    /// By distance, of two points that both have the parameter. A point has it where its coordinate in an
+    /// earlier column is exactly this one; where one of two has it, it is equally far from the other
+    /// wherever it lies.
+    OrderedIf {
+        /// The earlier column.
+        parent: usize,
+        /// Its coordinate, in [0, 1].
+        at: f64,
+    },
 }
 
 impl SearchSpace {
     /// How each column of a design point is compared.
     pub fn columns(&self) -> Vec<Column> {
-        let column = |domain: &Domain| {
-            if domain.is_ordered() { Column::Ordered } else { Column::Categorical }
+        let column = |parameter: &Parameter| {
+            if !parameter.domain().is_ordered() {
+                // One that is absent is a category of its own.
+                return Column::Categorical;
+            }
+            let place =
+                parameter.condition().and_then(|condition| condition.place(self.parameters()));
+            place.map_or(Column::Ordered, |(parent, at)| Column::OrderedIf { parent, at })
         };
-        self.parameters().iter().map(|parameter| column(parameter.domain())).collect()
+        self.parameters().iter().map(column).collect()
     }
 
     /// The configuration as a point of the unit cube.
@@ -47,7 +62,7 @@ impl SearchSpace {
     /// A value that its domain does not hold lies at 0.5 like an absent one; use
     /// [`check`](Self::check) first where the configuration comes from outside.
     pub fn encode(&self, configuration: &Configuration) -> DesignPoint {
-        let coordinate = |parameter: &super::Parameter| {
+        let coordinate = |parameter: &Parameter| {
             configuration
                 .get(parameter.name())
                 .and_then(|value| parameter.domain().encode(value))

@@ -121,6 +121,13 @@ impl Condition {
         })
     }
 
+    /// Where the named parameter stands among `known`, and its coordinate where it has the value; `None`
+    /// where it cannot have it.
+    pub(super) fn place(&self, known: &[Parameter]) -> Option<(usize, f64)> {
+        let position = known.iter().position(|parent| *parent.name == *self.parameter)?;
+        Some((position, known[position].domain.encode(&self.value)?))
+    }
+
     /// Checks that the named parameter is among `known` and may take the value.
     pub(super) fn check(&self, known: &[Parameter]) -> Result<(), String> {
         let Some(parent) = known.iter().find(|p| *p.name == *self.parameter) else {

@@ -25,6 +25,14 @@ fn mixed() -> SearchSpace {
 }
 
 #[test]
+fn columns_say_how_parameters_are_compared() {
+    use Column::{Categorical, Ordered, OrderedIf};
+    let partial = OrderedIf { parent: 3, at: 1.0 };
+    let expected = [Ordered, Ordered, Ordered, Categorical, partial, Categorical];
+    assert_eq!(mixed().columns(), expected);
+}
+
+#[test]
 fn declarations_that_are_no_domain_are_refused() {
     let text = |values: &[&str]| values.iter().map(ToString::to_string).collect::<Vec<_>>();
     for (parameter, remedy) in [

@@ -4,6 +4,7 @@ use ndarray::Array2;
 
 use super::super::{
     fit::{HyperparameterPosterior, REFINEMENT},
+    kernel::{ByColumns, Kernel},
     *,
 };
 use crate::{
@@ -62,12 +63,24 @@ fn a_refinement_ends_near_the_maximum() {
 #[test]
 fn gradients_agree_with_finite_differences() {
     let (observations, gp) = wavy(0.5);
+    check_gradients(&observations, &gp, &[[0.3, 0.6, 1.0], [0.05, 0.9, 0.0]], &[0, 1]);
+    let (observations, gp) = conditional();
+    check_gradients(&observations, &gp, &[[1.0, 0.3, 0.6], [1.0, 0.05, 0.9]], &[1, 2]);
+    check_gradients(&observations, &gp, &[[0.0, 0.5, 0.6]], &[2]);
+}
+
+/// At points, along axes, and of the likelihood; along the other axes there is no slope.
+fn check_gradients(observations: &Observations, gp: &Gp, points: &[[f64; 3]], axes: &[usize]) {
     let step = 1e-5;
-    let warped = GpSpec::new(gp.columns.clone()).sample(&observations).unwrap();
-    for gp in warped.iter().chain([&gp]) {
-        for point in [[0.3, 0.6, 1.0], [0.05, 0.9, 0.0]] {
+    let warped = GpSpec::new(gp.columns.clone()).sample(observations).unwrap();
+    for gp in warped.iter().chain([gp]) {
+        for &point in points {
             let (_, gradient) = gp.posterior_with_gradient(&point);
-            for j in 0..2 {
+            for j in 0..3 {
+                if !axes.contains(&j) {
+                    assert!(gradient.mean[j].abs() + gradient.variance[j].abs() <= 0.0);
+                    continue;
+                }
                 let shifted = |by: f64| {
                     let mut point = point;
                     point[j] += by;
@@ -81,7 +94,6 @@ fn gradients_agree_with_finite_differences() {
                     1e-6,
                 );
             }
-            assert!(gradient.mean[2].abs() + gradient.variance[2].abs() <= 0.0);
         }
     }
     let posterior = HyperparameterPosterior {
@@ -100,6 +112,74 @@ fn gradients_agree_with_finite_differences() {
         };
         assert_close(slope, (shifted(step) - shifted(-step)) / (2.0 * step), 1e-6);
     }
+}
+
+/// A process of which column 1 is there where column 0, a switch, is on.
+fn conditional() -> (Observations, Gp) {
+    let columns =
+        vec![Column::Categorical, Column::OrderedIf { parent: 0, at: 1.0 }, Column::Ordered];
+    let on = |i: usize| !i.is_multiple_of(3);
+    let x = Array2::from_shape_fn((14, 3), |(i, j)| match j {
+        0 => f64::from(u8::from(on(i))),
+        1 if !on(i) => 0.5,
+        _ => ((i * (j + 2)) as f64 * 0.37).fract(),
+    });
+    let y: Vec<f64> =
+        x.rows().into_iter().map(|p| 5.0 + p[0] * (3.0 * p[1]).sin() + 0.4 * p[2]).collect();
+    let observations = Observations::new(x, y).unwrap();
+    let gp = GpSpec::new(columns).fit(&observations).unwrap();
+    (observations, gp)
+}
+
+/// A conditional parameter is compared where both points have it: there along the arc, whose length is 1 and
+/// whose chord to the other end is 0.9; elsewhere it does not matter what its coordinate is.
+#[test]
+fn a_conditional_parameter_is_compared_where_both_points_have_it() {
+    let (_, gp) = conditional();
+    let lengthscales = [2.0, 0.5, 1.0];
+    let kernel = Kernel::new(&gp.columns, &lengthscales, 1.0);
+    let covariance = |a: [f64; 3], b: [f64; 3]| {
+        let mut value = [0.0];
+        kernel.values(
+            &a,
+            &ByColumns::new(&Array2::from_shape_fn((1, 3), |(_, j)| b[j])),
+            &mut value,
+        );
+        value[0]
+    };
+    let by_distance = |distance: f64| {
+        let t = 5.0_f64.sqrt() * distance / 0.5;
+        (1.0 + t + t * t / 3.0) * (-t).exp()
+    };
+    let chord = |difference: f64| {
+        4.0 / std::f64::consts::PI * (difference * std::f64::consts::FRAC_PI_4).sin()
+    };
+    for (a, b) in [(0.0, 1.0), (0.2, 0.9), (0.4, 0.5)] {
+        let here = covariance([1.0, a, 0.3], [1.0, b, 0.3]);
+        assert_close(here, by_distance(chord(b - a)), 1e-12);
+        let one_has = covariance([1.0, a, 0.3], [0.0, b, 0.3]);
+        let far = by_distance(std::f64::consts::FRAC_2_PI) * (-0.5_f64).exp();
+        assert_close(one_has, far, 1e-12);
+        assert_close(covariance([0.0, a, 0.3], [0.0, b, 0.3]), 1.0, 1e-12);
+    }
+    assert!((chord(1.0) - 0.9).abs() < 1e-3);
+    // It is a covariance: no jitter is needed where many points, with and without, lie close.
+    let x = Array2::from_shape_fn((40, 3), |(i, j)| match j {
+        0 => f64::from(u8::from(!i.is_multiple_of(4))),
+        1 => (i as f64 * 0.618_034).fract(),
+        _ => 0.5,
+    });
+    let y = (0..40).map(f64::from).collect();
+    let long = Hyperparameters {
+        lengthscales: vec![50.0, 0.7, 1.0],
+        outputscale: 1.0,
+        noise_variance: 1e-9,
+        mean: 0.0,
+    };
+    let spec = GpSpec::new(gp.columns.clone());
+    // Those without are one point each, repeated: the noise alone tells them apart.
+    let gp = spec.condition(&Observations::new(x, y).unwrap(), long).unwrap();
+    assert!(gp.jitter() <= 0.0, "{}", gp.jitter());
 }
 
 /// A fall behind the last but one of six levels hides nothing of what happens between the others.
@@ -246,6 +326,9 @@ fn unusable_input_is_refused() {
     let observations = Observations::new(x(), vec![1.0, 2.0]).unwrap();
     let error = GpSpec::new(vec![]).fit(&observations).unwrap_err();
     assert_eq!(error, GpError::Length { field: "columns", expected: 0, got: 1 });
+    let on_itself = GpSpec::new(vec![Column::OrderedIf { parent: 0, at: 1.0 }]);
+    let error = on_itself.fit(&observations).unwrap_err();
+    assert_eq!(error, GpError::Parent { column: 0, parent: 0 });
     let good = Hyperparameters {
         lengthscales: vec![1.0],
         outputscale: 1.0,
