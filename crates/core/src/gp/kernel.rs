@@ -1,9 +1,9 @@
 //! The covariance function: Matérn-5/2 over ordered columns times a Hamming kernel over
 //! categorical ones. Conditional columns lie on an arc.
 
-use ndarray::Array2;
-
 use std::f64::consts::FRAC_2_PI;
+
+use ndarray::Array2;
 
 use super::{exponential::exp_non_positive, linalg::dot};
 use crate::Column;
