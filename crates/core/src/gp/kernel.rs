@@ -116,9 +116,8 @@ impl Kernel {
                     }
                 }
                 Column::OrderedIf { .. } => {
-                    let here = Conditional { kernel: self, column: j, point: a };
-                    for (i, sum) in squared.iter_mut().enumerate() {
-                        *sum += here.difference(others, i).squared() * inverse * inverse;
+                    for (sum, difference) in squared.iter_mut().zip(self.on_arc(j, a, others)) {
+                        *sum += difference.squared() * inverse * inverse;
                     }
                 }
                 Column::Categorical => {
@@ -152,9 +151,8 @@ impl Kernel {
                     dot(by_slope, &differences)
                 }
                 Column::OrderedIf { .. } => {
-                    let here = Conditional { kernel: self, column: j, point: a };
-                    for (i, squared) in differences.iter_mut().enumerate() {
-                        *squared = here.difference(others, i).squared() * inverse * inverse;
+                    for (d, difference) in differences.iter_mut().zip(self.on_arc(j, a, others)) {
+                        *d = difference.squared() * inverse * inverse;
                     }
                     dot(by_slope, &differences)
                 }
@@ -182,14 +180,23 @@ impl Kernel {
             let sum: f64 = match column {
                 Column::Ordered => terms.map(|(weight, there)| weight * (a[j] - there)).sum(),
                 Column::OrderedIf { .. } => {
-                    let here = Conditional { kernel: self, column: j, point: a };
-                    let half_slope = |i: usize| here.difference(others, i).half_slope();
-                    by_slope.iter().enumerate().map(|(i, weight)| weight * half_slope(i)).sum()
+                    let pairs = by_slope.iter().zip(self.on_arc(j, a, others));
+                    pairs.map(|(weight, difference)| weight * difference.half_slope()).sum()
                 }
                 Column::Categorical => continue,
             };
             gradient[j] -= sum * self.inverse_lengthscales[j].powi(2);
         }
+    }
+
+    /// How a point lies to each other one on the arc of conditional column j.
+    fn on_arc(&self, j: usize, a: &[f64], others: &ByColumns) -> impl Iterator<Item = Difference> {
+        let has = self.has(j, &|k| a[k]);
+        (0..others.n).map(move |i| match (has, self.has(j, &|k| others.columns[k][i])) {
+            (true, true) => Difference::BothHave(a[j] - others.columns[j][i]),
+            (false, false) => Difference::NoneHas,
+            _ => Difference::OneHas,
+        })
     }
 
     /// Whether a point has the parameter of a column, by its coordinates.
@@ -203,31 +210,11 @@ impl Kernel {
     }
 }
 
-/// A point as a conditional column sees it.
-struct Conditional<'a> {
-    kernel: &'a Kernel,
-    column: usize,
-    point: &'a [f64],
-}
-
 /// Where two points lie to each other on the arc of a conditional parameter.
 enum Difference {
     BothHave(f64),
     OneHas,
     NoneHas,
-}
-
-impl Conditional<'_> {
-    /// To point i of others.
-    fn difference(&self, others: &ByColumns, i: usize) -> Difference {
-        let Self { kernel, column, point } = *self;
-        let here = kernel.has(column, &|k| point[k]);
-        match (here, kernel.has(column, &|k| others.columns[k][i])) {
-            (true, true) => Difference::BothHave(point[column] - others.columns[column][i]),
-            (false, false) => Difference::NoneHas,
-            _ => Difference::OneHas,
-        }
-    }
 }
 
 impl Difference {

@@ -30,8 +30,10 @@ impl Warp {
     pub(super) fn new(columns: &[Column], parameters: &[f64]) -> Self {
         let mut each = parameters.chunks_exact(2);
         let mut shape = |j: usize| {
-            let shape = if is_warped(columns, j) { each.next()? } else { return None };
-            Some((shape[0].exp(), shape[1].exp()))
+            if !is_warped(columns, j) {
+                return None;
+            }
+            each.next().map(|shape| (shape[0].exp(), shape[1].exp()))
         };
         Self { shapes: (0..columns.len()).map(&mut shape).collect() }
     }
