@@ -1,11 +1,13 @@
-//! Makes the result sets `datasets/h100_qwen2.5_7b_grid` and `datasets/h100_qwen2.5_7b_repeats` from the
-//! request files that their load generators wrote.
+//! Makes the result sets `datasets/h100_qwen2.5_7b_grid`, `datasets/h100_qwen2.5_7b_repeats` and
+//! `datasets/h200_qwen2.5_7b_grid` from the request files that their load generators wrote.
 //!
 //! ```text
 //! cargo run --release -p slotune-benches --bin h100_grid -- \
 //!   --first-machine FOLDER --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid
 //! cargo run --release -p slotune-benches --bin h100_grid -- \
 //!   --fourth-machine FOLDER --out datasets/h100_qwen2.5_7b_repeats
+//! cargo run --release -p slotune-benches --bin h100_grid -- \
+//!   --fifth-machine FOLDER --out datasets/h200_qwen2.5_7b_grid
 //! ```
 
 mod source;
@@ -26,14 +28,14 @@ use slotune::{
     },
 };
 
-use source::{FOURTH_MACHINE, SECOND_MACHINE, Source};
+use source::{FIFTH_MACHINE, FOURTH_MACHINE, SECOND_MACHINE, Source};
 
 type Error = Box<dyn std::error::Error>;
 
 /// Makes a result set of the H100's measured configurations: of the first and the second machine, or of
-/// the fourth.
+/// the fourth; or of the fifth, an H200's.
 #[derive(Debug, Parser)]
-#[command(group = ArgGroup::new("machines").required(true).args(["first_machine", "fourth_machine"]))]
+#[command(group = ArgGroup::new("machines").required(true).args(["first_machine", "fourth_machine", "fifth_machine"]))]
 struct Options {
     /// Folder with `runs.csv` and the request files that it names
     #[arg(long, requires = "second_machine")]
@@ -44,6 +46,9 @@ struct Options {
     /// The same of the fourth machine
     #[arg(long)]
     fourth_machine: Option<PathBuf>,
+    /// The same of the fifth machine, which has an H200
+    #[arg(long)]
+    fifth_machine: Option<PathBuf>,
     /// Folder of the result set, which must not be one yet
     #[arg(long)]
     out: PathBuf,
@@ -67,6 +72,10 @@ impl Options {
             let runs = source::later_machine(folder, &FOURTH_MACHINE)?;
             studies.push(("fourth-machine", StudyRole::Reference, runs));
         }
+        if let Some(folder) = &self.fifth_machine {
+            let runs = source::later_machine(folder, &FIFTH_MACHINE)?;
+            studies.push(("fifth-machine", StudyRole::Reference, runs));
+        }
         Ok(studies)
     }
 
@@ -74,6 +83,8 @@ impl Options {
     fn command(&self) -> String {
         let machines = if self.fourth_machine.is_some() {
             "--fourth-machine FOLDER --out datasets/h100_qwen2.5_7b_repeats"
+        } else if self.fifth_machine.is_some() {
+            "--fifth-machine FOLDER --out datasets/h200_qwen2.5_7b_grid"
         } else {
             "--first-machine FOLDER --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid"
         };
@@ -143,16 +154,20 @@ fn manifest(options: &Options) -> Result<Manifest, Error> {
     let space = SearchSpace::new(parameters, vec![])?;
     let description = "chat and rag lists, at the requests/s that labels end with".to_owned();
     let workload = Workload::OfEachTrial { description };
+    let gpu = match options.fifth_machine {
+        Some(_) => "NVIDIA H200",
+        None => "NVIDIA H100 80GB HBM3",
+    };
     let backend = BackendInfo {
         name: "vllm".to_owned(),
         vllm_version: "0.25.1".to_owned(),
         model: "qwen2.5-7b".to_owned(),
         hardware: Hardware {
-            gpu: Some("NVIDIA H100 80GB HBM3".to_owned()),
+            gpu: Some(gpu.to_owned()),
             gpu_memory_gib: None,
             gpus: Some(1),
             // Of the fourth machine it was not written down.
-            driver_version: options.first_machine.is_some().then(|| "580.159.04".to_owned()),
+            driver_version: options.fourth_machine.is_none().then(|| "580.159.04".to_owned()),
             cuda_version: Some("13.0".to_owned()),
         },
         provenance: Provenance::Measured,

@@ -164,6 +164,71 @@ pub(crate) const FOURTH_MACHINE: [Server; 4] = [
     },
 ];
 
+/// The servers of the fifth machine, which has an H200.
+pub(crate) const FIFTH_MACHINE: [Server; 5] = [
+    Server {
+        folder: "stock",
+        max_num_seqs: 256,
+        max_num_batched_tokens: 2048,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[
+            ("s256_chat35_a", "chat35"),
+            ("s256_rag12", "rag12"),
+            ("s256_chat60", "chat60"),
+            ("s256_chat35_b", "chat35_again"),
+        ],
+    },
+    Server {
+        folder: "stock",
+        max_num_seqs: 1024,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[
+            ("s1024_chat47", "chat47"),
+            ("s1024_chat60", "chat60"),
+            ("s1024_rag18", "rag18"),
+            ("s1024_rag12", "rag12"),
+        ],
+    },
+    Server {
+        folder: "nocompile",
+        max_num_seqs: 64,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        runs: &[("n64_chat25", "chat25"), ("n64_rag8", "rag8")],
+    },
+    Server {
+        folder: "stock",
+        max_num_seqs: 1024,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[
+            ("s1024_chat35_stamped", "chat35_stamped"),
+            ("s1024_chat47_stamped", "chat47_stamped"),
+            ("s1024_chat60_stamped", "chat60_stamped"),
+            ("s1024_chat60_kept", "chat60_kept"),
+            ("s1024_rag12_stamped", "rag12_stamped"),
+            ("s1024_rag18_stamped", "rag18_stamped"),
+        ],
+    },
+    Server {
+        folder: "nocompile",
+        max_num_seqs: 128,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        runs: &[
+            ("n128_chat25_stamped", "chat25_stamped"),
+            ("n128_chat35_stamped", "chat35_stamped"),
+            ("n128_rag12_stamped", "rag12_stamped"),
+        ],
+    },
+];
+
 /// The runs of these servers, whose folders are in `folder`.
 pub(crate) fn later_machine(folder: &Path, servers: &[Server]) -> Result<Vec<Source>, Error> {
     let mut sources = Vec::new();

@@ -31,6 +31,7 @@ fn metrics_follow_from_the_requests() {
         ("h100_qwen2.5_7b_chat", Some(6)),
         ("h100_qwen2.5_7b_grid", Some(16)),
         ("h100_qwen2.5_7b_repeats", Some(12)),
+        ("h200_qwen2.5_7b_grid", Some(19)),
         ("week3_suite_simulated", None),
         ("vllm_cpu_tiny", None),
     ] {
@@ -82,8 +83,8 @@ fn the_card_of_the_h100_study_says_what_the_set_holds() {
 
 /// The same of the measured configurations.
 #[test]
-fn the_cards_of_the_h100_configurations_say_what_the_sets_hold() {
-    for name in ["h100_qwen2.5_7b_grid", "h100_qwen2.5_7b_repeats"] {
+fn the_cards_of_the_measured_configurations_say_what_the_sets_hold() {
+    for name in ["h100_qwen2.5_7b_grid", "h100_qwen2.5_7b_repeats", "h200_qwen2.5_7b_grid"] {
         let card = fs::read_to_string(datasets().join(name).join("README.md")).expect("card");
         for trial in &load(name).set.trials {
             let row = row_of_a_configuration(trial);
@@ -113,6 +114,70 @@ fn row_of_a_configuration(trial: &StoredTrial) -> String {
         server.engine_steps.expect("told"),
         if caveats.is_empty() { "–".to_owned() } else { caveats.join(", ") },
     )
+}
+
+/// A row of the time stamps: its run, then the columns behind the request's number.
+fn stamps() -> Vec<(String, Vec<Option<f64>>)> {
+    let text = fs::read_to_string(datasets().join("h200_qwen2.5_7b_grid/stamps.csv"));
+    let text = text.expect("the stamps");
+    let mut rows = text.lines();
+    assert!(rows.next().expect("a head").starts_with("run,request,sent_s,connected_s,read_s,"));
+    let cells = |row: &str| {
+        let mut cells = row.split(',').map(str::to_owned);
+        let run = cells.next().expect("a run");
+        (run, cells.skip(1).map(|cell| cell.parse().ok()).collect())
+    };
+    rows.map(cells).collect()
+}
+
+/// Where a request's time goes, by the card and by the stamps.
+#[test]
+fn the_card_of_the_stamps_says_how_long_each_stage_takes() {
+    let card = fs::read_to_string(datasets().join("h200_qwen2.5_7b_grid/README.md")).expect("card");
+    let stamps = stamps();
+    let mut runs: Vec<&str> = stamps.iter().map(|(run, _)| run.as_str()).collect();
+    runs.dedup();
+    assert_eq!(runs.len(), 4);
+    for name in runs {
+        let stages: Vec<Vec<f64>> = stamps
+            .iter()
+            .filter(|(run, _)| run == name)
+            .map(|(_, cells)| {
+                // A connection that was there already was there when the request was sent.
+                let times: Vec<f64> =
+                    cells[..10].iter().map(|cell| cell.or(cells[0]).expect("sent")).collect();
+                times.windows(2).map(|pair| 1e3 * (pair[1] - pair[0])).collect()
+            })
+            .collect();
+        let means: Vec<String> = (0..9)
+            .map(|stage| {
+                let sum: f64 = stages.iter().map(|stages| stages[stage]).sum();
+                format!("{:.1}", sum / stages.len() as f64)
+            })
+            .collect();
+        let row = format!("| `{name}` | {} |", means.join(" | "));
+        assert!(card.contains(&row), "the card lacks: {row}");
+    }
+}
+
+/// The law of the simulator's front end: where every turn of the event loop has outputs to process, a request
+/// passes 2 turns to vLLM's handler and 12 to the engine more often than any other number.
+#[test]
+fn requests_pass_the_event_loop_in_fourteen_turns() {
+    let stamps = stamps();
+    for run in ["stock_s1024_b8192_u92_chat60_stamped", "stock_s1024_b8192_u92_chat60_kept"] {
+        let most_common = |column: usize| {
+            let mut counts = std::collections::BTreeMap::new();
+            for (_, cells) in stamps.iter().filter(|(name, cells)| {
+                name == run && cells[0].is_some_and(|sent_s| (8.0..15.0).contains(&sent_s))
+            }) {
+                let turns = cells[column].expect("counted");
+                *counts.entry(turns.to_string()).or_insert(0) += 1;
+            }
+            counts.into_iter().max_by_key(|(_, count)| *count).expect("rows").0
+        };
+        assert_eq!([most_common(10), most_common(11)], ["2", "12"], "{run}");
+    }
 }
 
 /// What the card of the repeats says of the cache that is full.
