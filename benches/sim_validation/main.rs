@@ -41,6 +41,7 @@ fn main() -> Result<(), Error> {
         page::coefficients()?,
         page::runs(&replays)?,
         page::held_out(&replays)?,
+        page::other_gpu(&replays)?,
         five::section(&replays)?,
         page::NOT_MODELLED.to_owned(),
     ];
@@ -98,10 +99,11 @@ mod tests {
         let page = fs::read_to_string(root().join("docs/SIMULATOR.md")).expect("the page");
         let runs = page::runs(&replays).expect("a string takes it");
         let held_out = page::held_out(&replays).expect("a string takes it");
+        let other_gpu = page::other_gpu(&replays).expect("a string takes it");
         let coefficients = page::coefficients().expect("a shipped preset");
         let words = [page::INTRODUCTION, five::READING, page::NOT_MODELLED];
-        for line in [&*runs, &held_out, &coefficients].into_iter().chain(words).flat_map(str::lines)
-        {
+        let tables = [&*runs, &held_out, &other_gpu, &coefficients];
+        for line in tables.into_iter().chain(words).flat_map(str::lines) {
             assert!(page.contains(line), "the page lacks: {line}");
         }
         let picture = picture(&replays).expect("it can be drawn");

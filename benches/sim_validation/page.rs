@@ -109,6 +109,23 @@ pub(crate) fn held_out(replays: &Replays) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
+/// What the simulator says of a machine with another GPU.
+pub(crate) fn other_gpu(replays: &Replays) -> Result<String, std::fmt::Error> {
+    let mut text = include_str!("other_gpu.md").to_owned();
+    text.push_str(&head());
+    for run in &replays.fifth {
+        text.push_str(&row(run.label(), run));
+    }
+    text.push_str(&far_off(replays.fifth.iter()));
+    text.push_str("\n\n| | bar | fifth machine |\n|---|---|---|\n");
+    for (metric, bar) in TARGETS {
+        write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
+        text.push_str(&median_and_worst(&replays.fifth.iter(), metric));
+        text.push('\n');
+    }
+    Ok(text)
+}
+
 /// How well the configurations of these runs are ordered.
 fn order(runs: &[Replay]) -> Result<String, std::fmt::Error> {
     let order = Order::of(runs);

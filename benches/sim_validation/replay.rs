@@ -6,7 +6,7 @@ use slotune::{
     calibration::measured_runs,
     results::ResultSet,
     serving::metrics::{Metric, Statistic, percentile},
-    sim::{GpuPreset, MeasuredRun, ModelPreset, ModelShape, RunFigures},
+    sim::{GpuPreset, MeasuredRun, ModelPreset, ModelShape, RunFigures, ServerModel},
 };
 
 use crate::Error;
@@ -32,6 +32,8 @@ pub(crate) struct Replays {
     /// Those of machines that nothing was fitted to.
     pub(crate) third: Vec<Replay>,
     pub(crate) fourth: Vec<Replay>,
+    /// Those of a machine with an H200, on its preset.
+    pub(crate) fifth: Vec<Replay>,
 }
 
 /// A measured run, and what the simulator says of it.
@@ -53,19 +55,21 @@ impl Replays {
     pub(crate) fn new(datasets: &Path) -> Result<Self, Error> {
         let preset = GpuPreset::named("h100-sxm")?;
         let model = ModelPreset::named("qwen2.5-7b")?.shape;
-        let server = preset.server(model.clone());
-        let replayed = |set: &str| -> Result<Vec<Replay>, Error> {
+        let h100 = preset.server(model.clone());
+        let h200 = GpuPreset::named("h200")?.server(model.clone());
+        let replayed = |set: &str, server: &ServerModel| -> Result<Vec<Replay>, Error> {
             let (runs, skipped) = measured_runs(&ResultSet::read(datasets.join(set))?);
             if let Some(trial) = skipped.first() {
                 return Err(trial.to_string().into());
             }
-            let replayed = |run: MeasuredRun| Ok(Replay { predicted: run.replay(&server)?, run });
+            let replayed = |run: MeasuredRun| Ok(Replay { predicted: run.replay(server)?, run });
             runs.into_iter().map(replayed).collect()
         };
-        let runs = replayed("h100_qwen2.5_7b_grid")?;
-        let third = replayed("h100_qwen2.5_7b_chat")?;
-        let fourth = replayed("h100_qwen2.5_7b_repeats")?;
-        Ok(Self { preset, model, runs, third, fourth })
+        let runs = replayed("h100_qwen2.5_7b_grid", &h100)?;
+        let third = replayed("h100_qwen2.5_7b_chat", &h100)?;
+        let fourth = replayed("h100_qwen2.5_7b_repeats", &h100)?;
+        let fifth = replayed("h200_qwen2.5_7b_grid", &h200)?;
+        Ok(Self { preset, model, runs, third, fourth, fifth })
     }
 
     /// Measured runs of one machine.

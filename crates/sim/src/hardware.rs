@@ -1,8 +1,8 @@
 //! GPUs: memory and the rates that a step reaches on them.
 //!
 //! The numbers stand in `presets/gpus`, each with its status and source; see
-//! [`GpuPreset`](crate::GpuPreset). Only those of the H100 SXM were fitted to measurements: results
-//! on the others are for demonstrations only.
+//! [`GpuPreset`](crate::GpuPreset). Only those of the H100 SXM and the H200 were fitted to measurements:
+//! results on the others are for demonstrations only.
 
 use crate::presets::{GpuPreset, PresetError};
 

@@ -6,7 +6,7 @@
 //! requests that need not fit into memory. `tests/rules.rs` lists the rules with their tests.
 //!
 //! ```text
-//! clients ─► front end (serial) ─► waiting ─► scheduler ─► step ─► GPU
+//! clients ─► front end (turns) ──► waiting ─► scheduler ─► step ─► GPU
 //!    ▲           │  ▲                            ▲                  │
 //!    └───────────┘  └──────── sampled tokens ────┴──────────────────┘
 //! ```
@@ -16,7 +16,8 @@
 //! Costs were fitted to vLLM 0.25.1 serving Qwen2.5-7B (dummy weights, bf16, prefix caching off) on
 //! **two H100 SXM** hosts, one day each. On the first, end-to-end means are within 2.5 % in every run with
 //! vLLM's compilation, saturated ones included; without compilation a host may be half as slow again from run to run, and within one, which
-//! nothing here foresees. A test holds the former.
+//! nothing here foresees. A test holds the former. The order in which the front end does its work, and the
+//! rates of the H200, come from time stamps of one server on an **H200** (`datasets/h200_qwen2.5_7b_grid`).
 //! Every other [`GpuPreset`] is an estimate from the literature, for demonstrations only, as is all of
 //! tensor parallelism: each GPU's share of the work, and all-reduces at the speed of the links, without
 //! what more processes cost the host. Prefix caching and priority scheduling follow vLLM's source and
@@ -49,7 +50,7 @@ pub use calibration::{
     MeasuredRun, RunFigures, TARGETS, calibrate, cross_validate,
 };
 pub use cost::{FrontEndCosts, HostCosts, StepCosts};
-pub use front_end::Streaming;
+pub use front_end::EventLoop;
 pub use hardware::Gpu;
 pub use model::ModelShape;
 pub use noise::Noise;

@@ -171,17 +171,25 @@ impl ServerModel {
         if costs != (measured.step, measured.host, measured.front_end) {
             return "NOT CALIBRATED: coefficients were given by the caller".into();
         }
-        let shipped = Gpu::named(&self.gpu.name).ok();
-        if shipped.as_ref() != Some(&self.gpu) {
+        let shipped = GpuPreset::named(&self.gpu.name).ok();
+        let Some(shipped) = shipped.filter(|preset| preset.gpu == self.gpu) else {
             return "NOT CALIBRATED: the GPU's numbers were given by the caller".into();
-        }
+        };
+        let is_other_model = self.model != ModelShape::qwen2_5_7b();
         if self.gpu != measured.gpu {
+            let costs = format!("host and front-end times are those of {FIT}");
+            if !shipped.rates_are_fitted() {
+                return format!(
+                    "NOT MEASURED: GPU rates are estimates from the literature, {costs}; for \
+                     demonstrations only"
+                );
+            }
+            let model = if is_other_model { "; the model itself was not measured" } else { "" };
             return format!(
-                "NOT MEASURED: GPU rates are estimates from the literature, host and front-end \
-                 times are those of {FIT}; for demonstrations only"
+                "GPU rates were fitted to the steps of one host with this GPU, {costs}{model}"
             );
         }
-        if self.model != ModelShape::qwen2_5_7b() {
+        if is_other_model {
             return format!(
                 "scaled by the model's published shape from {FIT}; the model itself was not measured"
             );
@@ -211,7 +219,8 @@ mod tests {
         for name in crate::GpuPreset::names().skip(1) {
             let gpu = Gpu::named(name).expect("a shipped preset");
             let server = ServerModel::new(gpu, ModelShape::qwen2_5_7b());
-            assert!(basis(&server).starts_with("NOT MEASURED"), "{}", server.gpu.name);
+            let begin = if name == "h200" { "GPU rates were fitted" } else { "NOT MEASURED" };
+            assert!(basis(&server).starts_with(begin), "{}", server.gpu.name);
         }
         let other = ModelShape { layers: 32, ..ModelShape::qwen2_5_7b() };
         assert!(basis(&ServerModel::new(Gpu::h100_sxm(), other)).starts_with("scaled"));

@@ -114,7 +114,7 @@ fn a_server_without_room_for_a_full_step_dies_under_load() {
         panic!("a thousand do not fit");
     };
     assert_eq!(class, InfeasibleClass::CrashUnderLoad);
-    assert!(message.starts_with("CUDA out of memory. Tried to allocate 1.25 GiB. "), "{message}");
+    assert!(message.starts_with("CUDA out of memory. Tried to allocate 1.09 GiB. "), "{message}");
     // Not before the prompt was sent; a thousand streams delay it.
     assert!((start_up_s + 6.0..start_up_s + 20.0).contains(&cost_s), "{start_up_s} to {cost_s}");
     assert!(run(0.95, 1000).is_ok());

@@ -7,7 +7,7 @@ use slotune_serving::{
     EngineArguments, Load, RequestRecord, RequestSpec, Schedule, engine_arguments::CudagraphMode,
 };
 use slotune_sim::{
-    FrontEndCosts, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, Streaming, simulate,
+    EventLoop, FrontEndCosts, HostCosts, RunOptions, ServerModel, SimulatedRun, StepCosts, simulate,
 };
 
 struct Row {
@@ -94,7 +94,7 @@ const PROTOTYPE: [Row; 6] = [
 
 #[test]
 fn replays_match_the_prototype() {
-    let options = RunOptions { streaming: Streaming::Apart, ..RunOptions::default() };
+    let options = RunOptions { event_loop: EventLoop::Serial, ..RunOptions::default() };
     for row in &PROTOTYPE {
         let run = replay(&prototype(), row, &options);
         assert!(run.records.iter().all(RequestRecord::is_completed), "{}", row.run);

@@ -16,9 +16,13 @@
 //! | loop | a request that ends frees its sequence and its blocks | `src/scheduler/tests/steps.rs` | `an_asynchronous_slot_is_free_one_step_later` |
 //! | loop | one that ends in the queue leaves it | `src/scheduler/tests/preemption.rs` | `a_request_preempted_before_its_last_token_comes_is_not_computed_again` |
 //! | front end | an arrival costs by request and prompt token, then has a latency | `src/front_end/tests.rs` | `arrivals_wait_for_one_another` |
+//! | front end | a turn takes one request in, and each on its way one stage further | `src/front_end/tests.rs` | `requests_come_in_stage_by_stage` |
+//! | front end | a request waits for as many turns as it has stages | `src/front_end/tests.rs` | `a_request_waits_for_as_many_turns_as_it_has_stages` |
+//! | front end | small outputs that wait are merged | `src/front_end/tests.rs` | `outputs_that_wait_are_merged` |
+//! | front end | large outputs are processed 128 tokens at a time | `src/front_end/tests.rs` | `large_outputs_are_processed_in_stretches` |
 //! | front end | an output costs by step and token, in batch order | `src/front_end/tests.rs` | `tokens_are_streamed_in_the_order_of_the_batch` |
 //! | front end | the first token, each k-th and the last are sent | `src/simulate/tests/mod.rs` | `the_stream_interval_merges_tokens_into_chunks` |
-//! | front end | looking at fewer tokens changes no time | `src/front_end/tests.rs` | `marked_tokens_are_as_late_as_if_each_were_looked_at` |
+//! | front end | looking at fewer tokens changes no time | `src/front_end/tests.rs` | `marks_need_no_look_at_each_token` |
 //! | front end | a closed loop sends the next when one ends | `src/simulate/tests/mod.rs` | `a_closed_loop_sends_the_next_when_one_ends` |
 //! | refusal | prompts and outputs beyond the context are refused | `src/simulate/tests/input.rs` | `impossible_requests_are_rejected` |
 //! | refusal | a request larger than the cache stays unfinished | `src/simulate/tests/limits.rs` | `a_request_that_outgrows_the_cache_is_left_unfinished` |

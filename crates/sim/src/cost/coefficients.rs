@@ -81,9 +81,9 @@ costs! {
 costs! {
     /// Coefficients of the API server's event loop, one serial resource.
     FrontEndCosts of "front_end" as front_end {
-        /// Of each arriving request, ms.
+        /// Of each arriving request, over all of its turns, ms.
         per_request_ms,
-        /// Of each prompt token, ms.
+        /// Of each prompt token, which is decoded with the first token of the answer, ms.
         per_prompt_token_ms,
         /// Of each step's output, ms.
         per_step_ms,

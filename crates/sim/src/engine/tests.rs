@@ -51,7 +51,8 @@ fn a_lone_request_takes_what_its_steps_take() {
         timer.time(&shape)
     };
     let (prefill, second, third) = (time(0, 300), time(300, 1), time(301, 1));
-    let at_engine_s = 0.0022 + 300.0 * 9e-7 + 0.0015;
+    let at_engine_s = 0.0017 + 0.0008;
+    let decoded_prompt_s = 300.0 * 1.4e-6;
     let to_client_s = 0.000_175 + 0.000_015 + 0.000_061 + 0.0005;
     let launch_s = |done_s: f64| (done_s + prefill.gpu_s).max(at_engine_s + prefill.host_s + 3e-4);
     let prefilled_s = launch_s(at_engine_s + 0.0029);
@@ -60,7 +61,11 @@ fn a_lone_request_takes_what_its_steps_take() {
     let mut synchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(false));
     let records = run(&mut synchronous);
     let decoded_s = prefilled_s + second.host_s + second.gpu_s + third.host_s + third.gpu_s;
-    assert_record(&records[0], prefilled_s + to_client_s, decoded_s + to_client_s);
+    assert_record(
+        &records[0],
+        prefilled_s + decoded_prompt_s + to_client_s,
+        decoded_s + to_client_s,
+    );
 
     // With two in flight the host works ahead: a token is fetched when the next step is launched.
     let mut asynchronous = engine(vec![spec(0.0, 300, 3)], &scheduling(true));
@@ -69,7 +74,7 @@ fn a_lone_request_takes_what_its_steps_take() {
     let second_s = prefilled_s.max(launched_s) + second.gpu_s;
     let fetched_s = prefilled_s.max(launched_s);
     let third_s = second_s.max(fetched_s + third.host_s) + third.gpu_s;
-    assert_record(&records[0], fetched_s + to_client_s, third_s + to_client_s);
+    assert_record(&records[0], fetched_s + decoded_prompt_s + to_client_s, third_s + to_client_s);
 }
 
 fn assert_record(record: &RequestRecord, first_s: f64, last_s: f64) {
@@ -134,9 +139,11 @@ fn queue_time_is_from_the_engine_to_the_first_step() {
     let [first, second] = &records[..] else { panic!("two requests") };
     assert_eq!(first.queue_time_s, Some(0.0));
     // It arrives during the first step, and the engine takes it in when that has ended; tokens are
-    // then on the way to the client for as long as an output takes.
+    // then on the way to the client for as long as an output takes, and the first is for its prompt's more.
     let to_client_s = 0.00015 + 0.000_066 + 0.0005;
-    let queued_s = first.first_token_s.expect("it was served") - to_client_s;
+    let decoded_prompt_s = 300.0 * 1.4e-6;
+    let first_s = first.first_token_s.expect("it was served");
+    let queued_s = first_s - decoded_prompt_s - to_client_s;
     let freed_s = first.last_token_s.expect("it ends") - to_client_s;
     let queue_time_s = second.queue_time_s.expect("it was served");
     assert!((queue_time_s - (freed_s - queued_s)).abs() < 1e-9, "{queue_time_s}");

@@ -15,6 +15,8 @@ pub(crate) struct Client {
     pub(crate) shared_prefix: Vec<PromptSegment>,
     /// Why the front end refuses it, if it does.
     pub(crate) refusal: Option<String>,
+    /// Whether the front end decoded its prompt, as it does with the first token.
+    pub(crate) is_prompt_decoded: bool,
     /// Tokens that the front end streamed, where it looks at each.
     pub(crate) processed: u32,
     /// Tokens that reached the client.
@@ -24,9 +26,9 @@ pub(crate) struct Client {
     /// When the latest chunk reached it.
     pub(crate) last_s: Option<f64>,
     pub(crate) chunk_times_s: Vec<f64>,
-    /// The round of the front end in which it got its first chunk, and its latest.
-    first_round: Option<u64>,
-    latest_round: Option<u64>,
+    /// The sending of the front end in which it got its first chunk, and its latest.
+    first_sending: Option<u64>,
+    latest_sending: Option<u64>,
 }
 
 impl Client {
@@ -39,13 +41,14 @@ impl Client {
             due_s,
             shared_prefix: spec.shared_prefix,
             refusal,
+            is_prompt_decoded: false,
             processed: 0,
             received: 0,
             first_s: None,
             last_s: None,
             chunk_times_s: Vec::new(),
-            first_round: None,
-            latest_round: None,
+            first_sending: None,
+            latest_sending: None,
         }
     }
 
@@ -56,19 +59,19 @@ impl Client {
         self.processed < self.output && !(self.processed - 1).is_multiple_of(interval)
     }
 
-    /// The tokens so far reach the client, in the chunk of this round: a round sends one to each client,
+    /// The tokens so far reach the client, in the chunk of this sending: each sends one to every client,
     /// at the time of the last token in it. The first chunk goes when its first token does, so that
     /// nothing need be known of the others.
-    pub(super) fn receive(&mut self, time_s: f64, round: u64, keeps_chunk_times: bool) {
+    pub(super) fn receive(&mut self, time_s: f64, sending: u64, keeps_chunk_times: bool) {
         self.received = self.processed;
-        if self.first_round == Some(round) {
+        if self.first_sending == Some(sending) {
             return;
         }
-        if self.latest_round == Some(round) {
+        if self.latest_sending == Some(sending) {
             self.chunk_times_s.pop();
         }
-        self.first_round.get_or_insert(round);
-        self.latest_round = Some(round);
+        self.first_sending.get_or_insert(sending);
+        self.latest_sending = Some(sending);
         self.first_s.get_or_insert(time_s);
         self.last_s = Some(time_s);
         if keeps_chunk_times {

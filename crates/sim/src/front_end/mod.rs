@@ -1,8 +1,10 @@
-//! The API server and its clients: one serial resource that takes requests in and streams tokens
-//! out.
+//! The API server and its clients: one event loop that takes requests in and streams tokens out.
 //!
-//! Its jobs are arrivals and outputs of steps, done in the order of their times, arrivals first
-//! among equals. A busy front end delays both, which is what limits a server at high rates.
+//! The loop goes in turns, as asyncio's does. In one turn every request on its way in comes one stage
+//! further, what the turn before processed is sent, the outputs that wait are processed, and one
+//! connection is accepted. So where the loop has much to send, a request waits for as many turns as it
+//! has stages, each as long as a step's tokens take: that, not the engine's queue, is where requests wait when
+//! the rate is high.
 //!
 //! As in vLLM, the tokens of an output are processed, up to [`STRETCH_TOKENS`] at a time, and then
 //! each goes to its client in a chunk. Outputs that queue up while the front end is busy are processed in
@@ -11,35 +13,44 @@
 //! `vllm/v1/engine/async_llm.py`; measured servers merged chunks in steps of up to 128 requests, and not
 //! in larger ones.)
 //!
-//! A token is visible after the costs of those before it in its output, so of most tokens nothing
-//! needs to be known: only the first and the last of a request are looked at, unless the time of
-//! each is asked for.
+//! A token is visible after the costs of those before it, so of most tokens nothing needs to be known: only
+//! the first and the last of a request are looked at, unless the time of each is asked for.
 
 mod arrivals;
 mod client;
+mod outputs;
 mod refusal;
 
 use std::collections::VecDeque;
 
 use crate::{cost::FrontEndCosts, noise::Factors};
+use outputs::{Chunks, Slice};
 use refusal::refusal;
 
 use arrivals::Due;
 pub(crate) use arrivals::{Arrivals, check_arrival};
 pub(crate) use client::Client;
+pub(crate) use outputs::Mark;
 
 /// Most tokens that are processed before the streams get to send theirs
 /// (`VLLM_V1_OUTPUT_PROC_CHUNK_SIZE`).
 const STRETCH_TOKENS: u32 = 128;
 
-/// How the front end sends outputs that queued up while it was busy.
+/// Turns from the one after a connection is accepted to the one in which its request goes to the engine:
+/// one makes the connection and reads from it, two bring the request to vLLM's handler, and twelve take it
+/// through. Counted in the time stamps of a server of vLLM 0.25.1 with uvicorn 0.54 under load, of
+/// completions whose prompts are token ids (docs/SIMULATOR.md).
+const STAGES: u32 = 15;
+
+/// In which order the front end does what there is to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Streaming {
-    /// Small ones together, each client's tokens in one chunk, as vLLM does.
+pub enum EventLoop {
+    /// In turns, as vLLM's API server does.
     #[default]
-    Merged,
-    /// Each on its own, as the prototype did that the first coefficients were fitted with.
-    Apart,
+    Turns,
+    /// One thing after the other, each done to its end, as the prototype did that the first coefficients
+    /// were fitted with.
+    Serial,
 }
 
 /// How the front end and its clients behave in a run.
@@ -52,31 +63,18 @@ pub(crate) struct FrontEndSettings {
     pub(crate) end_s: f64,
     /// Longest context, tokens.
     pub(crate) longest: u32,
-    /// How outputs that wait are sent.
-    pub(crate) streaming: Streaming,
+    pub(crate) event_loop: EventLoop,
     /// Whether the time of each token is needed, not only of the first and last of a request.
     pub(crate) looks_at_each: bool,
 }
 
-/// A token of an output that begins or ends the stream of its request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// Place among the tokens of the output, from 0.
-    pub(crate) place: u32,
-    pub(crate) slot: usize,
-    pub(crate) is_first: bool,
-    pub(crate) is_last: bool,
-}
-
-/// What a step sampled.
+/// A request on its way in.
 #[derive(Debug)]
-struct Output {
-    time_s: f64,
-    tokens: u32,
-    /// How many of the marks are its own.
-    marks: usize,
-    /// Whose each token is, where each is looked at.
-    each: Vec<usize>,
+struct Intake {
+    slot: usize,
+    /// Stages before it.
+    stages: u32,
+    stage_s: f64,
 }
 
 /// The front end and its queues. Times are seconds. Requests under way have slots, whose numbers
@@ -87,22 +85,26 @@ pub(crate) struct FrontEnd<'a> {
     factors: Factors,
     busy_until_s: f64,
     arrivals: Arrivals<'a>,
+    /// Requests that were accepted, in that order.
+    intake: VecDeque<Intake>,
     /// Requests on the way to the engine.
     to_engine: VecDeque<(f64, usize)>,
-    /// Sampled tokens on the way to the clients.
-    outputs: VecDeque<Output>,
+    /// Sampled tokens that were not processed.
+    outputs: VecDeque<Slice>,
+    /// Those that were, and are to be sent in the next turn.
+    processed: Vec<Slice>,
     /// The marks of all outputs, in order.
     marks: VecDeque<Mark>,
     /// Emptied lists of outputs, to be used again.
     spare: Vec<Vec<usize>>,
     clients: Vec<Client>,
     free_slots: Vec<usize>,
-    /// Requests that end in the present round, and when.
+    /// Requests that end in the present turn, and when.
     ending: Vec<(f64, usize)>,
     /// Requests that ended and were not handed out.
     ended: VecDeque<usize>,
     /// How often it sent chunks.
-    rounds: u64,
+    sendings: u64,
 }
 
 impl<'a> FrontEnd<'a> {
@@ -118,32 +120,32 @@ impl<'a> FrontEnd<'a> {
             factors,
             busy_until_s: 0.0,
             arrivals,
+            intake: VecDeque::new(),
             to_engine: VecDeque::new(),
             outputs: VecDeque::new(),
+            processed: Vec::new(),
             marks: VecDeque::new(),
             spare: Vec::new(),
             clients: Vec::new(),
             free_slots: Vec::new(),
             ending: Vec::new(),
             ended: VecDeque::new(),
-            rounds: 0,
+            sendings: 0,
         }
     }
 
-    /// Does every job that starts by `now_s`.
+    /// Does every turn that starts by `now_s`.
     pub(crate) fn advance(&mut self, now_s: f64) {
-        while self.next_start_s().is_some_and(|start_s| start_s <= now_s) {
-            self.do_next();
+        while let Some(start_s) = self.next_start_s().filter(|&start_s| start_s <= now_s) {
+            self.turn(start_s);
         }
     }
 
-    /// Does one job, if there is any.
+    /// Does one turn, if there is anything to do.
     pub(crate) fn advance_by_one(&mut self) -> bool {
-        let has_job = self.next_start_s().is_some();
-        if has_job {
-            self.do_next();
-        }
-        has_job
+        let start_s = self.next_start_s();
+        start_s.into_iter().for_each(|start_s| self.turn(start_s));
+        start_s.is_some()
     }
 
     /// When the next request reaches the engine, of those that the front end took in.
@@ -165,16 +167,38 @@ impl<'a> FrontEnd<'a> {
     /// Takes the tokens that a step sampled, `marks` of which begin or end a stream.
     pub(crate) fn post(&mut self, now_s: f64, tokens: u32, marks: &[Mark]) {
         self.marks.extend(marks);
-        let marks = marks.len();
-        self.outputs.push_back(Output { time_s: now_s, tokens, marks, each: Vec::new() });
+        let mut marks = marks;
+        for (begin, tokens, is_last) in Slice::cut(tokens, self.stretch()) {
+            let own = marks.partition_point(|mark| mark.place < begin + tokens);
+            marks = &marks[own..];
+            let each = Vec::new();
+            self.outputs.push_back(Slice {
+                time_s: now_s,
+                begin,
+                tokens,
+                is_last,
+                marks: own,
+                each,
+            });
+        }
     }
 
     /// The same where each token is looked at: whose they are.
     pub(crate) fn post_each(&mut self, now_s: f64, sampled: &[usize]) {
-        let mut each = self.spare.pop().unwrap_or_default();
-        each.extend(sampled);
         let tokens = u32::try_from(sampled.len()).expect("as many as requests run at most");
-        self.outputs.push_back(Output { time_s: now_s, tokens, marks: 0, each });
+        for (begin, tokens, is_last) in Slice::cut(tokens, self.stretch()) {
+            let mut each = self.spare.pop().unwrap_or_default();
+            each.extend(&sampled[begin as usize..(begin + tokens) as usize]);
+            self.outputs.push_back(Slice { time_s: now_s, begin, tokens, is_last, marks: 0, each });
+        }
+    }
+
+    /// Most tokens that are processed in one go.
+    fn stretch(&self) -> u32 {
+        match self.settings.event_loop {
+            EventLoop::Turns => STRETCH_TOKENS,
+            EventLoop::Serial => u32::MAX,
+        }
     }
 
     /// A request that ended, and its client; the slot may be given to another from now on.
@@ -203,38 +227,79 @@ impl<'a> FrontEnd<'a> {
         self.arrivals.error()
     }
 
-    /// When the next job starts, if one does before the run ends.
+    /// When the next turn starts, if one does before the run ends.
     fn next_start_s(&self) -> Option<f64> {
-        let output_s = self.next_output_s();
-        let start_s = self.arrivals.next_s().min(output_s).max(self.busy_until_s);
+        let start_s = if self.is_under_way() {
+            self.busy_until_s
+        } else {
+            self.arrivals.next_s().min(self.next_output_s()).max(self.busy_until_s)
+        };
         (start_s <= self.settings.end_s && start_s < f64::INFINITY).then_some(start_s)
     }
 
-    fn next_output_s(&self) -> f64 {
-        self.outputs.front().map_or(f64::INFINITY, |output| output.time_s)
+    /// Whether something was begun that the next turn goes on with.
+    fn is_under_way(&self) -> bool {
+        let is_cut = self.outputs.front().is_some_and(|slice| slice.begin > 0);
+        is_cut || !self.processed.is_empty() || !self.intake.is_empty()
     }
 
-    fn do_next(&mut self) {
-        if let Some(due) = self.arrivals.pop(self.next_output_s()) {
-            self.take_in(due);
-        } else {
-            self.stream_out();
+    fn next_output_s(&self) -> f64 {
+        self.outputs.front().map_or(f64::INFINITY, |slice| slice.time_s)
+    }
+
+    /// Does what is to be done from `start_s` on.
+    fn turn(&mut self, start_s: f64) {
+        self.busy_until_s = start_s;
+        let factor = self.factors.next();
+        match self.settings.event_loop {
+            EventLoop::Turns => {
+                self.take_in(factor);
+                self.send(factor);
+                while self.next_output_s() <= start_s && self.process(factor) {}
+                if let Some(due) = self.arrivals.pop(self.busy_until_s.min(self.settings.end_s)) {
+                    self.accept(due, STAGES, self.costs.per_request_ms);
+                }
+            }
+            EventLoop::Serial => {
+                if let Some(due) = self.arrivals.pop(self.next_output_s()) {
+                    let read = f64::from(due.spec.prompt_tokens.min(self.settings.longest));
+                    let prompt_ms = self.costs.per_prompt_token_ms * read;
+                    self.accept(due, 1, self.costs.per_request_ms + prompt_ms);
+                    self.take_in(factor);
+                } else {
+                    self.process(factor);
+                    self.send(factor);
+                }
+            }
         }
     }
 
-    fn take_in(&mut self, due: Due) {
+    fn accept(&mut self, due: Due, stages: u32, cost_ms: f64) {
         let Due { index, time_s, spec } = due;
-        // A prompt that is too long is refused before it is read to its end.
-        let read = f64::from(spec.prompt_tokens.min(self.settings.longest));
-        let cost_ms = self.costs.per_request_ms + self.costs.per_prompt_token_ms * read;
-        self.busy_until_s = self.busy_until_s.max(time_s) + cost_ms / 1e3 * self.factors.next();
         let refusal = refusal(&spec, self.settings.longest);
-        let is_refused = refusal.is_some();
         let slot = self.seat(Client::new(index, time_s, spec, refusal));
-        if is_refused {
-            self.end(slot, self.busy_until_s + self.costs.to_client_ms / 1e3);
-        } else {
-            self.to_engine.push_back((self.busy_until_s + self.costs.to_engine_ms / 1e3, slot));
+        let stage_s = cost_ms / 1e3 / f64::from(stages);
+        self.intake.push_back(Intake { slot, stages, stage_s });
+    }
+
+    /// Brings each request on its way in one stage further.
+    fn take_in(&mut self, factor: f64) {
+        let mut taken_s = None;
+        for intake in &mut self.intake {
+            self.busy_until_s += intake.stage_s * factor;
+            intake.stages -= 1;
+            if intake.stages == 0 {
+                taken_s = Some(self.busy_until_s);
+            }
+        }
+        // One was accepted in a turn, so that one at most has no stage left.
+        if let Some(taken_s) = taken_s {
+            let Intake { slot, .. } = self.intake.pop_front().expect("one has no stage left");
+            if self.clients[slot].refusal.is_some() {
+                self.end(slot, taken_s + self.costs.to_client_ms / 1e3);
+            } else {
+                self.to_engine.push_back((taken_s + self.costs.to_engine_ms / 1e3, slot));
+            }
         }
     }
 
@@ -248,25 +313,60 @@ impl<'a> FrontEnd<'a> {
         }
     }
 
-    /// Processes the outputs that wait and sends what came of them.
-    fn stream_out(&mut self) {
-        let Some(first) = self.outputs.front() else { return };
-        let round =
-            Round::new(&self.outputs, self.busy_until_s.max(first.time_s), self.settings.streaming);
-        let timer = RoundTimer {
-            begun_s: round.begun_s,
-            costs: self.costs.slower_by(self.factors.next()),
-            outputs: round.outputs,
-            tokens: round.tokens,
+    /// Processes the tokens that wait longest, and says whether their output ends with them. If not, the
+    /// streams get to send.
+    fn process(&mut self, factor: f64) -> bool {
+        let Some(slice) = self.outputs.pop_front() else { return false };
+        let per_step_ms = if slice.begin == 0 { self.costs.per_step_ms } else { 0.0 };
+        let cost_ms = per_step_ms
+            + self.costs.per_token_ms * f64::from(slice.tokens)
+            + match self.settings.event_loop {
+                EventLoop::Turns => self.costs.per_prompt_token_ms * self.prompts_to_decode(&slice),
+                EventLoop::Serial => 0.0,
+            };
+        self.busy_until_s += cost_ms / 1e3 * factor;
+        let is_last = slice.is_last;
+        self.processed.push(slice);
+        is_last
+    }
+
+    /// Tokens of the prompts of the requests whose first token is in this slice: to detokenize it, vLLM decodes
+    /// the prompt.
+    fn prompts_to_decode(&mut self, slice: &Slice) -> f64 {
+        let mut tokens = 0;
+        let mut decode = |client: &mut Client| {
+            if !client.is_prompt_decoded {
+                client.is_prompt_decoded = true;
+                tokens += u64::from(client.prompt);
+            }
         };
-        self.rounds += 1;
-        let mut chunks = 0;
-        for _ in 0..round.outputs {
-            let output = self.outputs.pop_front().expect("the round counted it");
-            chunks = chunks.max(self.send(output, &timer));
+        let before = self.processed.iter().map(|slice| slice.marks).sum();
+        for mark in self.marks.iter().skip(before).take(slice.marks) {
+            decode(&mut self.clients[mark.slot]);
         }
-        self.busy_until_s = timer.sent_s(round.tokens, chunks);
-        // Of two outputs in a round the later may end a stream before the earlier does.
+        slice.each.iter().for_each(|&slot| decode(&mut self.clients[slot]));
+        tokens as f64
+    }
+
+    /// Sends what was processed.
+    fn send(&mut self, factor: f64) {
+        if self.processed.is_empty() {
+            return;
+        }
+        self.sendings += 1;
+        let mut timer = SendTimer {
+            begun_s: self.busy_until_s,
+            chunk_s: self.costs.per_chunk_ms / 1e3 * factor,
+            latency_s: self.costs.to_client_ms / 1e3,
+            chunks: Chunks::default(),
+        };
+        let mut processed = std::mem::take(&mut self.processed);
+        for slice in processed.drain(..) {
+            self.send_slice(slice, &mut timer);
+        }
+        self.processed = processed;
+        self.busy_until_s = timer.done_s();
+        // Of two slices the later may end a stream before the earlier does.
         let mut ending = std::mem::take(&mut self.ending);
         ending.sort_by(|(a_s, _), (b_s, _)| a_s.total_cmp(b_s));
         for (time_s, slot) in ending.drain(..) {
@@ -275,43 +375,40 @@ impl<'a> FrontEnd<'a> {
         self.ending = ending;
     }
 
-    /// Sends the chunks of an output and says how many they are.
-    fn send(&mut self, mut output: Output, timer: &RoundTimer) -> u32 {
-        let latency_s = self.costs.to_client_ms / 1e3;
-        for _ in 0..output.marks {
-            let mark = self.marks.pop_front().expect("every output posted its own");
-            let time_s = timer.sent_s(mark.place, mark.place + 1) + latency_s;
-            let client = &mut self.clients[mark.slot];
-            client.processed += 1;
-            if mark.is_first {
-                client.receive(time_s, self.rounds, false);
-            }
-            if mark.is_last {
-                client.receive(time_s, self.rounds, false);
-                client.received = client.output;
-                self.ending.push((client.last_s.unwrap_or(time_s), mark.slot));
-            }
-        }
+    fn send_slice(&mut self, mut slice: Slice, timer: &mut SendTimer) {
         if !self.settings.looks_at_each {
-            return output.tokens;
-        }
-        let mut chunks = 0;
-        for (place, slot) in (0..).zip(output.each.drain(..)) {
-            if self.clients[slot].counts_into_chunk(self.settings.stream_interval) {
-                continue;
+            timer.chunks = timer.chunks.with(slice.begin, slice.tokens);
+            for _ in 0..slice.marks {
+                let mark = self.marks.pop_front().expect("every output posted its own");
+                let time_s = timer.received_s(mark.place);
+                let client = &mut self.clients[mark.slot];
+                client.processed += 1;
+                if mark.is_first {
+                    client.receive(time_s, self.sendings, false);
+                }
+                if mark.is_last {
+                    client.receive(time_s, self.sendings, false);
+                    client.received = client.output;
+                    self.ending.push((client.last_s.unwrap_or(time_s), mark.slot));
+                }
             }
-            chunks += 1;
-            let time_s = timer.sent_s(place, chunks) + latency_s;
+            return;
+        }
+        let interval = self.settings.stream_interval;
+        slice.each.retain(|&slot| !self.clients[slot].counts_into_chunk(interval));
+        let sent = u32::try_from(slice.each.len()).expect("as many as there are tokens at most");
+        timer.chunks = timer.chunks.with(slice.begin, sent);
+        for (place, slot) in (slice.begin..).zip(slice.each.drain(..)) {
+            let time_s = timer.received_s(place);
             if time_s <= self.settings.end_s {
                 let client = &mut self.clients[slot];
-                client.receive(time_s, self.rounds, self.settings.keeps_chunk_times);
+                client.receive(time_s, self.sendings, self.settings.keeps_chunk_times);
                 if client.received == client.output {
                     self.ending.push((client.last_s.unwrap_or(time_s), slot));
                 }
             }
         }
-        self.spare.push(output.each);
-        chunks
+        self.spare.push(slice.each);
     }
 
     /// A request ended at its client.
@@ -321,55 +418,23 @@ impl<'a> FrontEnd<'a> {
     }
 }
 
-/// Outputs that are processed together.
-struct Round {
+/// When the chunks of a turn reach their clients.
+struct SendTimer {
     begun_s: f64,
-    outputs: usize,
-    tokens: u32,
+    chunk_s: f64,
+    latency_s: f64,
+    chunks: Chunks,
 }
 
-impl Round {
-    /// The first of `outputs`, and those behind it that have arrived by `begun_s`, as long as they are
-    /// small: after a stretch the streams get to send.
-    fn new(outputs: &VecDeque<Output>, begun_s: f64, streaming: Streaming) -> Self {
-        let first = &outputs[0];
-        let most = match streaming {
-            Streaming::Merged => STRETCH_TOKENS,
-            Streaming::Apart => 0,
-        };
-        let others = outputs.iter().skip(1).take_while(|output| {
-            first.tokens.max(output.tokens) <= most && output.time_s <= begun_s
-        });
-        let (mut count, mut tokens) = (1, first.tokens);
-        for output in others {
-            count += 1;
-            tokens += output.tokens;
-        }
-        Self { begun_s, outputs: count, tokens }
+impl SendTimer {
+    /// When the chunk of the token of this place does.
+    fn received_s(&self, place: u32) -> f64 {
+        self.begun_s + self.chunk_s * f64::from(self.chunks.up_to(place)) + self.latency_s
     }
-}
 
-/// When the chunks of a round are sent.
-struct RoundTimer {
-    begun_s: f64,
-    costs: FrontEndCosts,
-    outputs: usize,
-    tokens: u32,
-}
-
-impl RoundTimer {
-    /// When the chunk is sent that is the `chunks`-th of its output, and whose token has this place
-    /// there, from 0.
-    fn sent_s(&self, place: u32, chunks: u32) -> f64 {
-        let processed = if self.outputs == 1 {
-            (place / STRETCH_TOKENS + 1).saturating_mul(STRETCH_TOKENS).min(self.tokens)
-        } else {
-            self.tokens
-        };
-        let costs_ms = self.costs.per_step_ms * self.outputs as f64
-            + self.costs.per_token_ms * f64::from(processed)
-            + self.costs.per_chunk_ms * f64::from(chunks);
-        self.begun_s + costs_ms / 1e3
+    /// When all are sent.
+    fn done_s(&self) -> f64 {
+        self.begun_s + self.chunk_s * f64::from(self.chunks.count())
     }
 }
 

@@ -124,6 +124,13 @@ impl GpuPreset {
         Self::parse(name, text)
     }
 
+    /// Whether the rates of its GPU are of one that was measured.
+    pub(crate) fn rates_are_fitted(&self) -> bool {
+        self.coefficients
+            .iter()
+            .any(|number| number.name == "weights_gb_per_s" && number.status != Status::Estimated)
+    }
+
     /// The GPU that was measured, and its host: where a file gives no costs, they are its.
     pub fn measured() -> &'static Self {
         // Its own file gives all costs, so reading it asks for no other.

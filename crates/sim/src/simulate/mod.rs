@@ -11,7 +11,7 @@ use crate::{
     blocks::{BlockPool, KeyedPool},
     cost::StepTimer,
     engine::{Engine, StepNoise},
-    front_end::{Arrivals, Client, FrontEnd, FrontEndSettings, Streaming, check_arrival},
+    front_end::{Arrivals, Client, EventLoop, FrontEnd, FrontEndSettings, check_arrival},
     noise::Noise,
     scheduler::{Admission, Bookkeeping, Request, Scheduler},
     server::ServerModel,
@@ -39,8 +39,8 @@ pub struct RunOptions {
     pub step_memory: Option<StepMemory>,
     /// When the server admits a waiting request.
     pub admission: Admission,
-    /// How the front end sends outputs that wait.
-    pub streaming: Streaming,
+    /// In which order the front end does what there is to do.
+    pub event_loop: EventLoop,
 }
 
 /// What a simulated run gave.
@@ -273,7 +273,7 @@ pub(crate) fn build<'a>(
         keeps_chunk_times: options.record_chunk_times,
         end_s: options.time_limit_s.unwrap_or(f64::INFINITY),
         longest: arguments.max_model_len,
-        streaming: options.streaming,
+        event_loop: options.event_loop,
         looks_at_each: bookkeeping != Bookkeeping::Marks,
     };
     let boot_seed = options.boot_seed.unwrap_or(options.seed);
