@@ -7,7 +7,7 @@
 //! cargo run --release -p slotune-benches --bin h100_grid -- \
 //!   --fourth-machine FOLDER --out datasets/h100_qwen2.5_7b_repeats
 //! cargo run --release -p slotune-benches --bin h100_grid -- \
-//!   --fifth-machine FOLDER --out datasets/h200_qwen2.5_7b_grid
+//!   --fifth-machine FOLDER --sixth-machine FOLDER --out datasets/h200_qwen2.5_7b_grid
 //! ```
 
 mod source;
@@ -28,12 +28,12 @@ use slotune::{
     },
 };
 
-use source::{FIFTH_MACHINE, FOURTH_MACHINE, SECOND_MACHINE, Source};
+use source::{FIFTH_MACHINE, FOURTH_MACHINE, SECOND_MACHINE, SIXTH_MACHINE, Source};
 
 type Error = Box<dyn std::error::Error>;
 
 /// Makes a result set of the H100's measured configurations: of the first and the second machine, or of
-/// the fourth; or of the fifth, an H200's.
+/// the fourth; or of the fifth and the sixth, which have an H200.
 #[derive(Debug, Parser)]
 #[command(group = ArgGroup::new("machines").required(true).args(["first_machine", "fourth_machine", "fifth_machine"]))]
 struct Options {
@@ -47,8 +47,11 @@ struct Options {
     #[arg(long)]
     fourth_machine: Option<PathBuf>,
     /// The same of the fifth machine, which has an H200
-    #[arg(long)]
+    #[arg(long, requires = "sixth_machine")]
     fifth_machine: Option<PathBuf>,
+    /// The same of the sixth machine, which has an H200 too
+    #[arg(long, requires = "fifth_machine")]
+    sixth_machine: Option<PathBuf>,
     /// Folder of the result set, which must not be one yet
     #[arg(long)]
     out: PathBuf,
@@ -76,6 +79,10 @@ impl Options {
             let runs = source::later_machine(folder, &FIFTH_MACHINE)?;
             studies.push(("fifth-machine", StudyRole::Reference, runs));
         }
+        if let Some(folder) = &self.sixth_machine {
+            let runs = source::later_machine(folder, &SIXTH_MACHINE)?;
+            studies.push(("sixth-machine", StudyRole::Comparison, runs));
+        }
         Ok(studies)
     }
 
@@ -84,7 +91,7 @@ impl Options {
         let machines = if self.fourth_machine.is_some() {
             "--fourth-machine FOLDER --out datasets/h100_qwen2.5_7b_repeats"
         } else if self.fifth_machine.is_some() {
-            "--fifth-machine FOLDER --out datasets/h200_qwen2.5_7b_grid"
+            "--fifth-machine FOLDER --sixth-machine FOLDER --out datasets/h200_qwen2.5_7b_grid"
         } else {
             "--first-machine FOLDER --second-machine FOLDER --out datasets/h100_qwen2.5_7b_grid"
         };

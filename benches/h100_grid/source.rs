@@ -229,6 +229,34 @@ pub(crate) const FIFTH_MACHINE: [Server; 5] = [
     },
 ];
 
+/// The servers of the sixth machine, which has an H200 too.
+pub(crate) const SIXTH_MACHINE: [Server; 3] = [
+    Server {
+        folder: "stock",
+        max_num_seqs: 128,
+        max_num_batched_tokens: 8192,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[("s128_chat35", "chat35"), ("s128_chat47", "chat47"), ("s128_rag12", "rag12")],
+    },
+    Server {
+        folder: "stock",
+        max_num_seqs: 512,
+        max_num_batched_tokens: 4096,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullAndPiecewise,
+        runs: &[("s512_chat35", "chat35"), ("s512_rag18", "rag18"), ("s512_chat60", "chat60")],
+    },
+    Server {
+        folder: "nocompile",
+        max_num_seqs: 256,
+        max_num_batched_tokens: 4096,
+        gpu_memory_utilization: 0.92,
+        cudagraph_mode: CudagraphMode::FullDecodeOnly,
+        runs: &[("n256_chat25", "chat25"), ("n256_chat35", "chat35"), ("n256_rag12", "rag12")],
+    },
+];
+
 /// The runs of these servers, whose folders are in `folder`.
 pub(crate) fn later_machine(folder: &Path, servers: &[Server]) -> Result<Vec<Source>, Error> {
     let mut sources = Vec::new();

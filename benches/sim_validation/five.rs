@@ -12,7 +12,7 @@ use slotune::{
 use crate::{
     Error,
     page::percent,
-    replay::{MACHINES, Replays, median},
+    replay::{H200_MACHINES, MACHINES, Replays, median},
 };
 
 /// Runs that are fitted to.
@@ -28,7 +28,8 @@ const DISPLACEMENT: f64 = 0.25;
 pub(crate) fn section(replays: &Replays) -> Result<String, Error> {
     let [first, second] = MACHINES.map(|machine| replays.of_machine(machine));
     let both = [first.clone(), second.clone()].concat();
-    let fourth: Vec<MeasuredRun> = replays.fourth.iter().map(|run| (**run).clone()).collect();
+    let fourth = replays.of_machine("fourth-machine");
+    let [_, sixth] = H200_MACHINES.map(|machine| replays.of_machine(machine));
     let mut text = format!(
         "## Calibrated from five runs\n\n\
          `slotune calibrate RESULTS --out mine.toml` fits the preset to runs of a machine. Below it was \
@@ -43,14 +44,15 @@ pub(crate) fn section(replays: &Replays) -> Result<String, Error> {
     let bars: Vec<String> = TARGETS.iter().map(|(_, bar)| format!("{:.0}", 100.0 * bar)).collect();
     writeln!(text, "| | | **bar** | {} |", bars.join(" | "))?;
     let sets = [
-        ("the first machine", &first),
-        ("the second machine", &second),
-        ("both, mixed", &both),
-        ("the fourth machine", &fourth),
+        ("the first machine", &first, &replays.preset),
+        ("the second machine", &second, &replays.preset),
+        ("both, mixed", &both, &replays.preset),
+        ("the fourth machine", &fourth, &replays.preset),
+        ("the sixth machine (H200)", &sixth, &replays.h200_preset),
     ];
     for (displaced, start) in [(false, "shipped"), (true, "displaced")] {
-        for (name, runs) in &sets {
-            let judged = judge(replays, runs, displaced, CHOICES)?;
+        for (name, runs, preset) in sets {
+            let judged = judge(preset, &replays.model, runs, displaced, CHOICES)?;
             for (what, errors) in [("before", &judged.before), ("**after**", &judged.after)] {
                 let cells: Vec<String> = (0..TARGETS.len())
                     .map(|place| {
@@ -80,7 +82,8 @@ struct Judged {
 }
 
 fn judge(
-    replays: &Replays,
+    shipped: &GpuPreset,
+    model: &ModelShape,
     runs: &[MeasuredRun],
     displaced: bool,
     choices: u64,
@@ -90,12 +93,11 @@ fn judge(
         let mut shuffled = runs.to_vec();
         shuffled.shuffle(&mut stream(choice, "benches/five-runs", 0));
         let (given, others) = shuffled.split_at(GIVEN);
-        let preset =
-            if displaced { displace(&replays.preset, choice)? } else { replays.preset.clone() };
-        let fitted = calibrate(&preset, &replays.model, given, &[], "five runs")?.preset;
+        let preset = if displaced { displace(shipped, choice)? } else { shipped.clone() };
+        let fitted = calibrate(&preset, model, given, &[], "five runs")?.preset;
         for run in others {
-            judged.before.push(errors(run, &preset, &replays.model)?);
-            judged.after.push(errors(run, &fitted, &replays.model)?);
+            judged.before.push(errors(run, &preset, model)?);
+            judged.after.push(errors(run, &fitted, model)?);
         }
     }
     Ok(judged)
@@ -138,7 +140,8 @@ mod tests {
         let datasets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets");
         let replays = Replays::new(&datasets).expect("they are sets");
         let runs = replays.of_machine(MACHINES[0]);
-        let judged = judge(&replays, &runs, true, 3).expect("it can be fitted");
+        let judged =
+            judge(&replays.preset, &replays.model, &runs, true, 3).expect("it can be fitted");
         for (place, (metric, bar)) in TARGETS.into_iter().enumerate() {
             let of = |errors: &[[f64; TARGETS.len()]]| {
                 median(errors.iter().map(|run| run[place])).expect("there are runs")

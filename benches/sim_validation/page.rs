@@ -9,7 +9,7 @@ use slotune::{
 
 use crate::{
     Error,
-    replay::{MACHINES, Order, Replay, Replays, median},
+    replay::{H200_MACHINES, MACHINES, Order, Replay, Replays, median},
 };
 
 pub(crate) const INTRODUCTION: &str = include_str!("introduction.md");
@@ -109,18 +109,26 @@ pub(crate) fn held_out(replays: &Replays) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-/// What the simulator says of a machine with another GPU.
+/// What the simulator says of machines with another GPU.
 pub(crate) fn other_gpu(replays: &Replays) -> Result<String, std::fmt::Error> {
     let mut text = include_str!("other_gpu.md").to_owned();
     text.push_str(&head());
-    for run in &replays.fifth {
-        text.push_str(&row(run.label(), run));
+    let of =
+        |machine: &'static str| replays.h200.iter().filter(move |run| run.machine() == machine);
+    for machine in H200_MACHINES {
+        write!(text, "\n| *{}* |", machine.replace('-', " "))?;
+        text.push_str(&" |".repeat(COMPARED.len() + 1));
+        for run in of(machine) {
+            text.push_str(&row(run.label(), run));
+        }
     }
-    text.push_str(&far_off(replays.fifth.iter()));
-    text.push_str("\n\n| | bar | fifth machine |\n|---|---|---|\n");
+    text.push_str(&far_off(replays.h200.iter()));
+    text.push_str("\n\n| | bar | fifth machine | sixth machine |\n|---|---|---|---|\n");
     for (metric, bar) in TARGETS {
         write!(text, "| {} | {:.0} |", metric.label(), 100.0 * bar)?;
-        text.push_str(&median_and_worst(&replays.fifth.iter(), metric));
+        for machine in H200_MACHINES {
+            text.push_str(&median_and_worst(&of(machine), metric));
+        }
         text.push('\n');
     }
     Ok(text)

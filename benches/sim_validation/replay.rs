@@ -14,6 +14,9 @@ use crate::Error;
 /// The studies of the set, one a machine.
 pub(crate) const MACHINES: [&str; 2] = ["first-machine", "second-machine"];
 
+/// The studies of the set of the H200, one a machine.
+pub(crate) const H200_MACHINES: [&str; 2] = ["fifth-machine", "sixth-machine"];
+
 /// What the picture shows: heading, unit, metric, and how many units a second is.
 pub(crate) const PICTURED: [(&str, &str, Metric, f64); 3] = [
     ("P95 E2E latency", "s", Metric::E2e(Statistic::P95), 1.0),
@@ -32,8 +35,9 @@ pub(crate) struct Replays {
     /// Those of machines that nothing was fitted to.
     pub(crate) third: Vec<Replay>,
     pub(crate) fourth: Vec<Replay>,
-    /// Those of a machine with an H200, on its preset.
-    pub(crate) fifth: Vec<Replay>,
+    /// Those of two machines with an H200, on its preset.
+    pub(crate) h200: Vec<Replay>,
+    pub(crate) h200_preset: GpuPreset,
 }
 
 /// A measured run, and what the simulator says of it.
@@ -56,7 +60,7 @@ impl Replays {
         let preset = GpuPreset::named("h100-sxm")?;
         let model = ModelPreset::named("qwen2.5-7b")?.shape;
         let h100 = preset.server(model.clone());
-        let h200 = GpuPreset::named("h200")?.server(model.clone());
+        let h200_preset = GpuPreset::named("h200")?;
         let replayed = |set: &str, server: &ServerModel| -> Result<Vec<Replay>, Error> {
             let (runs, skipped) = measured_runs(&ResultSet::read(datasets.join(set))?);
             if let Some(trial) = skipped.first() {
@@ -68,13 +72,14 @@ impl Replays {
         let runs = replayed("h100_qwen2.5_7b_grid", &h100)?;
         let third = replayed("h100_qwen2.5_7b_chat", &h100)?;
         let fourth = replayed("h100_qwen2.5_7b_repeats", &h100)?;
-        let fifth = replayed("h200_qwen2.5_7b_grid", &h200)?;
-        Ok(Self { preset, model, runs, third, fourth, fifth })
+        let h200 = replayed("h200_qwen2.5_7b_grid", &h200_preset.server(model.clone()))?;
+        Ok(Self { preset, model, runs, third, fourth, h200, h200_preset })
     }
 
     /// Measured runs of one machine.
     pub(crate) fn of_machine(&self, machine: &str) -> Vec<MeasuredRun> {
-        self.runs.iter().filter(|run| run.machine() == machine).map(|run| run.run.clone()).collect()
+        let all = self.runs.iter().chain(&self.fourth).chain(&self.h200);
+        all.filter(|run| run.machine() == machine).map(|run| run.run.clone()).collect()
     }
 }
 

@@ -31,7 +31,7 @@ fn metrics_follow_from_the_requests() {
         ("h100_qwen2.5_7b_chat", Some(6)),
         ("h100_qwen2.5_7b_grid", Some(16)),
         ("h100_qwen2.5_7b_repeats", Some(12)),
-        ("h200_qwen2.5_7b_grid", Some(19)),
+        ("h200_qwen2.5_7b_grid", Some(28)),
         ("week3_suite_simulated", None),
         ("vllm_cpu_tiny", None),
     ] {

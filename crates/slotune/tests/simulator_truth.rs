@@ -120,8 +120,7 @@ fn a_full_cache_preempts_as_many_requests_as_measured() {
     assert_eq!(full, 3);
 }
 
-/// Another GPU's starts: the stamped server of all defaults compiled, that of 256 sequences too, and the last of
-/// all defaults found its code.
+/// Starts with another GPU, of which some compiled and some found their code.
 #[test]
 fn servers_of_an_h200_have_their_blocks() {
     let h200 = GpuPreset::named("h200").expect("shipped").server(ModelShape::qwen2_5_7b());
@@ -134,7 +133,7 @@ fn servers_of_an_h200_have_their_blocks() {
         assert!(error.abs() < 0.01, "{error}");
         starts += 1;
     }
-    assert_eq!(starts, 19);
+    assert_eq!(starts, 28);
 }
 
 /// The starts of the fourth machine: the first compiled, the second found its code, the others do not

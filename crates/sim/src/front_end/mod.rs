@@ -143,9 +143,9 @@ impl<'a> FrontEnd<'a> {
 
     /// Does one turn, if there is anything to do.
     pub(crate) fn advance_by_one(&mut self) -> bool {
-        let start_s = self.next_start_s();
-        start_s.into_iter().for_each(|start_s| self.turn(start_s));
-        start_s.is_some()
+        let Some(start_s) = self.next_start_s() else { return false };
+        self.turn(start_s);
+        true
     }
 
     /// When the next request reaches the engine, of those that the front end took in.
@@ -321,7 +321,7 @@ impl<'a> FrontEnd<'a> {
         let cost_ms = per_step_ms
             + self.costs.per_token_ms * f64::from(slice.tokens)
             + match self.settings.event_loop {
-                EventLoop::Turns => self.costs.per_prompt_token_ms * self.prompts_to_decode(&slice),
+                EventLoop::Turns => self.costs.per_prompt_token_ms * self.decode_prompts(&slice),
                 EventLoop::Serial => 0.0,
             };
         self.busy_until_s += cost_ms / 1e3 * factor;
@@ -330,9 +330,9 @@ impl<'a> FrontEnd<'a> {
         is_last
     }
 
-    /// Tokens of the prompts of the requests whose first token is in this slice: to detokenize it, vLLM decodes
-    /// the prompt.
-    fn prompts_to_decode(&mut self, slice: &Slice) -> f64 {
+    /// Decodes the prompts of the requests whose first token is in this slice, as vLLM does to detokenize it, and
+    /// says how many tokens they have.
+    fn decode_prompts(&mut self, slice: &Slice) -> f64 {
         let mut tokens = 0;
         let mut decode = |client: &mut Client| {
             if !client.is_prompt_decoded {
