@@ -22,7 +22,7 @@ pub struct Noise {
     /// Deviation of the logarithm of the host's speed in steps that are no full graph, drawn once a run
     /// or once a start ([`RunOptions::boot_seed`](crate::RunOptions::boot_seed)).
     pub host_log_deviation: f64,
-    /// The same of the front end's speed, in each of its jobs.
+    /// The same of the front end's speed, in each of its turns.
     pub front_end_log_deviation: f64,
     /// The same of the GPU's, in each step.
     pub gpu_log_deviation: f64,
@@ -30,7 +30,7 @@ pub struct Noise {
     pub host_step_variation: f64,
     /// Coefficient of variation of the GPU's time in each step.
     pub gpu_step_variation: f64,
-    /// Coefficient of variation of each job of the front end.
+    /// Coefficient of variation of each turn of the front end.
     pub front_end_variation: f64,
 }
 
@@ -97,7 +97,7 @@ impl Noise {
         Factors::of_mean_one(seed, "sim/gpu-step", self.gpu_step_variation)
     }
 
-    /// Factors of the front end's jobs.
+    /// Factors of the front end's turns.
     pub(crate) fn front_end_jobs(&self, seed: u64) -> Factors {
         Factors::of_mean_one(seed, "sim/front-end", self.front_end_variation)
     }

@@ -79,7 +79,7 @@ costs! {
 }
 
 costs! {
-    /// Coefficients of the API server's event loop, one serial resource.
+    /// Coefficients of the API server's event loop, which does one thing at a time.
     FrontEndCosts of "front_end" as front_end {
         /// Of each arriving request, over all of its turns, ms.
         per_request_ms,
