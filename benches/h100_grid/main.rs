@@ -28,7 +28,7 @@ use slotune::{
     },
 };
 
-use source::{FIFTH_MACHINE, FOURTH_MACHINE, SECOND_MACHINE, SIXTH_MACHINE, Source};
+use source::{FIFTH_MACHINE, FOURTH_MACHINE, SECOND_MACHINE, SIXTH_MACHINE, Server, Source};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -67,21 +67,16 @@ impl Options {
             let runs = source::first_machine(folder)?;
             studies.push(("first-machine", StudyRole::Reference, runs));
         }
-        if let Some(folder) = &self.second_machine {
-            let runs = source::later_machine(folder, &SECOND_MACHINE)?;
-            studies.push(("second-machine", StudyRole::Comparison, runs));
-        }
-        if let Some(folder) = &self.fourth_machine {
-            let runs = source::later_machine(folder, &FOURTH_MACHINE)?;
-            studies.push(("fourth-machine", StudyRole::Reference, runs));
-        }
-        if let Some(folder) = &self.fifth_machine {
-            let runs = source::later_machine(folder, &FIFTH_MACHINE)?;
-            studies.push(("fifth-machine", StudyRole::Reference, runs));
-        }
-        if let Some(folder) = &self.sixth_machine {
-            let runs = source::later_machine(folder, &SIXTH_MACHINE)?;
-            studies.push(("sixth-machine", StudyRole::Comparison, runs));
+        let later: [(_, _, _, &[Server]); 4] = [
+            (&self.second_machine, "second-machine", StudyRole::Comparison, &SECOND_MACHINE),
+            (&self.fourth_machine, "fourth-machine", StudyRole::Reference, &FOURTH_MACHINE),
+            (&self.fifth_machine, "fifth-machine", StudyRole::Reference, &FIFTH_MACHINE),
+            (&self.sixth_machine, "sixth-machine", StudyRole::Comparison, &SIXTH_MACHINE),
+        ];
+        for (folder, name, role, servers) in later {
+            if let Some(folder) = folder {
+                studies.push((name, role, source::later_machine(folder, servers)?));
+            }
         }
         Ok(studies)
     }

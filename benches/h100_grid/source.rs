@@ -95,118 +95,103 @@ pub(crate) struct Server {
     gpu_memory_utilization: f64,
     cudagraph_mode: CudagraphMode,
     /// Its runs in their order: the files, and how the label ends.
-    runs: &'static [(&'static str, &'static str)],
+    runs: Runs,
+}
+
+type Runs = &'static [(&'static str, &'static str)];
+
+impl Server {
+    /// With vLLM's own graphs and compilation.
+    const fn stock(max_num_seqs: u32, max_num_batched_tokens: u32, runs: Runs) -> Self {
+        Self {
+            folder: "stock",
+            max_num_seqs,
+            max_num_batched_tokens,
+            gpu_memory_utilization: 0.92,
+            cudagraph_mode: CudagraphMode::FullAndPiecewise,
+            runs,
+        }
+    }
+
+    /// Without compilation.
+    const fn nocompile(max_num_seqs: u32, max_num_batched_tokens: u32, runs: Runs) -> Self {
+        Self {
+            folder: "nocompile",
+            cudagraph_mode: CudagraphMode::FullDecodeOnly,
+            ..Self::stock(max_num_seqs, max_num_batched_tokens, runs)
+        }
+    }
 }
 
 /// The servers of the second machine.
 pub(crate) const SECOND_MACHINE: [Server; 2] = [
-    Server {
-        folder: "stock",
-        max_num_seqs: 1024,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[
-            ("chat35", "chat35"),
-            ("chat47", "chat47"),
-            ("chat60", "chat60"),
-            ("rag18", "rag18"),
-        ],
-    },
-    Server {
-        folder: "nocompile",
-        max_num_seqs: 128,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullDecodeOnly,
-        runs: &[("chat25", "chat25"), ("chat35", "chat35"), ("rag12", "rag12")],
-    },
+    Server::stock(
+        1024,
+        8192,
+        &[("chat35", "chat35"), ("chat47", "chat47"), ("chat60", "chat60"), ("rag18", "rag18")],
+    ),
+    Server::nocompile(128, 8192, &[("chat25", "chat25"), ("chat35", "chat35"), ("rag12", "rag12")]),
 ];
 
 /// The servers of the fourth machine.
 pub(crate) const FOURTH_MACHINE: [Server; 4] = [
-    Server {
-        folder: "stock",
-        max_num_seqs: 256,
-        max_num_batched_tokens: 2048,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[
+    Server::stock(
+        256,
+        2048,
+        &[
             ("s256_chat35_a", "chat35"),
             ("s256_rag12_a", "rag12"),
             ("s256_chat35_b", "chat35_again"),
             ("s256_rag12_b", "rag12_again"),
         ],
-    },
+    ),
     Server {
-        folder: "stock",
-        max_num_seqs: 256,
-        max_num_batched_tokens: 2048,
         gpu_memory_utilization: 0.2,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[("u20_chat25", "chat25"), ("u20_chat35", "chat35"), ("u20_rag8", "rag8")],
+        ..Server::stock(
+            256,
+            2048,
+            &[("u20_chat25", "chat25"), ("u20_chat35", "chat35"), ("u20_rag8", "rag8")],
+        )
     },
-    Server {
-        folder: "nocompile",
-        max_num_seqs: 64,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullDecodeOnly,
-        runs: &[("n64_chat25_a", "chat25"), ("n64_rag8", "rag8"), ("n64_chat25_b", "chat25_again")],
-    },
-    Server {
-        folder: "nocompile",
-        max_num_seqs: 1024,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullDecodeOnly,
-        runs: &[("n1024_chat25_a", "chat25"), ("n1024_chat25_b", "chat25_again")],
-    },
+    Server::nocompile(
+        64,
+        8192,
+        &[("n64_chat25_a", "chat25"), ("n64_rag8", "rag8"), ("n64_chat25_b", "chat25_again")],
+    ),
+    Server::nocompile(
+        1024,
+        8192,
+        &[("n1024_chat25_a", "chat25"), ("n1024_chat25_b", "chat25_again")],
+    ),
 ];
 
 /// The servers of the fifth machine, which has an H200.
 pub(crate) const FIFTH_MACHINE: [Server; 5] = [
-    Server {
-        folder: "stock",
-        max_num_seqs: 256,
-        max_num_batched_tokens: 2048,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[
+    Server::stock(
+        256,
+        2048,
+        &[
             ("s256_chat35_a", "chat35"),
             ("s256_rag12", "rag12"),
             ("s256_chat60", "chat60"),
             ("s256_chat35_b", "chat35_again"),
         ],
-    },
-    Server {
-        folder: "stock",
-        max_num_seqs: 1024,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[
+    ),
+    Server::stock(
+        1024,
+        8192,
+        &[
             ("s1024_chat47", "chat47"),
             ("s1024_chat60", "chat60"),
             ("s1024_rag18", "rag18"),
             ("s1024_rag12", "rag12"),
         ],
-    },
-    Server {
-        folder: "nocompile",
-        max_num_seqs: 64,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullDecodeOnly,
-        runs: &[("n64_chat25", "chat25"), ("n64_rag8", "rag8")],
-    },
-    Server {
-        folder: "stock",
-        max_num_seqs: 1024,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[
+    ),
+    Server::nocompile(64, 8192, &[("n64_chat25", "chat25"), ("n64_rag8", "rag8")]),
+    Server::stock(
+        1024,
+        8192,
+        &[
             ("s1024_chat35_stamped", "chat35_stamped"),
             ("s1024_chat47_stamped", "chat47_stamped"),
             ("s1024_chat60_stamped", "chat60_stamped"),
@@ -214,47 +199,35 @@ pub(crate) const FIFTH_MACHINE: [Server; 5] = [
             ("s1024_rag12_stamped", "rag12_stamped"),
             ("s1024_rag18_stamped", "rag18_stamped"),
         ],
-    },
-    Server {
-        folder: "nocompile",
-        max_num_seqs: 128,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullDecodeOnly,
-        runs: &[
+    ),
+    Server::nocompile(
+        128,
+        8192,
+        &[
             ("n128_chat25_stamped", "chat25_stamped"),
             ("n128_chat35_stamped", "chat35_stamped"),
             ("n128_rag12_stamped", "rag12_stamped"),
         ],
-    },
+    ),
 ];
 
 /// The servers of the sixth machine, which has an H200 too.
 pub(crate) const SIXTH_MACHINE: [Server; 3] = [
-    Server {
-        folder: "stock",
-        max_num_seqs: 128,
-        max_num_batched_tokens: 8192,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[("s128_chat35", "chat35"), ("s128_chat47", "chat47"), ("s128_rag12", "rag12")],
-    },
-    Server {
-        folder: "stock",
-        max_num_seqs: 512,
-        max_num_batched_tokens: 4096,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullAndPiecewise,
-        runs: &[("s512_chat35", "chat35"), ("s512_rag18", "rag18"), ("s512_chat60", "chat60")],
-    },
-    Server {
-        folder: "nocompile",
-        max_num_seqs: 256,
-        max_num_batched_tokens: 4096,
-        gpu_memory_utilization: 0.92,
-        cudagraph_mode: CudagraphMode::FullDecodeOnly,
-        runs: &[("n256_chat25", "chat25"), ("n256_chat35", "chat35"), ("n256_rag12", "rag12")],
-    },
+    Server::stock(
+        128,
+        8192,
+        &[("s128_chat35", "chat35"), ("s128_chat47", "chat47"), ("s128_rag12", "rag12")],
+    ),
+    Server::stock(
+        512,
+        4096,
+        &[("s512_chat35", "chat35"), ("s512_rag18", "rag18"), ("s512_chat60", "chat60")],
+    ),
+    Server::nocompile(
+        256,
+        4096,
+        &[("n256_chat25", "chat25"), ("n256_chat35", "chat35"), ("n256_rag12", "rag12")],
+    ),
 ];
 
 /// The runs of these servers, whose folders are in `folder`.
